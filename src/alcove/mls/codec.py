@@ -1,0 +1,166 @@
+"""The presentation language of RFC 9420 section 2.1: integers, vectors, optional values.
+
+Writing is concatenation: `u16(1) + opaque(b"…")`.  Reading goes through one `Reader` that never
+looks past its end, takes only the shortest length prefixes, and so accepts exactly one encoding of
+every value.  That is what lets the rest of the package keep a structure as the bytes it came in:
+encoding it again could not give anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from alcove.mls.errors import DecodeError, UsageError
+
+T = TypeVar("T")
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""The default limit on anything from outside, checked before the first byte is parsed."""
+
+_MAX_VECTOR_BYTES = 1 << 30
+_MINIMUM_FOR_PREFIX = (0, 1 << 6, 1 << 14)
+
+
+def u8(value: int) -> bytes:
+    """Return `value` in one byte."""
+    return value.to_bytes(1, "big")
+
+
+def u16(value: int) -> bytes:
+    """Return `value` in two bytes, big end first."""
+    return value.to_bytes(2, "big")
+
+
+def u32(value: int) -> bytes:
+    """Return `value` in four bytes, big end first."""
+    return value.to_bytes(4, "big")
+
+
+def u64(value: int) -> bytes:
+    """Return `value` in eight bytes, big end first."""
+    return value.to_bytes(8, "big")
+
+
+def varint(length: int) -> bytes:
+    """Return the length prefix of a vector, in its shortest form."""
+    if length < 1 << 6:
+        return length.to_bytes(1, "big")
+    if length < 1 << 14:
+        return (length | 0x4000).to_bytes(2, "big")
+    if length < _MAX_VECTOR_BYTES:
+        return (length | 0x8000_0000).to_bytes(4, "big")
+    raise UsageError(f"a vector of {length} bytes is longer than MLS can carry")
+
+
+def opaque(data: bytes) -> bytes:
+    """Return `data` behind its length: `opaque data<V>`."""
+    return varint(len(data)) + data
+
+
+def vector(items: Iterable[bytes]) -> bytes:
+    """Return encoded items, one after the other, behind their common length."""
+    return opaque(b"".join(items))
+
+
+def optional(item: bytes | None) -> bytes:
+    """Return an encoded `optional<T>`."""
+    return b"\x00" if item is None else b"\x01" + item
+
+
+class Reader:
+    """Reads one structure from bytes.  Every method raises `DecodeError` rather than guess."""
+
+    __slots__ = ("at", "data", "end")
+
+    def __init__(self, data: bytes, at: int = 0, end: int | None = None) -> None:
+        self.data = data
+        self.at = at
+        self.end = len(data) if end is None else end
+
+    def take(self, count: int) -> bytes:
+        """Return the next `count` bytes."""
+        start = self.at
+        stop = start + count
+        if stop > self.end:
+            raise DecodeError("codec-truncated")
+        self.at = stop
+        return self.data[start:stop]
+
+    def u8(self) -> int:
+        """Return the next byte."""
+        at = self.at
+        if at >= self.end:
+            raise DecodeError("codec-truncated")
+        self.at = at + 1
+        return self.data[at]
+
+    def u16(self) -> int:
+        """Return the next two bytes as a number."""
+        return int.from_bytes(self.take(2), "big")
+
+    def u32(self) -> int:
+        """Return the next four bytes as a number."""
+        return int.from_bytes(self.take(4), "big")
+
+    def u64(self) -> int:
+        """Return the next eight bytes as a number."""
+        return int.from_bytes(self.take(8), "big")
+
+    def varint(self) -> int:
+        """Return a vector's length.  Section 2.1.2: the minimum number of bits MUST be used."""
+        first = self.u8()
+        prefix = first >> 6
+        if prefix == 0:
+            return first
+        if prefix == 3:
+            raise DecodeError("codec-varint-reserved")
+        extra = (1 << prefix) - 1
+        value = (first & 0x3F) << (8 * extra) | int.from_bytes(self.take(extra), "big")
+        if value < _MINIMUM_FOR_PREFIX[prefix]:
+            raise DecodeError("codec-varint-minimal")
+        return value
+
+    def opaque(self) -> bytes:
+        """Return the content of an `opaque<V>`."""
+        return self.take(self.varint())
+
+    def optional(self, read: Callable[[Reader], T]) -> T | None:
+        """Return what `read` makes of an `optional<T>`, or None when it is absent."""
+        present = self.u8()
+        if present > 1:
+            raise DecodeError("codec-optional")
+        return read(self) if present else None
+
+    def vector(self, read: Callable[[Reader], T]) -> tuple[T, ...]:
+        """Return every item of a vector."""
+        length = self.varint()
+        start = self.at
+        stop = start + length
+        if stop > self.end:
+            raise DecodeError("codec-truncated")
+        outer, self.end = self.end, stop
+        items = []
+        while self.at < stop:
+            items.append(read(self))
+        self.end = outer
+        return tuple(items)
+
+    def since(self, start: int) -> bytes:
+        """Return the bytes read since position `start`."""
+        return self.data[start : self.at]
+
+    def finish(self) -> None:
+        """Insist that nothing is left."""
+        if self.at != self.end:
+            raise DecodeError("codec-trailing")
+
+
+def decode(data: bytes, read: Callable[[Reader], T], limit: int = MAX_MESSAGE_BYTES) -> T:
+    """Read one whole structure from bytes of at most `limit`."""
+    if len(data) > limit:
+        raise DecodeError("codec-too-large")
+    reader = Reader(data)
+    value = read(reader)
+    reader.finish()
+    return value

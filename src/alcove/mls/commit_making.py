@@ -1,0 +1,227 @@
+"""Making a commit and the Welcome that goes with it (RFC 9420, section 12.4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from alcove.mls import schedule
+from alcove.mls import tree_math as math
+from alcove.mls.changes import Changes, Listed
+from alcove.mls.commit import Commit, Reference, Sealed, UpdatePath
+from alcove.mls.context import sign_group_info
+from alcove.mls.errors import UsageError
+from alcove.mls.extensions import RATCHET_TREE, Extension, Extensions
+from alcove.mls.framing import COMMIT, MEMBER, Sender
+from alcove.mls.key_package import Entropy, KeyPackage
+from alcove.mls.leaf import LeafTemplate
+from alcove.mls.paths import NewPath, make_path, seal_path
+from alcove.mls.proposals import FOR_APPLICATION, Proposal, PskId, ReInit, Remove, Update
+from alcove.mls.provider import KemKey, SigningKey
+from alcove.mls.public_group import PublicGroup, StagedPublicCommit
+from alcove.mls.results import OwnCommit
+from alcove.mls.schedule import Joiner, Psks, no_psks
+from alcove.mls.suites import Suite
+from alcove.mls.tree import Step
+from alcove.mls.welcome import GroupSecrets, SealedSecrets, Welcome
+
+if TYPE_CHECKING:
+    from alcove.mls.group import Group
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOptions:
+    """What may be said about a commit beyond its proposals."""
+
+    path: bool = False
+    """Bring new keys even where RFC 9420 does not ask for them: this heals the committer's side."""
+    pending: bool = True
+    """Include the proposals that were sent in this epoch, those that fit together."""
+    private: bool | None = None
+    """Send as PrivateMessage; None for what the policy says."""
+    authenticated_data: bytes = b""
+    tree_in_welcome: bool = True
+    """Put the tree into the Welcome; else newcomers must get it elsewhere."""
+    group_info_extensions: Extensions = ()
+    signing_key: SigningKey | None = None
+    """A new signature key for our leaf.  Needs a path, and makes one."""
+    template: LeafTemplate | None = None
+    """What else our new leaf should say.  Needs a path, and makes one."""
+    psks: Psks = no_psks
+    psk_usage: int = FOR_APPLICATION
+    """Set by `alcove.mls.successors` only."""
+
+
+class AttachedPath(NamedTuple):
+    """A path that was made and put into the tree."""
+
+    path: UpdatePath
+    made: NewPath
+    leaf_key: KemKey
+    steps: list[Step]
+
+
+def attach_path(
+    public: PublicGroup,
+    changes: Changes,
+    index: int,
+    template: LeafTemplate,
+    signer: SigningKey,
+    entropy: Entropy,
+) -> AttachedPath:
+    """Make new keys from our leaf to the root and seal them to the others."""
+    suite, edit = public.suite, changes.edit
+    steps = edit.filtered_path(index)
+    made = make_path(suite, steps, entropy(suite.secret_bytes))
+    leaf_key = suite.kem_derive(entropy(suite.secret_bytes))
+    keys = [made.keys[step.node].public for step in steps]
+    parent_hash = edit.merge_path(index, steps, keys)
+    leaf = template.for_commit(suite, signer, leaf_key.public, parent_hash, public.group_id, index)
+    edit.put_leaf(index, leaf)
+    context = public.provisional_context(edit.tree_hash(), changes.extensions)
+    newcomers = frozenset(2 * at for at, _ in changes.added)
+    nodes = seal_path(edit, steps, made, newcomers, context)
+    return AttachedPath(UpdatePath(leaf, nodes), made, leaf_key, steps)
+
+
+def fitting_proposals(public: PublicGroup, me: int) -> Iterator[tuple[bytes, Listed]]:
+    """Choose from the proposals that wait those that can stand in one commit (section 12.2).
+
+    Removes before updates, the newest update of a leaf, anything before a ReInit, never our own
+    update or removal.
+    """
+    waiting = [
+        (reference, listed)
+        for reference, listed in public.proposals.items()
+        if not (isinstance(listed.proposal, Update) and listed.sender.index == me)
+        and not (isinstance(listed.proposal, Remove) and listed.proposal.removed == me)
+    ]
+    removed: set[int] = set()
+    chosen = {}
+    for reference, listed in waiting:
+        if isinstance(listed.proposal, Remove) and listed.proposal.removed not in removed:
+            removed.add(listed.proposal.removed)
+            chosen[reference] = listed
+    newest = {
+        listed.sender.index: reference
+        for reference, listed in waiting
+        if isinstance(listed.proposal, Update)
+    }
+    only_reinit = all(isinstance(listed.proposal, ReInit) for _, listed in waiting)
+    for reference, listed in waiting:
+        if isinstance(listed.proposal, Remove):
+            fits = reference in chosen
+        elif isinstance(listed.proposal, Update):
+            index = listed.sender.index
+            fits = newest[index] == reference and index not in removed
+        elif isinstance(listed.proposal, ReInit):
+            fits = only_reinit and reference == waiting[0][0]
+        else:
+            fits = True
+        if fits:
+            yield reference, listed
+
+
+def make_commit(
+    group: Group, proposals: Sequence[Proposal], entropy: Entropy, options: CommitOptions
+) -> OwnCommit:
+    """Make a commit from a member's group, which stays as it is."""
+    public, suite, me = group.public, group.suite, group.me
+    chosen = list(fitting_proposals(public, me)) if options.pending else []
+    sender = Sender(MEMBER, me)
+    listed = [item for _, item in chosen] + [Listed(proposal, sender) for proposal in proposals]
+    items = (*(Reference(reference) for reference, _ in chosen), *proposals)
+    changes = public.begin(listed, me, options.psk_usage)
+    signer = options.signing_key or group.signing_key
+    wants_path = options.path or options.template is not None or options.signing_key is not None
+    attached = None
+    if changes.path_required or wants_path:
+        template = group.template(signer, options.template)
+        attached = attach_path(public, changes, me, template, signer, entropy)
+    content = group.sign_content(
+        COMMIT,
+        Commit(items, None if attached is None else attached.path),
+        options.authenticated_data,
+        private=options.private,
+    )
+    steps = [] if attached is None else attached.steps
+    staged = public.finish(content, listed, changes, me, steps)
+    keys, commit_secret = dict(group.keys), suite.zero
+    if attached is not None:
+        keys.update(attached.made.keys)
+        keys[2 * me] = attached.leaf_key
+        commit_secret = attached.made.commit_secret
+    psk = schedule.psk_secret(suite, group.find_psks(staged.psks, options.psks))
+    context = staged.group.context
+    joiner = schedule.joiner_from_commit(suite, group.secrets.init, commit_secret, psk, context.raw)
+    secrets = schedule.epoch_secrets(suite, joiner, context.raw)
+    tag = suite.mac(secrets.confirmation, context.confirmed_transcript_hash)
+    after = replace(staged.group, confirmation_tag=tag)
+    staged = replace(staged, group=after)
+    sealed = group.send(replace(content, confirmation_tag=tag), entropy)
+    welcome = None
+    if staged.added:
+        welcome = make_welcome(staged, joiner, attached, signer, options).message()
+    following = sealed.group.enter(after, secrets, keys, signer)
+    return OwnCommit(sealed.group, staged, following, sealed.message, welcome)
+
+
+def make_welcome(
+    staged: StagedPublicCommit,
+    joiner: Joiner,
+    attached: AttachedPath | None,
+    signer: SigningKey,
+    options: CommitOptions,
+) -> Welcome:
+    """Seal the next epoch's secrets to everyone whom a commit adds."""
+    after = staged.group
+    suite = after.suite
+    extensions = options.group_info_extensions
+    if options.tree_in_welcome:
+        extensions = (*extensions, Extension(RATCHET_TREE, after.tree.encode()))
+    info = sign_group_info(
+        suite, signer, after.context, extensions, after.confirmation_tag, staged.committer
+    )
+    sealed_info = seal_group_info(suite, joiner.welcome, info.raw)
+    secrets = []
+    for index, package in staged.added:
+        path_secret = None
+        if attached is not None:
+            shared = math.common_ancestor(2 * index, 2 * staged.committer)
+            path_secret = attached.made.secrets[shared]
+        secrets.append(
+            _seal_secrets(suite, package, joiner.secret, path_secret, staged.psks, sealed_info)
+        )
+    return Welcome(suite.id, tuple(secrets), sealed_info)
+
+
+def _seal_secrets(
+    suite: Suite,
+    package: KeyPackage,
+    joiner_secret: bytes,
+    path_secret: bytes | None,
+    psks: tuple[PskId, ...],
+    sealed_info: bytes,
+) -> SealedSecrets:
+    secrets = GroupSecrets(joiner_secret, path_secret, psks).encode()
+    sealed = Sealed(*suite.seal(package.init_key, b"Welcome", sealed_info, secrets))
+    return SealedSecrets(package.reference(suite), sealed)
+
+
+def welcome_key(suite: Suite, secret: bytes) -> tuple[bytes, bytes]:
+    """Return key and nonce for the GroupInfo inside a Welcome."""
+    key = suite.expand_label(secret, b"key", b"", suite.key_bytes)
+    return key, suite.expand_label(secret, b"nonce", b"", 12)
+
+
+def seal_group_info(suite: Suite, secret: bytes, info: bytes) -> bytes:
+    """Encrypt a GroupInfo for newcomers."""
+    key, nonce = welcome_key(suite, secret)
+    return suite.aead_seal(key, nonce, info, b"")
+
+
+def check_can_add(packages: Sequence[KeyPackage]) -> None:
+    """Refuse to begin a group with nobody."""
+    if not packages:
+        raise UsageError("a group that follows another needs its members' key packages")

@@ -1,0 +1,499 @@
+"""A member's view of a group: the public state and the secrets that go with it.
+
+A `Group` is an immutable value.  Every operation returns a new one, so a failure changes nothing
+and a store can write the new value before anything leaves the machine:
+
+    sealed = group.seal(b"hello", os.urandom)
+    store.save(sealed.group)        first, with compare-and-set on the version
+    send(sealed.message)            then
+
+The one thing that values share is a high-water mark, in memory: a key that any value of this group
+has sealed with is never used again by an older one.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from alcove.mls import schedule
+from alcove.mls.codec import opaque, u64
+from alcove.mls.commit import Commit
+from alcove.mls.commit_making import CommitOptions, make_commit
+from alcove.mls.context import sign_group_info
+from alcove.mls.errors import CryptoError, Lost, RuleBroken, UsageError
+from alcove.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension, Extensions
+from alcove.mls.framing import (
+    APPLICATION,
+    COMMIT,
+    MEMBER,
+    PRIVATE_HEAD,
+    PRIVATE_MESSAGE,
+    PROPOSAL,
+    PUBLIC_HEAD,
+    PUBLIC_MESSAGE,
+    Content,
+    Message,
+    PrivateMessage,
+    PublicMessage,
+    Sender,
+    Verified,
+    decode_message,
+    encode_public,
+    frame,
+)
+from alcove.mls.high_water import HighWater
+from alcove.mls.key_package import Entropy
+from alcove.mls.leaf import LeafTemplate
+from alcove.mls.paths import PrivateKeys, open_path
+from alcove.mls.private import GUARD_BYTES, Epoch, open_private, seal_private
+from alcove.mls.proposals import ExternalPsk, PreSharedKey, Proposal, PskId, ResumptionPsk, Update
+from alcove.mls.provider import KemKey, SigningKey
+from alcove.mls.public_group import PublicGroup, PublicProposal, StagedPublicCommit
+from alcove.mls.results import (
+    ApplicationMessage,
+    OwnCommit,
+    Proposed,
+    ReceivedProposal,
+    Sealed,
+    StagedCommit,
+)
+from alcove.mls.schedule import EpochSecrets, Psks, no_psks
+from alcove.mls.secret_tree import HANDSHAKE, MESSAGE, SecretTree
+from alcove.mls.suites import Suite
+from alcove.mls.verify import verify_content
+
+EXTERNAL_INIT_LABEL: Final = b"MLS 1.0 external init secret"
+_SIGNED_HEAD: Final = opaque(b"MLS 1.0 FramedContentTBS")
+
+
+class PendingUpdate(NamedTuple):
+    """The private keys of an Update that was proposed and not yet committed."""
+
+    leaf_key: KemKey
+    signing_key: SigningKey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """One member's group in one epoch.  Made by `create_group` and the `join` functions."""
+
+    public: PublicGroup
+    me: int
+    """The index of our leaf."""
+    signing_key: SigningKey = field(repr=False)
+    keys: PrivateKeys = field(repr=False)
+    secrets: EpochSecrets = field(repr=False)
+    current: Epoch = field(repr=False)
+    past: tuple[Epoch, ...] = field(repr=False, default=())
+    """Past epochs whose messages can still be opened, newest first."""
+    resumptions: Mapping[int, bytes] = field(repr=False, default_factory=dict)
+    """Resumption keys of past epochs, by epoch."""
+    updates: Mapping[bytes, PendingUpdate] = field(repr=False, default_factory=dict)
+    """By the public encryption key that was proposed."""
+    high_water: HighWater = field(repr=False, default_factory=HighWater)
+
+    # Looking.
+
+    @property
+    def suite(self) -> Suite:
+        """The cipher suite."""
+        return self.public.suite
+
+    @property
+    def epoch(self) -> int:
+        """The epoch's number."""
+        return self.public.context.epoch
+
+    @property
+    def group_id(self) -> bytes:
+        """The group's name."""
+        return self.public.context.group_id
+
+    @property
+    def epoch_authenticator(self) -> bytes:
+        """Equal for all who are in the same state (section 8.7)."""
+        return self.secrets.authenticator
+
+    def export(self, label: bytes, context: bytes, length: int) -> bytes:
+        """Return a secret of this epoch for use outside of MLS (section 8.5)."""
+        return schedule.export(self.suite, self.secrets.exporter, label, context, length)
+
+    def external_key(self) -> KemKey:
+        """Return the key pair that external commits are sealed to."""
+        return self.suite.kem_derive(self.secrets.external)
+
+    def group_info(
+        self, *, with_tree: bool = True, with_external_pub: bool = True, extensions: Extensions = ()
+    ) -> bytes:
+        """Return a signed statement of this epoch, as an MLSMessage, for who wants to join."""
+        if with_external_pub:
+            public = opaque(self.external_key().public)
+            extensions = (*extensions, Extension(EXTERNAL_PUB, public))
+        if with_tree:
+            extensions = (*extensions, Extension(RATCHET_TREE, self.public.tree.encode()))
+        return sign_group_info(
+            self.suite,
+            self.signing_key,
+            self.public.context,
+            extensions,
+            self.public.confirmation_tag,
+            self.me,
+        ).message()
+
+    # Sending.
+
+    def seal(self, data: bytes, entropy: Entropy, *, authenticated_data: bytes = b"") -> Sealed:
+        """Seal application data for the group's members.
+
+        Section 12.4: who has seen a proposal commits before sending data, so that a removal that
+        was asked for takes effect first.
+        """
+        self._may_send()
+        if self.public.proposals:
+            raise UsageError("proposals are waiting: commit them before sending data")
+        body = opaque(data)
+        framed = (
+            self._framed_head() + opaque(authenticated_data) + APPLICATION.to_bytes(1, "big") + body
+        )
+        signature = self._sign(PRIVATE_HEAD + framed)
+        return self._seal(APPLICATION, authenticated_data, body + opaque(signature), entropy)
+
+    def propose(
+        self,
+        proposal: Proposal,
+        entropy: Entropy,
+        *,
+        authenticated_data: bytes = b"",
+        private: bool | None = None,
+    ) -> Proposed:
+        """Send a proposal for anyone to commit.  An Update is made by `propose_update`."""
+        if isinstance(proposal, Update) and proposal.leaf.encryption_key not in self.updates:
+            raise UsageError("the keys of this Update are not here: use propose_update")
+        content = self.sign_content(PROPOSAL, proposal, authenticated_data, private=private)
+        remembered = self.public.handle(Verified(content))
+        assert isinstance(remembered, PublicProposal)
+        after = replace(self, public=remembered.group)
+        sealed = after.send(content, entropy)
+        return Proposed(sealed.group, sealed.message, remembered.reference)
+
+    def propose_update(
+        self,
+        entropy: Entropy,
+        *,
+        signing_key: SigningKey | None = None,
+        template: LeafTemplate | None = None,
+        private: bool | None = None,
+    ) -> Proposed:
+        """Propose a new leaf for ourselves: a new encryption key, and what else should change."""
+        signer = signing_key or self.signing_key
+        leaf_key = self.suite.kem_derive(entropy(self.suite.secret_bytes))
+        leaf = self.template(signer, template).for_update(
+            self.suite, signer, leaf_key.public, self.group_id, self.me
+        )
+        updates = {**self.updates, leaf.encryption_key: PendingUpdate(leaf_key, signer)}
+        after = replace(self, updates=updates)
+        return after.propose(Update(leaf), entropy, private=private)
+
+    def commit(
+        self,
+        proposals: Sequence[Proposal] = (),
+        *,
+        entropy: Entropy,
+        options: CommitOptions | None = None,
+    ) -> OwnCommit:
+        """Make a commit of these proposals and of those that wait.  This group stays as it is."""
+        self._may_send()
+        return make_commit(self, proposals, entropy, options or CommitOptions())
+
+    def psk(self, key: ExternalPsk | ResumptionPsk, entropy: Entropy) -> PreSharedKey:
+        """Return a proposal that mixes a pre-shared key in, with the fresh nonce it needs."""
+        return PreSharedKey(PskId(key, entropy(self.suite.secret_bytes)))
+
+    def template(self, signer: SigningKey, wanted: LeafTemplate | None) -> LeafTemplate:
+        """Return what our next leaf says: as it does now unless something is wanted."""
+        if wanted is None:
+            leaf = self.public.tree.leaf(self.me)
+            assert leaf is not None
+            wanted = LeafTemplate.of(leaf)
+        return wanted._replace(signature_key=signer.public)
+
+    def _may_send(self) -> None:
+        if self.public.reinit is not None:
+            raise UsageError("this group has ended: its members go on in the one that follows it")
+
+    def _framed_head(self) -> bytes:
+        return self.current.head + Sender(MEMBER, self.me).encode()
+
+    def _sign(self, message: bytes) -> bytes:
+        """SignWithLabel over FramedContentTBS: the message and the GroupContext."""
+        content = _SIGNED_HEAD + opaque(message + self.public.context.raw)
+        return self.suite.crypto.sign(self.suite.signature, self.signing_key, content)
+
+    def sign_content(
+        self,
+        kind: int,
+        body: Proposal | Commit,
+        authenticated_data: bytes,
+        *,
+        private: bool | None = None,
+    ) -> Content:
+        """Frame and sign a handshake."""
+        self._may_send()
+        hidden = self.public.policy.private_handshakes if private is None else private
+        sender = Sender(MEMBER, self.me)
+        framed = frame(self.group_id, self.epoch, sender, authenticated_data, kind, body.encode())
+        signature = self._sign((PRIVATE_HEAD if hidden else PUBLIC_HEAD) + framed)
+        return Content(
+            PRIVATE_MESSAGE if hidden else PUBLIC_MESSAGE,
+            self.group_id,
+            self.epoch,
+            sender,
+            authenticated_data,
+            kind,
+            body,
+            framed,
+            signature,
+            None,
+        )
+
+    def send(self, content: Content, entropy: Entropy) -> Sealed:
+        """Put a signed handshake into its envelope."""
+        if content.wire_format == PUBLIC_MESSAGE:
+            return Sealed(self, encode_public(content, self._membership_tag(content)))
+        assert not isinstance(content.body, bytes)
+        plain = content.body.encode() + content.authentication()
+        return self._seal(content.content_type, content.authenticated_data, plain, entropy)
+
+    def _seal(
+        self, content_type: int, authenticated_data: bytes, plain: bytes, entropy: Entropy
+    ) -> Sealed:
+        kind = MESSAGE if content_type == APPLICATION else HANDSHAKE
+        message_key, secrets = self.current.secrets.next_key(self.me, kind)
+        self.high_water.spend(
+            self.public.confirmation_tag, self.epoch, kind, message_key.generation
+        )
+        missing = self.public.policy.padding(len(plain)) - len(plain)
+        message = seal_private(
+            self.current,
+            self.me,
+            message_key,
+            content_type,
+            authenticated_data,
+            plain + bytes(max(missing, 0)),
+            entropy(GUARD_BYTES),
+        )
+        return Sealed(self._with_current(secrets), message)
+
+    def _membership_tag(self, content: Content) -> bytes:
+        """Section 6.2: proof that a public message comes from a member."""
+        signed = content.signed_bytes(self.public.context.raw)
+        return self.suite.mac(self.secrets.membership, signed + content.authentication())
+
+    # Receiving.
+
+    def receive(
+        self, message: bytes | Message, psks: Psks = no_psks
+    ) -> ApplicationMessage | ReceivedProposal | StagedCommit:
+        """Check and open a message: raises and nothing has changed, or returns what comes next."""
+        if isinstance(message, bytes):
+            message = decode_message(message, self.public.policy.max_message_bytes)
+        if isinstance(message, PrivateMessage):
+            return self._receive_private(message, psks)
+        if not isinstance(message, PublicMessage):
+            raise RuleBroken("frame-wire-format")
+        content = message.content
+        verified = self.public.verify(content)
+        genuine = content.sender.type != MEMBER or hmac.compare_digest(
+            self._membership_tag(content), message.membership_tag or b""
+        )
+        if content.content_type == COMMIT:
+            return self._receive_commit(verified, psks, genuine=genuine)
+        if not genuine:
+            raise RuleBroken("frame-membership-tag")
+        return self._receive_proposal(verified)
+
+    def _receive_private(
+        self, message: PrivateMessage, psks: Psks
+    ) -> ApplicationMessage | ReceivedProposal | StagedCommit:
+        if message.group_id != self.group_id:
+            raise RuleBroken("frame-group-id")
+        if message.epoch != self.epoch:
+            if message.content_type != APPLICATION:
+                raise RuleBroken("frame-epoch")
+            return self._receive_late(message)
+        content, secrets = open_private(self.current, message, self.public.policy)
+        verified = verify_content(content, self.current.context, self.current.tree)
+        after = self._with_current(secrets)
+        if content.content_type == APPLICATION:
+            return _opened(after, verified)
+        if content.content_type == PROPOSAL:
+            return after._receive_proposal(verified)
+        return after._receive_commit(verified, psks, genuine=True)
+
+    def _receive_late(self, message: PrivateMessage) -> ApplicationMessage:
+        """Open a message of a past epoch, if its keys are still here."""
+        for at, epoch in enumerate(self.past):
+            if epoch.context.epoch == message.epoch:
+                content, secrets = open_private(epoch, message, self.public.policy)
+                verified = verify_content(content, epoch.context, epoch.tree)
+                kept = epoch._replace(secrets=secrets)
+                past = (*self.past[:at], kept, *self.past[at + 1 :])
+                return _opened(replace(self, past=past), verified)
+        raise RuleBroken("private-epoch-kept")
+
+    def _receive_proposal(self, verified: Verified) -> ReceivedProposal:
+        result = self.public.handle(verified)
+        assert isinstance(result, PublicProposal)
+        after = replace(self, public=result.group)
+        return ReceivedProposal(after, result.proposal, result.sender, result.reference)
+
+    def _receive_commit(self, verified: Verified, psks: Psks, *, genuine: bool) -> StagedCommit:
+        """Judge a commit in public first, then follow it with our secrets."""
+        staged = self.public.stage(verified)
+        if self.me in staged.removed:
+            return StagedCommit(self, staged, None)
+        try:
+            if not genuine:
+                raise RuleBroken("frame-membership-tag")
+            if staged.sender == Sender(MEMBER, self.me):
+                raise RuleBroken("commit-from-own-leaf")
+            return StagedCommit(self, staged, self._follow(staged, psks))
+        except RuleBroken as broken:
+            raise Lost(broken.rule, staged.group) from None
+
+    def _follow(self, staged: StagedPublicCommit, psks: Psks) -> Group:
+        """Take the secret half of a publicly valid commit."""
+        suite, after = self.suite, staged.group
+        keys, signer = self._keys_after_update(staged)
+        commit_secret = suite.zero
+        if staged.path is not None:
+            context = self.public.provisional_context(
+                after.context.tree_hash, after.context.extensions
+            )
+            found, commit_secret = open_path(
+                suite, self.me, keys, staged.steps, staged.path, staged.newcomers, context
+            )
+            keys = {**keys, **found}
+        init = self.secrets.init
+        if staged.external_init is not None:
+            try:
+                init = suite.crypto.hpke_receive_export(
+                    suite.hpke,
+                    self.external_key(),
+                    staged.external_init.kem_output,
+                    b"",
+                    EXTERNAL_INIT_LABEL,
+                    suite.secret_bytes,
+                )
+            except CryptoError:
+                raise RuleBroken("external-init-decap") from None
+        psk = schedule.psk_secret(suite, self.find_psks(staged.psks, psks))
+        joiner = schedule.joiner_from_commit(suite, init, commit_secret, psk, after.context.raw)
+        secrets = schedule.epoch_secrets(suite, joiner, after.context.raw)
+        tag = suite.mac(secrets.confirmation, after.context.confirmed_transcript_hash)
+        if not hmac.compare_digest(tag, after.confirmation_tag):
+            raise RuleBroken("commit-confirmation-tag")
+        return self.enter(after, secrets, keys, signer)
+
+    def _keys_after_update(self, staged: StagedPublicCommit) -> tuple[PrivateKeys, SigningKey]:
+        """Return our private keys, new ones when an Update of ours was committed."""
+        if self.me not in staged.updated:
+            return self.keys, self.signing_key
+        leaf = staged.group.tree.leaf(self.me)
+        assert leaf is not None
+        pending = self.updates.get(leaf.encryption_key)
+        if pending is None:
+            raise RuleBroken("update-key-missing")
+        return {2 * self.me: pending.leaf_key}, pending.signing_key
+
+    def find_psks(self, wanted: Sequence[PskId], psks: Psks) -> list[tuple[PskId, bytes]]:
+        """Look up pre-shared keys: our own group's epochs here, all others in the application."""
+        found = []
+        for psk in wanted:
+            key = psk.key
+            value = None
+            if isinstance(key, ResumptionPsk) and key.group_id == self.group_id:
+                current = key.epoch == self.epoch
+                value = self.secrets.resumption if current else self.resumptions.get(key.epoch)
+            if value is None:
+                value = psks(key)
+            if value is None:
+                raise RuleBroken("psk-available")
+            found.append((psk, value))
+        return found
+
+    # The next epoch.
+
+    def enter(
+        self,
+        public: PublicGroup,
+        secrets: EpochSecrets,
+        keys: PrivateKeys,
+        signing_key: SigningKey,
+    ) -> Group:
+        """Return this member's group in the next epoch.  Used keys and secrets stay behind."""
+        policy = public.policy
+        nodes = public.tree.nodes
+        kept = {}
+        for at, key in keys.items():
+            node = nodes[at] if at < len(nodes) else None
+            if node is not None and node.encryption_key == key.public:
+                kept[at] = key
+        resumptions = {**self.resumptions, self.epoch: self.secrets.resumption}
+        oldest = public.epoch - policy.past_resumptions
+        past: tuple[Epoch, ...] = ()
+        if policy.past_epochs:
+            leaves = self.current.tree.only_leaves()
+            past = (self.current._replace(tree=leaves), *self.past)[: policy.past_epochs]
+        return replace(
+            new_group(public, self.me, signing_key, kept, secrets),
+            past=past,
+            resumptions={at: key for at, key in resumptions.items() if at >= oldest},
+            high_water=self.high_water,
+        )
+
+    def _with_current(self, secrets: SecretTree) -> Group:
+        """Return the group with other message secrets; written out, for it runs per message."""
+        head, context, tree, sender_data, _ = self.current
+        return Group(
+            self.public,
+            self.me,
+            self.signing_key,
+            self.keys,
+            self.secrets,
+            Epoch(head, context, tree, sender_data, secrets),
+            self.past,
+            self.resumptions,
+            self.updates,
+            self.high_water,
+        )
+
+
+def _opened(after: Group, verified: Verified) -> ApplicationMessage:
+    content = verified.content
+    assert isinstance(content.body, bytes)
+    return ApplicationMessage(
+        after, content.sender.index, content.epoch, content.body, content.authenticated_data
+    )
+
+
+def new_group(
+    public: PublicGroup,
+    me: int,
+    signing_key: SigningKey,
+    keys: PrivateKeys,
+    secrets: EpochSecrets,
+) -> Group:
+    """Return a member's group at the beginning of an epoch."""
+    current = Epoch(
+        opaque(public.group_id) + u64(public.epoch),
+        public.context,
+        public.tree,
+        secrets.sender_data,
+        SecretTree.new(public.suite, secrets.encryption, public.tree.width),
+    )
+    # The root of the secret tree stays in the tree alone, which forgets it at the first use.
+    return Group(public, me, signing_key, keys, secrets._replace(encryption=b""), current)

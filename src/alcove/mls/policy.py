@@ -1,0 +1,95 @@
+"""What the application decides, handed in once: whom to believe, what to forbid, what to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alcove.mls.codec import MAX_MESSAGE_BYTES
+from alcove.mls.credentials import Credential
+from alcove.mls.errors import RuleBroken
+from alcove.mls.leaf import LeafNode
+from alcove.mls.proposals import PATHLESS, Proposal
+
+if TYPE_CHECKING:
+    from alcove.mls.framing import Sender
+    from alcove.mls.public_group import PublicGroup
+
+CredentialCheck = Callable[[LeafNode, LeafNode | None], str | None]
+"""Is this leaf's credential true, and may it follow that of the leaf it replaces, if any?
+
+Returns the id of the broken rule, or None.  Must be a pure function of its arguments: every member
+has to come to the same answer, whenever it asks.
+"""
+
+CommitRule = Callable[
+    ["PublicGroup", "Sender", Sequence[Proposal], "PublicGroup"],
+    str | None,
+]
+"""May this sender turn the old public state into the new one by these proposals?
+
+Returns the id of the broken rule, or None.  Asked for every commit, external ones included, and
+pure for the same reason.
+"""
+
+
+def accept_any_credential(_leaf: LeafNode, _replaced: LeafNode | None) -> str | None:
+    """Believe everyone.  For tests and experiments: it makes authentication meaningless."""
+    return None
+
+
+def no_commit_rule(
+    _old: PublicGroup, _sender: Sender, _proposals: Sequence[Proposal], _new: PublicGroup
+) -> str | None:
+    """Forbid nothing beyond RFC 9420."""
+    return None
+
+
+def no_padding(length: int) -> int:
+    """Add nothing: for applications that pad their content themselves."""
+    return length
+
+
+def padme(length: int) -> int:
+    """Pad so that only O(log log n) bits of the length show: at most 12 % more, less when long."""
+    if length < 2:
+        return length
+    exponent = length.bit_length() - 1
+    keep = exponent - exponent.bit_length()
+    mask = (1 << max(keep, 0)) - 1
+    return (length + mask) & ~mask
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The application's side of the protocol, and every limit the library keeps to."""
+
+    credential: CredentialCheck
+    """No default: who is asked about nobody believes everybody."""
+    rule: CommitRule = no_commit_rule
+    external_sender: Callable[[Credential, bytes], str | None] = lambda _credential, _key: None
+    """Asked about each entry when a group's list of external senders is set."""
+    pathless: frozenset[int] = PATHLESS
+    """Proposal types that need no path.  Add those of the application's own types that do not."""
+    private_handshakes: bool = False
+    """Whether proposals and commits go out as PrivateMessage."""
+    padding: Callable[[int], int] = no_padding
+    """From the length of a private message's content to the length to pad it to."""
+    out_of_order: int = 32
+    """How many skipped message keys are kept per sender and epoch."""
+    forward: int = 1024
+    """How far ahead of the newest message seen from a sender one may be."""
+    past_epochs: int = 0
+    """How many past epochs' messages can still be opened."""
+    past_resumptions: int = 0
+    """How many past epochs' resumption keys are kept, for `ResumptionPsk`."""
+    pending_proposals: int = 1024
+    """How many proposals by reference are remembered within an epoch."""
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+    def check_credential(self, leaf: LeafNode, replaced: LeafNode | None) -> None:
+        """Raise the application's rule when it does not believe a leaf."""
+        broken = self.credential(leaf, replaced)
+        if broken is not None:
+            raise RuleBroken(broken)

@@ -1,0 +1,123 @@
+"""Groups that follow from a group: after a ReInit, or as a branch (sections 11.2 and 11.3).
+
+The new group's first commit mixes in the old one's resumption key, so that only its members can be
+in it, whatever their credentials say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alcove.mls.commit_making import CommitOptions, check_can_add, make_commit
+from alcove.mls.errors import RuleBroken, UsageError
+from alcove.mls.extensions import Extensions
+from alcove.mls.group import Group
+from alcove.mls.joining import create_group
+from alcove.mls.key_package import Entropy, KeyPackage, KeyPackageBundle
+from alcove.mls.leaf import MLS_1_0
+from alcove.mls.policy import Policy
+from alcove.mls.proposals import FOR_BRANCH, FOR_REINIT, Add, Proposal, ResumptionPsk
+from alcove.mls.public_group import PublicGroup
+from alcove.mls.results import OwnCommit
+from alcove.mls.suites import Suites
+
+
+def reinit_group(
+    old: Group,
+    bundle: KeyPackageBundle,
+    packages: Sequence[KeyPackage],
+    policy: Policy,
+    entropy: Entropy,
+    *,
+    suites: Suites | None = None,
+) -> OwnCommit:
+    """Begin the group that a committed ReInit asked for, with the same people.
+
+    `bundle` is our own new key package and `packages` are those of all other members.
+    """
+    wanted = old.public.reinit
+    if wanted is None:
+        raise UsageError("this group has not been ended by a ReInit")
+    if bundle.package.suite_id != wanted.suite_id:
+        raise UsageError("our key package is not for the suite that the ReInit names")
+    return _begin(
+        old,
+        FOR_REINIT,
+        wanted.group_id,
+        wanted.extensions,
+        bundle,
+        packages,
+        policy,
+        entropy,
+        suites,
+    )
+
+
+def branch_group(
+    old: Group,
+    group_id: bytes,
+    bundle: KeyPackageBundle,
+    packages: Sequence[KeyPackage],
+    policy: Policy,
+    entropy: Entropy,
+    *,
+    extensions: Extensions = (),
+    suites: Suites | None = None,
+) -> OwnCommit:
+    """Begin a group of some members of this one, with the same suite.  The old one goes on."""
+    if bundle.package.suite_id != old.suite.id:
+        raise UsageError("a branch keeps the suite of its group")
+    return _begin(old, FOR_BRANCH, group_id, extensions, bundle, packages, policy, entropy, suites)
+
+
+def _begin(
+    old: Group,
+    usage: int,
+    group_id: bytes,
+    extensions: Extensions,
+    bundle: KeyPackageBundle,
+    packages: Sequence[KeyPackage],
+    policy: Policy,
+    entropy: Entropy,
+    suites: Suites | None,
+) -> OwnCommit:
+    check_can_add(packages)
+    group = create_group(bundle, group_id, policy, entropy, extensions=extensions, suites=suites)
+    resumption = ResumptionPsk(usage, old.group_id, old.epoch)
+    proposals: list[Proposal] = [Add(package) for package in packages]
+    proposals.append(group.psk(resumption, entropy))
+    options = CommitOptions(psks=lambda _key: old.secrets.resumption, psk_usage=usage)
+    return make_commit(group, proposals, entropy, options)
+
+
+def check_reinit(psk: ResumptionPsk, new: PublicGroup, old: Group) -> None:
+    """Raise unless `new` is what the ReInit that ended `old` asked for."""
+    wanted = old.public.reinit
+    if wanted is None:
+        raise RuleBroken("reinit-committed")
+    if psk.group_id != old.group_id or psk.epoch != old.epoch:
+        raise RuleBroken("reinit-psk")
+    if new.epoch != 1:
+        raise RuleBroken("reinit-epoch")
+    if new.group_id != wanted.group_id:
+        raise RuleBroken("reinit-group-id-match")
+    if wanted.version != MLS_1_0:
+        raise RuleBroken("reinit-version-match")
+    if new.suite.id != wanted.suite_id:
+        raise RuleBroken("reinit-suite-match")
+    if new.context.extensions != wanted.extensions:
+        raise RuleBroken("reinit-extensions-match")
+    present = {leaf.credential for _, leaf in new.tree.leaves()}
+    if any(leaf.credential not in present for _, leaf in old.public.tree.leaves()):
+        raise RuleBroken("reinit-members")
+
+
+def check_branch(new: PublicGroup, old: Group) -> None:
+    """Raise unless `new` is a subgroup of `old`, judged by credentials."""
+    if new.epoch != 1:
+        raise RuleBroken("branch-epoch")
+    if new.suite.id != old.suite.id:
+        raise RuleBroken("branch-suite-match")
+    known = {leaf.credential for _, leaf in old.public.tree.leaves()}
+    if any(leaf.credential not in known for _, leaf in new.tree.leaves()):
+        raise RuleBroken("branch-members")

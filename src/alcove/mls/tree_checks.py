@@ -1,0 +1,107 @@
+"""Is this tree one that members could have made?  Asked once, by who joins (section 12.4.3.1).
+
+Every leaf was signed, every parent key was set by a member below it (parent hashes), every list
+of unmerged leaves is consistent, and no key stands in two places.
+"""
+
+from __future__ import annotations
+
+from alcove.mls import tree_math as math
+from alcove.mls.errors import RuleBroken
+from alcove.mls.extensions import Extensions, required_capabilities
+from alcove.mls.leaf import FROM_COMMIT, LeafNode, check_leaf_alone, check_supports
+from alcove.mls.policy import Policy
+from alcove.mls.tree import ParentNode, RatchetTree
+
+
+def check_tree(tree: RatchetTree, group_id: bytes, extensions: Extensions, policy: Policy) -> None:
+    """Raise unless the tree is valid as a whole."""
+    check_parents(tree)
+    check_keys_unique(tree)
+    required = required_capabilities(extensions)
+    kinds = tuple(tree.credentials)
+    for index, leaf in tree.leaves():
+        check_leaf_alone(leaf, tree.suite)
+        check_supports(leaf, extensions, required)
+        check_supports_credentials(leaf, kinds)
+        leaf.check_signature(tree.suite, group_id, index)
+        policy.check_credential(leaf, None)
+
+
+def check_supports_credentials(leaf: LeafNode, kinds: tuple[int, ...]) -> None:
+    """Section 7.3: a member supports every type of credential in use."""
+    supported = leaf.capabilities.credentials
+    for kind in kinds:
+        if kind not in supported:
+            raise RuleBroken("leaf-supports-credentials")
+
+
+def check_credentials_supported(tree: RatchetTree) -> None:
+    """The same from the other side: every type in use is supported by every member."""
+    kinds = frozenset(tree.credentials)
+    for _, leaf in tree.leaves():
+        if not kinds.issubset(leaf.capabilities.credentials):
+            raise RuleBroken("leaf-credential-supported-by-all")
+
+
+def check_keys_unique(tree: RatchetTree) -> None:
+    """No encryption key and no signature key may stand in two places."""
+    if any(count != 1 for count in tree.signers.values()):
+        raise RuleBroken("leaf-signature-key-unique")
+    if all(count == 1 for count in tree.keys.values()):
+        return
+    leaf_keys = [leaf.encryption_key for _, leaf in tree.leaves()]
+    if len(set(leaf_keys)) != len(leaf_keys):
+        raise RuleBroken("leaf-encryption-key-unique")
+    raise RuleBroken("tree-parent-key-unique")
+
+
+def check_parents(tree: RatchetTree) -> None:
+    """Check unmerged leaves and parent hashes of every parent."""
+    for at in range(1, tree.width, 2):
+        parent = tree.nodes[at]
+        if isinstance(parent, ParentNode):
+            _check_unmerged(tree, at, parent)
+    for at in range(1, tree.width, 2):
+        parent = tree.nodes[at]
+        if isinstance(parent, ParentNode):
+            _check_parent_hash(tree, at, parent)
+
+
+def _check_unmerged(tree: RatchetTree, at: int, parent: ParentNode) -> None:
+    last = -1
+    for leaf in parent.unmerged:
+        if leaf <= last:
+            raise RuleBroken("tree-unmerged-sorted")
+        last = leaf
+        if not math.covers(at, 2 * leaf) or tree.leaf(leaf) is None:
+            raise RuleBroken("tree-unmerged-descendant")
+        for node in math.direct_path(2 * leaf, tree.width):
+            if node == at:
+                break
+            between = tree.nodes[node]
+            if isinstance(between, ParentNode) and leaf not in between.unmerged:
+                raise RuleBroken("tree-unmerged-intermediate")
+
+
+def _check_parent_hash(tree: RatchetTree, at: int, parent: ParentNode) -> None:
+    """Section 7.9.2: exactly one node below was set together with this one."""
+    found = 0
+    unmerged = frozenset(parent.unmerged)
+    children = (math.left(at), math.right(at))
+    for child, other in (children, children[::-1]):
+        expected = tree.parent_hash(parent, tree.tree_hash_without(other, unmerged))
+        resolution = tree.resolution(child)
+        came_later = {2 * leaf for leaf in unmerged if math.covers(child, 2 * leaf)}
+        for below in resolution:
+            if _carried_hash(tree, below) == expected:
+                found += set(resolution) - {below} == came_later
+    if found != 1:
+        raise RuleBroken("tree-parent-hash-valid")
+
+
+def _carried_hash(tree: RatchetTree, at: int) -> bytes | None:
+    node = tree.nodes[at]
+    if isinstance(node, LeafNode):
+        return node.parent_hash if node.source == FROM_COMMIT else None
+    return None if node is None else node.parent_hash

@@ -1,0 +1,1 @@
+"""Our MLS against other people's: programs that talk to each other as peers."""
