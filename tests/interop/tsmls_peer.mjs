@@ -383,11 +383,12 @@ async function startFrom(client, request, { usage, groupId, suite, extensions })
 
 function commitReply(made, request) {
   const { commit, welcome, newState } = made
-  return {
+  const reply = {
     commit: encodeMessage(commit),
     welcome: welcome ? encodeMessage({ wireformat: "mls_welcome", welcome }) : null,
-    ...(request.ratchet_tree === false ? { tree: hex(encodeRatchetTree(newState.ratchetTree)) } : {}),
   }
+  if (request.ratchet_tree === false) reply.tree = hex(encodeRatchetTree(newState.ratchetTree))
+  return reply
 }
 
 // ---- The verbs ----

@@ -39,6 +39,7 @@ from alcove.mls.proposals import (
     ResumptionPsk,
     Update,
 )
+from alcove.mls.suites import Suite
 from alcove.mls.tree import RatchetTree, TreeEdit
 from alcove.mls.tree_checks import check_credentials_supported, check_supports_credentials
 
@@ -84,13 +85,33 @@ def check_list(
     if len(set(psks)) != len(psks):
         raise RuleBroken("commit-duplicate-psk")
     for psk in psks:
-        if len(psk.nonce) != tree.suite.secret_bytes:
-            raise RuleBroken("psk-nonce-length")
-        usage = psk.key.usage if isinstance(psk.key, ResumptionPsk) else FOR_APPLICATION
-        if usage == FOR_REINIT and psk_usage != FOR_REINIT:
-            raise RuleBroken("psk-reinit-elsewhere")
-        if usage == FOR_BRANCH and psk_usage != FOR_BRANCH:
-            raise RuleBroken("psk-branch-elsewhere")
+        check_psk(psk, tree.suite, psk_usage)
+
+
+def check_psk(psk: PskId, suite: Suite, psk_usage: int) -> None:
+    """Judge the name of a pre-shared key (section 12.1.4)."""
+    if len(psk.nonce) != suite.secret_bytes:
+        raise RuleBroken("psk-nonce-length")
+    usage = psk.key.usage if isinstance(psk.key, ResumptionPsk) else FOR_APPLICATION
+    if usage == FOR_REINIT and psk_usage != FOR_REINIT:
+        raise RuleBroken("psk-reinit-elsewhere")
+    if usage == FOR_BRANCH and psk_usage != FOR_BRANCH:
+        raise RuleBroken("psk-branch-elsewhere")
+
+
+def check_extensions(extensions: Extensions, policy: Policy) -> None:
+    """Judge a new list of group extensions: well formed, and its senders believed."""
+    required_capabilities(extensions)
+    for allowed in allowed_senders(extensions):
+        broken = policy.external_sender(allowed.credential, allowed.signature_key)
+        if broken is not None:
+            raise RuleBroken(broken)
+
+
+def check_reinit_version(proposal: ReInit) -> None:
+    """Section 12.1.5: a group does not go back to an older protocol."""
+    if proposal.version < MLS_1_0:
+        raise RuleBroken("reinit-version-lower")
 
 
 def _check_external_list(listed: Sequence[Listed]) -> None:
@@ -164,16 +185,11 @@ def _note(changes: Changes, proposal: Proposal, sender: Sender, policy: Policy) 
         case GroupContextExtensions():
             changes.extensions = proposal.extensions
             changes.context_changed = True
-            required_capabilities(proposal.extensions)  # Well formed, or `DecodeError`.
-            for allowed in allowed_senders(proposal.extensions):
-                broken = policy.external_sender(allowed.credential, allowed.signature_key)
-                if broken is not None:
-                    raise RuleBroken(broken)
+            check_extensions(proposal.extensions, policy)
         case PreSharedKey():
             changes.psks.append(proposal.psk)
         case ReInit():
-            if proposal.version < MLS_1_0:
-                raise RuleBroken("reinit-version-lower")
+            check_reinit_version(proposal)
             changes.reinit = proposal
         case ExternalInit():
             changes.external_init = proposal
@@ -194,7 +210,13 @@ def _check_custom_supported(listed: Sequence[Listed], tree: RatchetTree, changes
 
 
 def check_new_leaves(
-    changes: Changes, old: RatchetTree, group_id: bytes, policy: Policy, committer: int | None
+    changes: Changes,
+    old: RatchetTree,
+    group_id: bytes,
+    policy: Policy,
+    committer: int | None,
+    *,
+    ours: bool,
 ) -> None:
     """Judge every leaf that is new, and the old ones by what is new in the group.
 
@@ -206,24 +228,17 @@ def check_new_leaves(
     fresh: list[tuple[int, LeafNode | None]] = [(index, None) for index, _ in changes.added]
     fresh += [(index, old.leaf(index)) for index in changes.updated]
     if committer is not None:
-        replaced = (
-            old.leaf(changes.removed[0])
-            if changes.external_init and changes.removed
-            else (None if changes.external_init else old.leaf(committer))
-        )
-        fresh.append((committer, replaced))
+        fresh.append((committer, _replaced_by_path(changes, old, committer)))
     for index, replaced in fresh:
         leaf = tree.leaf(index)
         assert leaf is not None
         if index in changes.updated and leaf.source != FROM_UPDATE:
             raise RuleBroken("leaf-source-update")
-        if replaced is not None and leaf.encryption_key == replaced.encryption_key:
-            raise RuleBroken("leaf-update-key-fresh")
-        check_leaf_alone(leaf, tree.suite)
-        check_encryption_key(leaf.encryption_key, tree.suite, "leaf-encryption-key-valid")
+        check_leaf_content(leaf, replaced, tree.suite)
         check_supports(leaf, changes.extensions, required)
         check_supports_credentials(leaf, kinds)
-        leaf.check_signature(tree.suite, group_id, index)
+        if not (ours and index == committer):  # We have just signed that one.
+            leaf.check_signature(tree.suite, group_id, index)
         policy.check_credential(leaf, replaced)
         if tree.signers[leaf.signature_key] != 1:
             raise RuleBroken("leaf-signature-key-unique")
@@ -234,3 +249,52 @@ def check_new_leaves(
             check_supports(leaf, changes.extensions, required)
     if set(kinds).difference(old.credentials):
         check_credentials_supported(tree)
+
+
+def _replaced_by_path(changes: Changes, old: RatchetTree, committer: int) -> LeafNode | None:
+    """Return the leaf that a path's leaf follows: one's own, or the one that a resync removes."""
+    if changes.external_init is None:
+        return old.leaf(committer)
+    return old.leaf(changes.removed[0]) if changes.removed else None
+
+
+def check_leaf_content(leaf: LeafNode, replaced: LeafNode | None, suite: Suite) -> None:
+    """Judge what a new leaf says, by itself and against the leaf that it replaces."""
+    if replaced is not None and leaf.encryption_key == replaced.encryption_key:
+        raise RuleBroken("leaf-update-key-fresh")
+    check_leaf_alone(leaf, suite)
+    check_encryption_key(leaf.encryption_key, suite, "leaf-encryption-key-valid")
+
+
+def check_proposal(
+    proposal: Proposal, sender: Sender, tree: RatchetTree, group_id: bytes, policy: Policy
+) -> None:
+    """Judge a proposal that arrives alone, so that one bad one cannot spoil a later commit."""
+    suite = tree.suite
+    match proposal:
+        case Add():
+            leaf = proposal.key_package.leaf
+            check_key_package(proposal.key_package, suite)
+            check_leaf_content(leaf, None, suite)
+            leaf.check_signature(suite, group_id, 0)
+            policy.check_credential(leaf, None)
+        case Update():
+            replaced = tree.leaf(sender.index)
+            if proposal.leaf.source != FROM_UPDATE:
+                raise RuleBroken("leaf-source-update")
+            check_leaf_content(proposal.leaf, replaced, suite)
+            proposal.leaf.check_signature(suite, group_id, sender.index)
+            policy.check_credential(proposal.leaf, replaced)
+        case Remove():
+            if tree.leaf(proposal.removed) is None:
+                raise RuleBroken("remove-blank")
+        case PreSharedKey():
+            check_psk(proposal.psk, suite, FOR_APPLICATION)
+        case ExternalInit():
+            raise RuleBroken("commit-external-init")
+        case GroupContextExtensions():
+            check_extensions(proposal.extensions, policy)
+        case ReInit():
+            check_reinit_version(proposal)
+        case Custom():
+            pass

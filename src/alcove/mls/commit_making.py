@@ -146,7 +146,7 @@ def make_commit(
         private=options.private,
     )
     steps = [] if attached is None else attached.steps
-    staged = public.finish(content, listed, changes, me, steps)
+    staged = public.finish(content, listed, changes, me, steps, ours=True)
     keys, commit_secret = dict(group.keys), suite.zero
     if attached is not None:
         keys.update(attached.made.keys)

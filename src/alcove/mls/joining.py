@@ -219,7 +219,7 @@ def join_by_commit(
     attached = attach_path(public, changes, index, template, signing_key, entropy)
     commit = Commit(tuple(proposals), attached.path)
     content = _signed(public, commit, sender, signing_key, authenticated_data)
-    staged = public.finish(content, listed, changes, index, attached.steps)
+    staged = public.finish(content, listed, changes, index, attached.steps, ours=True)
     check_can_join(attached.path.leaf, staged.group)
     found = []
     for psk in staged.psks:

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from alcove.mls.changes import Changes, Listed, apply_proposals, check_list, check_new_leaves
+from alcove.mls.changes import (
+    Changes,
+    Listed,
+    apply_proposals,
+    check_list,
+    check_new_leaves,
+    check_proposal,
+)
 from alcove.mls.codec import Reader, decode, opaque, optional, u16, vector
 from alcove.mls.commit import Commit, Reference, UpdatePath
 from alcove.mls.context import GroupContext, GroupInfo, decode_group_info, new_context, read_context
@@ -26,13 +33,12 @@ from alcove.mls.framing import (
     decode_message,
     read_authenticated,
 )
-from alcove.mls.key_package import KeyPackage, check_key_package, suite_of
+from alcove.mls.key_package import KeyPackage, suite_of
 from alcove.mls.leaf import FROM_COMMIT, check_encryption_key
 from alcove.mls.paths import receivers
 from alcove.mls.policy import Policy
 from alcove.mls.proposals import (
     FOR_APPLICATION,
-    Add,
     ExternalInit,
     Proposal,
     PskId,
@@ -132,12 +138,11 @@ class PublicGroup:
         content = verified.content
         proposal = content.body
         assert not isinstance(proposal, bytes | Commit)
-        if isinstance(proposal, Add):
-            check_key_package(proposal.key_package, self.suite)
         raw = content.encode()
         reference = self.suite.reference(b"MLS 1.0 Proposal Reference", raw)
         if reference in self.proposals:
             return PublicProposal(self, proposal, content.sender, reference)
+        check_proposal(proposal, content.sender, self.tree, self.group_id, self.policy)
         if len(self.proposals) >= self.policy.pending_proposals:
             raise RuleBroken("limit-pending-proposals")
         listed = Listed(proposal, content.sender)
@@ -201,6 +206,8 @@ class PublicGroup:
         changes: Changes,
         committer: int,
         steps: list[Step],
+        *,
+        ours: bool = False,
     ) -> StagedPublicCommit:
         """Judge what a commit leads to: the second half, with its path in the tree already.
 
@@ -209,9 +216,8 @@ class PublicGroup:
         commit = content.body
         assert isinstance(commit, Commit)
         pathless = commit.path is None
-        check_new_leaves(
-            changes, self.tree, self.group_id, self.policy, None if pathless else committer
-        )
+        replaced = None if pathless else committer
+        check_new_leaves(changes, self.tree, self.group_id, self.policy, replaced, ours=ours)
         after = self._next(changes, content.transcript_bytes(), content.confirmation_tag or b"")
         proposals = tuple(item.proposal for item in listed)
         broken = self.policy.rule(self, content.sender, proposals, after)
