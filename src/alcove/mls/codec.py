@@ -8,6 +8,7 @@ encoding it again could not give anything else.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """The default limit on anything from outside, checked before the first byte is parsed."""
+
+MAX_ITEMS = 8192
+"""How many items a vector from outside may hold: many tiny ones would be slow to read."""
 
 _MAX_VECTOR_BYTES = 1 << 30
 _MINIMUM_FOR_PREFIX = (0, 1 << 6, 1 << 14)
@@ -132,19 +136,31 @@ class Reader:
             raise DecodeError("codec-optional")
         return read(self) if present else None
 
-    def vector(self, read: Callable[[Reader], T]) -> tuple[T, ...]:
-        """Return every item of a vector."""
+    def vector(self, read: Callable[[Reader], T], most: int = MAX_ITEMS) -> tuple[T, ...]:
+        """Return every item of a vector of at most `most` items."""
         length = self.varint()
         start = self.at
         stop = start + length
         if stop > self.end:
             raise DecodeError("codec-truncated")
         outer, self.end = self.end, stop
-        items = []
+        items: list[T] = []
         while self.at < stop:
+            if len(items) >= most:
+                raise DecodeError("codec-too-many")
             items.append(read(self))
         self.end = outer
         return tuple(items)
+
+    def numbers(self, width: str, most: int = MAX_ITEMS) -> tuple[int, ...]:
+        """Return a vector of integers, `width` being "H" for two bytes each or "I" for four."""
+        data = self.opaque()
+        count, rest = divmod(len(data), struct.calcsize(">" + width))
+        if rest:
+            raise DecodeError("codec-truncated")
+        if count > most:
+            raise DecodeError("codec-too-many")
+        return struct.unpack(f">{count}{width}", data)
 
     def since(self, start: int) -> bytes:
         """Return the bytes read since position `start`."""

@@ -17,7 +17,15 @@ from alcove.mls.framing import COMMIT, MEMBER, Sender
 from alcove.mls.key_package import Entropy, KeyPackage
 from alcove.mls.leaf import LeafTemplate
 from alcove.mls.paths import NewPath, make_path, seal_path
-from alcove.mls.proposals import FOR_APPLICATION, Proposal, PskId, ReInit, Remove, Update
+from alcove.mls.proposals import (
+    FOR_APPLICATION,
+    Proposal,
+    PskId,
+    ReInit,
+    Remove,
+    Update,
+    check_sendable,
+)
 from alcove.mls.provider import KemKey, SigningKey
 from alcove.mls.public_group import PublicGroup, StagedPublicCommit
 from alcove.mls.results import OwnCommit
@@ -128,6 +136,8 @@ def make_commit(
 ) -> OwnCommit:
     """Make a commit from a member's group, which stays as it is."""
     public, suite, me = group.public, group.suite, group.me
+    for proposal in proposals:
+        check_sendable(proposal)
     chosen = list(fitting_proposals(public, me)) if options.pending else []
     sender = Sender(MEMBER, me)
     listed = [item for _, item in chosen] + [Listed(proposal, sender) for proposal in proposals]

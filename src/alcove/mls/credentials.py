@@ -10,9 +10,13 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from alcove.mls.codec import Reader, opaque, u16
+from alcove.mls.errors import DecodeError
 
 BASIC: Final = 1
 X509: Final = 2
+
+MAX_CERTIFICATES: Final = 16
+"""How long a chain may be."""
 
 
 class Credential(NamedTuple):
@@ -48,7 +52,9 @@ def x509(chain: Iterable[bytes]) -> Credential:
 def certificates(credential: Credential) -> tuple[bytes, ...]:
     """Return the DER certificates of an X.509 credential, the leaf's own first."""
     reader = Reader(credential.data)
-    chain = []
+    chain: list[bytes] = []
     while reader.at < reader.end:
+        if len(chain) >= MAX_CERTIFICATES:
+            raise DecodeError("codec-too-many")
         chain.append(reader.opaque())
     return tuple(chain)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from alcove.mls.codec import Reader, opaque, u16, vector
 from alcove.mls.credentials import Credential
-from alcove.mls.errors import DecodeError
+from alcove.mls.errors import DecodeError, UsageError
 
 T = TypeVar("T")
 
@@ -70,6 +70,12 @@ def read_extensions(reader: Reader) -> Extensions:
     return extensions
 
 
+def check_no_grease(extensions: Iterable[Extension]) -> None:
+    """Section 13.5: every extension of a group means something to its members."""
+    if any(extension.type in GREASE for extension in extensions):
+        raise UsageError("a group's extensions must have a meaning, and GREASE has none")
+
+
 class RequiredCapabilities(NamedTuple):
     """What every member must support (section 11.1)."""
 
@@ -113,7 +119,7 @@ def required_capabilities(extensions: Iterable[Extension]) -> RequiredCapabiliti
         return RequiredCapabilities()
 
     def read(reader: Reader) -> RequiredCapabilities:
-        lists = [reader.vector(Reader.u16) for _ in range(3)]
+        lists = [reader.numbers("H") for _ in range(3)]
         return RequiredCapabilities(*lists)
 
     return _read_whole(data, read)

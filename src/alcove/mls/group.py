@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from alcove.mls import schedule
-from alcove.mls.codec import opaque, u64
+from alcove.mls.codec import opaque, u8, u64
 from alcove.mls.commit import Commit
 from alcove.mls.commit_making import CommitOptions, make_commit
 from alcove.mls.context import sign_group_info
@@ -49,7 +49,15 @@ from alcove.mls.key_package import Entropy
 from alcove.mls.leaf import LeafTemplate
 from alcove.mls.paths import PrivateKeys, open_path
 from alcove.mls.private import GUARD_BYTES, Epoch, open_private, seal_private
-from alcove.mls.proposals import ExternalPsk, PreSharedKey, Proposal, PskId, ResumptionPsk, Update
+from alcove.mls.proposals import (
+    ExternalPsk,
+    PreSharedKey,
+    Proposal,
+    PskId,
+    ResumptionPsk,
+    Update,
+    check_sendable,
+)
 from alcove.mls.provider import KemKey, SigningKey
 from alcove.mls.public_group import PublicGroup, PublicProposal, StagedPublicCommit
 from alcove.mls.results import (
@@ -66,6 +74,7 @@ from alcove.mls.suites import Suite
 from alcove.mls.verify import verify_content
 
 EXTERNAL_INIT_LABEL: Final = b"MLS 1.0 external init secret"
+_MEMBER: Final = u8(MEMBER)
 _SIGNED_HEAD: Final = opaque(b"MLS 1.0 FramedContentTBS")
 
 
@@ -172,6 +181,7 @@ class Group:
         """Send a proposal for anyone to commit.  An Update is made by `propose_update`."""
         if isinstance(proposal, Update) and proposal.leaf.encryption_key not in self.updates:
             raise UsageError("the keys of this Update are not here: use propose_update")
+        check_sendable(proposal)
         content = self.sign_content(PROPOSAL, proposal, authenticated_data, private=private)
         remembered = self.public.handle(Verified(content))
         assert isinstance(remembered, PublicProposal)
@@ -225,7 +235,7 @@ class Group:
             raise UsageError("this group has ended: its members go on in the one that follows it")
 
     def _framed_head(self) -> bytes:
-        return self.current.head + Sender(MEMBER, self.me).encode()
+        return self.current.head + _MEMBER + self.me.to_bytes(4, "big")
 
     def _sign(self, message: bytes) -> bytes:
         """SignWithLabel over FramedContentTBS: the message and the GroupContext."""

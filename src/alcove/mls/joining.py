@@ -6,13 +6,13 @@ import hmac
 from dataclasses import replace
 
 from alcove.mls import schedule
-from alcove.mls.changes import Listed
+from alcove.mls.changes import Listed, check_extensions
 from alcove.mls.codec import decode
 from alcove.mls.commit import Commit
 from alcove.mls.commit_making import attach_path, welcome_key
 from alcove.mls.context import GroupInfo, new_context, read_group_info
 from alcove.mls.errors import CryptoError, RuleBroken, UsageError
-from alcove.mls.extensions import DEFAULT_EXTENSIONS, Extensions
+from alcove.mls.extensions import DEFAULT_EXTENSIONS, Extensions, check_no_grease
 from alcove.mls.framing import (
     COMMIT,
     NEW_MEMBER_COMMIT,
@@ -62,6 +62,8 @@ def create_group(
     """Begin a group of one.  The key package is ours alone and need not have been published."""
     suite = suite_of(bundle.package.suite_id, suites)
     tree = RatchetTree.of_one(suite, bundle.package.leaf)
+    check_no_grease(extensions)
+    check_extensions(extensions, policy)
     check_tree(tree, group_id, extensions, policy)
     context = new_context(suite.id, group_id, 0, tree.tree_hash(), b"", extensions)
     secrets = schedule.split_epoch_secret(suite, entropy(suite.secret_bytes))

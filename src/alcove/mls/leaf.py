@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -48,20 +47,13 @@ class Capabilities(NamedTuple):
         return b"".join(vector(map(u16, values)) for values in self)
 
 
-def _read_numbers(reader: Reader) -> tuple[int, ...]:
-    data = reader.opaque()
-    if len(data) & 1:
-        raise DecodeError("codec-truncated")
-    return struct.unpack(f">{len(data) >> 1}H", data)
-
-
 def _read_capabilities(reader: Reader) -> Capabilities:
     return Capabilities(
-        _read_numbers(reader),
-        _read_numbers(reader),
-        _read_numbers(reader),
-        _read_numbers(reader),
-        _read_numbers(reader),
+        reader.numbers("H"),
+        reader.numbers("H"),
+        reader.numbers("H"),
+        reader.numbers("H"),
+        reader.numbers("H"),
     )
 
 

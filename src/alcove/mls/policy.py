@@ -39,6 +39,11 @@ def accept_any_credential(_leaf: LeafNode, _replaced: LeafNode | None) -> str | 
     return None
 
 
+def no_external_sender(_credential: Credential, _signature_key: bytes) -> str | None:
+    """Let nobody outside propose, unless the application says whom it believes."""
+    return "cred-valid-external-senders"
+
+
 def no_commit_rule(
     _old: PublicGroup, _sender: Sender, _proposals: Sequence[Proposal], _new: PublicGroup
 ) -> str | None:
@@ -68,8 +73,8 @@ class Policy:
     credential: CredentialCheck
     """No default: who is asked about nobody believes everybody."""
     rule: CommitRule = no_commit_rule
-    external_sender: Callable[[Credential, bytes], str | None] = lambda _credential, _key: None
-    """Asked about each entry when a group's list of external senders is set."""
+    external_sender: Callable[[Credential, bytes], str | None] = no_external_sender
+    """Asked about each entry, credential and signature key, of a group's external senders."""
     pathless: frozenset[int] = PATHLESS
     """Proposal types that need no path.  Add those of the application's own types that do not."""
     private_handshakes: bool = False

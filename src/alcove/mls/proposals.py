@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
 from alcove.mls.codec import Reader, opaque, u8, u16, u32, u64
-from alcove.mls.errors import DecodeError
-from alcove.mls.extensions import Extensions, encode_extensions, read_extensions
+from alcove.mls.errors import DecodeError, UsageError
+from alcove.mls.extensions import (
+    GREASE,
+    Extensions,
+    check_no_grease,
+    encode_extensions,
+    read_extensions,
+)
 from alcove.mls.key_package import KeyPackage, read_key_package
 from alcove.mls.leaf import LeafNode, read_leaf
 
@@ -191,6 +197,14 @@ class Custom:
 Proposal = (
     Add | Update | Remove | PreSharedKey | ReInit | ExternalInit | GroupContextExtensions | Custom
 )
+
+
+def check_sendable(proposal: Proposal) -> None:
+    """Section 13.5: values without meaning are for lists of capabilities, not for proposals."""
+    if isinstance(proposal, Custom) and proposal.type in GREASE:
+        raise UsageError("a proposal needs a type with a meaning, and GREASE has none")
+    if isinstance(proposal, GroupContextExtensions):
+        check_no_grease(proposal.extensions)
 
 
 def read_proposal(reader: Reader) -> Proposal:

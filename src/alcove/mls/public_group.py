@@ -14,6 +14,7 @@ from alcove.mls.changes import (
     Changes,
     Listed,
     apply_proposals,
+    check_extensions,
     check_list,
     check_new_leaves,
     check_proposal,
@@ -405,6 +406,7 @@ def public_group_from(
     _check_signer(info, checked)
     if checked.tree_hash() != info.context.tree_hash:
         raise RuleBroken("join-tree-hash")
+    check_extensions(info.context.extensions, policy)
     check_tree(checked, info.context.group_id, info.context.extensions, policy)
     return PublicGroup(
         suite,

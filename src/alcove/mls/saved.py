@@ -27,6 +27,8 @@ from alcove.mls.tree import RatchetTree
 
 _EPOCH_VERSION: Final = 1
 _MESSAGES_VERSION: Final = 1
+_ANY: Final = 1 << 30
+"""Our own bytes: however many there are."""
 
 
 class Saved(NamedTuple):
@@ -101,16 +103,16 @@ def _save_tree(tree: SecretTree) -> bytes:
 
 def _read_tree(reader: Reader, suite: Suite) -> SecretTree:
     width = reader.u32()
-    nodes = dict(reader.vector(lambda item: (item.u32(), item.opaque())))
+    nodes = dict(reader.vector(lambda item: (item.u32(), item.opaque()), _ANY))
 
     def read_skipped(item: Reader) -> tuple[int, bytes, bytes]:
         return item.u32(), item.opaque(), item.opaque()
 
     def read_ratchet(item: Reader) -> tuple[int, Ratchet]:
         at = item.u32()
-        return at, Ratchet(item.opaque(), item.u32(), item.vector(read_skipped))
+        return at, Ratchet(item.opaque(), item.u32(), item.vector(read_skipped, _ANY))
 
-    return SecretTree(suite, width, nodes, dict(reader.vector(read_ratchet)))
+    return SecretTree(suite, width, nodes, dict(reader.vector(read_ratchet, _ANY)))
 
 
 def _read_messages(messages: bytes, suite: Suite, tag: bytes) -> tuple[SecretTree, ...]:
@@ -137,7 +139,7 @@ def _read_epoch(reader: Reader, messages: bytes, policy: Policy, suites: Suites 
     signing_key = suite.signing_key(reader.opaque())
     keys = dict(reader.vector(lambda item: (item.u32(), suite.kem_key(item.opaque()))))
     secrets = EpochSecrets(*(reader.opaque() for _ in EpochSecrets._fields))
-    resumptions = dict(reader.vector(lambda item: (item.u64(), item.opaque())))
+    resumptions = dict(reader.vector(lambda item: (item.u64(), item.opaque()), _ANY))
     pending = reader.vector(
         lambda item: PendingUpdate(suite.kem_key(item.opaque()), suite.signing_key(item.opaque()))
     )

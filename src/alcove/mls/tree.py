@@ -7,8 +7,9 @@ one value to the next; an edit forgets those above what it touched and nothing e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from alcove.mls import tree_math as math
 from alcove.mls.codec import Reader, opaque, u32, vector
@@ -16,8 +17,12 @@ from alcove.mls.errors import DecodeError
 from alcove.mls.leaf import LeafNode, read_leaf
 from alcove.mls.suites import Suite
 
-_LEAF = 1
-_PARENT = 2
+MAX_LEAVES: Final = 1 << 16
+"""How large a tree from outside may be, blank leaves included."""
+
+_LEAF: Final = 1
+_PARENT: Final = 2
+_BLANKS: Final = re.compile(rb"\0+")
 
 
 class ParentNode(NamedTuple):
@@ -54,12 +59,25 @@ def _read_node(reader: Reader) -> Node:
         return read_leaf(reader)
     if kind == _PARENT:
         key, parent_hash = reader.opaque(), reader.opaque()
-        return ParentNode(key, parent_hash, reader.vector(Reader.u32))
+        return ParentNode(key, parent_hash, reader.numbers("I", MAX_LEAVES))
     raise DecodeError("tree-node-type-known")
 
 
-def _read_optional_node(reader: Reader) -> Node | None:
-    return reader.optional(_read_node)
+def _read_nodes(reader: Reader) -> list[Node | None]:
+    """Read `optional<Node> ratchet_tree<V>`.  A run of blank nodes, a byte each, is one step."""
+    inside = Reader(reader.opaque())
+    nodes: list[Node | None] = []
+    while inside.at < inside.end:
+        blanks = _BLANKS.match(inside.data, inside.at)
+        count = 1 if blanks is None else blanks.end() - blanks.start()
+        if len(nodes) + count >= 2 * MAX_LEAVES:
+            raise DecodeError("codec-too-many")
+        if blanks is None:
+            nodes.append(inside.optional(_read_node))
+        else:
+            nodes += [None] * count
+            inside.at += count
+    return nodes
 
 
 class RatchetTree:
@@ -110,7 +128,7 @@ class RatchetTree:
     @classmethod
     def read(cls, suite: Suite, reader: Reader) -> RatchetTree:
         """Read a tree as the ratchet_tree extension carries it (section 12.4.3.3)."""
-        nodes = list(reader.vector(_read_optional_node))
+        nodes = _read_nodes(reader)
         if not nodes or nodes[-1] is None:
             raise DecodeError("tree-last-node-non-blank")
         for index, node in enumerate(nodes):

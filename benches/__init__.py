@@ -1,0 +1,1 @@
+"""Benchmarks: each asks one question, says what to expect, and prints one table."""

@@ -1,0 +1,112 @@
+"""Timing that can be compared: every figure beside signatures measured at the same moment.
+
+    sign, verify ─► the act ─► sign, verify        one sample
+                     │
+                     └─ its time, and that time over the mean of the signatures around it
+
+Machines differ, and a shared one differs from itself from one second to the next.  A ratio to one
+Ed25519 signature of the same moment does not, so the targets are ratios.  Times are CPU time of
+this process: other programs that run beside it are not counted.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+T = TypeVar("T")
+
+MESSAGE: Final = bytes(range(200))
+"""What is signed, verified, sealed and opened: 200 bytes."""
+BASELINE_ACTS: Final = 20
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The medians of a series.  Times are in seconds, for one act."""
+
+    seconds: float
+    sign: float
+    verify: float
+    signs: float
+    """The act's time, counted in signatures made at the same moment."""
+    verifies: float
+    """The same, counted in signatures verified."""
+
+
+class Baseline:
+    """One Ed25519 key, to sign and to verify with."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+        self._public = self._key.public_key()
+        self._signature = self._key.sign(MESSAGE)
+
+    def sample(self) -> tuple[float, float]:
+        """Return how long one signature takes to make and to verify, at this moment."""
+        sign, verify = self._key.sign, self._public.verify
+        signature = self._signature
+        start = time.process_time()
+        for _ in range(BASELINE_ACTS):
+            sign(MESSAGE)
+        between = time.process_time()
+        for _ in range(BASELINE_ACTS):
+            verify(signature, MESSAGE)
+        end = time.process_time()
+        return (between - start) / BASELINE_ACTS, (end - between) / BASELINE_ACTS
+
+
+class Series:
+    """The same act again and again, each time between two samples of the baseline."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self._baseline = baseline
+        self._samples: list[Timed] = []
+
+    def time(self, act: Callable[[], T], acts: int = 1) -> T:
+        """Run `act`, which does what is measured `acts` times, and return what it returns.
+
+        The collector of cyclic garbage waits meanwhile, as in `timeit`.
+        """
+        before = self._baseline.sample()
+        gc.collect(0)
+        gc.disable()
+        try:
+            start = time.process_time()
+            result = act()
+            seconds = (time.process_time() - start) / acts
+        finally:
+            gc.enable()
+        after = self._baseline.sample()
+        sign, verify = ((one + two) / 2 for one, two in zip(before, after, strict=True))
+        self._samples.append(Timed(seconds, sign, verify, seconds / sign, seconds / verify))
+        return result
+
+    def median(self) -> Timed:
+        """Return the median of each column."""
+        return Timed(
+            statistics.median(sample.seconds for sample in self._samples),
+            statistics.median(sample.sign for sample in self._samples),
+            statistics.median(sample.verify for sample in self._samples),
+            statistics.median(sample.signs for sample in self._samples),
+            statistics.median(sample.verifies for sample in self._samples),
+        )
+
+
+def exponent(points: Iterable[tuple[float, float]]) -> float:
+    """Return the e of y ~ x^e that fits best: the slope of a line through the logarithms."""
+    logs = [(math.log(x), math.log(y)) for x, y in points]
+    slope, _ = statistics.linear_regression([x for x, _ in logs], [y for _, y in logs])
+    return slope
+
+
+def growth(seconds: Mapping[int, float], scale: Callable[[int], float] = float) -> float:
+    """Return the exponent by which times grow with `scale` of the number of members."""
+    return exponent((scale(size), value) for size, value in seconds.items())
