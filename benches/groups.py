@@ -49,19 +49,20 @@ class Built:
 
     def join(self, index: int) -> Group:
         """Return the group of a member, as the Welcome gives it."""
-        return join_group(self.welcome, self.members[index], POLICY)
+        suites = {self.founder.suite.id: self.founder.suite}
+        return join_group(self.welcome, self.members[index], POLICY, suites=suites)
 
 
-def found(members: Sequence[KeyPackageBundle], packages: Sequence[bytes]) -> OwnCommit:
+def found(suite: Suite, founder: KeyPackageBundle, packages: Sequence[bytes]) -> OwnCommit:
     """Create a group and add everyone: from key packages as they come to a Welcome."""
-    group = create_group(members[0], b"a room", POLICY, os.urandom)
+    group = create_group(founder, b"a room", POLICY, os.urandom, suites={suite.id: suite})
     return group.commit([Add(decode_key_package(each)) for each in packages], entropy=os.urandom)
 
 
 def build(suite: Suite, size: int) -> Built:
     """Make a group of `size`."""
     members = [new_member(suite, f"member {index}") for index in range(size)]
-    commit = found(members, [member.message() for member in members[1:]])
+    commit = found(suite, members[0], [member.message() for member in members[1:]])
     assert commit.welcome is not None
     return Built(members, commit.merge(), commit.welcome)
 

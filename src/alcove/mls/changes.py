@@ -40,7 +40,7 @@ from alcove.mls.proposals import (
     Update,
 )
 from alcove.mls.suites import Suite
-from alcove.mls.tree import RatchetTree, TreeEdit
+from alcove.mls.tree import MAX_LEAVES, RatchetTree, TreeEdit
 from alcove.mls.tree_checks import check_credentials_supported, check_supports_credentials
 
 
@@ -223,6 +223,8 @@ def check_new_leaves(
     `committer` is the leaf that the commit's path replaced, already merged, or None without a path.
     """
     tree = changes.edit
+    if tree.size > MAX_LEAVES:
+        raise RuleBroken("limit-leaves")
     required = required_capabilities(changes.extensions)
     kinds = tuple(tree.credentials)
     fresh: list[tuple[int, LeafNode | None]] = [(index, None) for index, _ in changes.added]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from alcove.mls import schedule
 from alcove.mls import tree_math as math
 from alcove.mls.changes import Changes, Listed
+from alcove.mls.choosing import fitting_proposals
 from alcove.mls.commit import Commit, Reference, Sealed, UpdatePath
 from alcove.mls.context import sign_group_info
 from alcove.mls.errors import UsageError
@@ -19,11 +21,10 @@ from alcove.mls.leaf import LeafTemplate
 from alcove.mls.paths import NewPath, make_path, seal_path
 from alcove.mls.proposals import (
     FOR_APPLICATION,
+    ExternalPsk,
     Proposal,
     PskId,
-    ReInit,
-    Remove,
-    Update,
+    ResumptionPsk,
     check_sendable,
 )
 from alcove.mls.provider import KemKey, SigningKey
@@ -44,8 +45,8 @@ class CommitOptions:
 
     path: bool = False
     """Bring new keys even where RFC 9420 does not ask for them: this heals the committer's side."""
-    pending: bool = True
-    """Include the proposals that were sent in this epoch, those that fit together."""
+    pending: bool | tuple[bytes, ...] = True
+    """Which proposals of this epoch to include: all that fit together, none, or these references."""
     private: bool | None = None
     """Send as PrivateMessage; None for what the policy says."""
     authenticated_data: bytes = b""
@@ -93,42 +94,20 @@ def attach_path(
     return AttachedPath(UpdatePath(leaf, nodes), made, leaf_key, steps)
 
 
-def fitting_proposals(public: PublicGroup, me: int) -> Iterator[tuple[bytes, Listed]]:
-    """Choose from the proposals that wait those that can stand in one commit (section 12.2).
+def waiting_proposals(group: Group, options: CommitOptions) -> list[tuple[bytes, Listed]]:
+    """Return the proposals by reference that a commit takes in."""
+    if options.pending is True:
+        have = partial(_have, group, options.psks)
+        return fitting_proposals(group.public, group.me, have)
+    wanted = options.pending or ()
+    missing = [reference for reference in wanted if reference not in group.public.proposals]
+    if missing:
+        raise UsageError("a proposal to commit was not sent in this epoch")
+    return [(reference, group.public.proposals[reference]) for reference in wanted]
 
-    Removes before updates, the newest update of a leaf, anything before a ReInit, never our own
-    update or removal.
-    """
-    waiting = [
-        (reference, listed)
-        for reference, listed in public.proposals.items()
-        if not (isinstance(listed.proposal, Update) and listed.sender.index == me)
-        and not (isinstance(listed.proposal, Remove) and listed.proposal.removed == me)
-    ]
-    removed: set[int] = set()
-    chosen = {}
-    for reference, listed in waiting:
-        if isinstance(listed.proposal, Remove) and listed.proposal.removed not in removed:
-            removed.add(listed.proposal.removed)
-            chosen[reference] = listed
-    newest = {
-        listed.sender.index: reference
-        for reference, listed in waiting
-        if isinstance(listed.proposal, Update)
-    }
-    only_reinit = all(isinstance(listed.proposal, ReInit) for _, listed in waiting)
-    for reference, listed in waiting:
-        if isinstance(listed.proposal, Remove):
-            fits = reference in chosen
-        elif isinstance(listed.proposal, Update):
-            index = listed.sender.index
-            fits = newest[index] == reference and index not in removed
-        elif isinstance(listed.proposal, ReInit):
-            fits = only_reinit and reference == waiting[0][0]
-        else:
-            fits = True
-        if fits:
-            yield reference, listed
+
+def _have(group: Group, psks: Psks, key: ExternalPsk | ResumptionPsk) -> bool:
+    return group.find_psk(key, psks) is not None
 
 
 def make_commit(
@@ -138,7 +117,7 @@ def make_commit(
     public, suite, me = group.public, group.suite, group.me
     for proposal in proposals:
         check_sendable(proposal)
-    chosen = list(fitting_proposals(public, me)) if options.pending else []
+    chosen = waiting_proposals(group, options)
     sender = Sender(MEMBER, me)
     listed = [item for _, item in chosen] + [Listed(proposal, sender) for proposal in proposals]
     items = (*(Reference(reference) for reference, _ in chosen), *proposals)

@@ -21,9 +21,10 @@ from typing import Final, NamedTuple
 from alcove.mls import schedule
 from alcove.mls.codec import opaque, u8, u64
 from alcove.mls.commit import Commit
-from alcove.mls.commit_making import CommitOptions, make_commit
+from alcove.mls.commit_following import follow
+from alcove.mls.commit_making import CommitOptions, make_commit, waiting_proposals
 from alcove.mls.context import sign_group_info
-from alcove.mls.errors import CryptoError, Lost, RuleBroken, UsageError
+from alcove.mls.errors import Lost, RuleBroken, UsageError
 from alcove.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension, Extensions
 from alcove.mls.framing import (
     APPLICATION,
@@ -47,7 +48,7 @@ from alcove.mls.framing import (
 from alcove.mls.high_water import HighWater
 from alcove.mls.key_package import Entropy
 from alcove.mls.leaf import LeafTemplate
-from alcove.mls.paths import PrivateKeys, open_path
+from alcove.mls.paths import PrivateKeys
 from alcove.mls.private import GUARD_BYTES, Epoch, open_private, seal_private
 from alcove.mls.proposals import (
     ExternalPsk,
@@ -59,7 +60,7 @@ from alcove.mls.proposals import (
     check_sendable,
 )
 from alcove.mls.provider import KemKey, SigningKey
-from alcove.mls.public_group import PublicGroup, PublicProposal, StagedPublicCommit
+from alcove.mls.public_group import PublicGroup, PublicProposal
 from alcove.mls.results import (
     ApplicationMessage,
     OwnCommit,
@@ -71,9 +72,9 @@ from alcove.mls.results import (
 from alcove.mls.schedule import EpochSecrets, Psks, no_psks
 from alcove.mls.secret_tree import HANDSHAKE, MESSAGE, SecretTree
 from alcove.mls.suites import Suite
+from alcove.mls.tree import RatchetTree
 from alcove.mls.verify import verify_content
 
-EXTERNAL_INIT_LABEL: Final = b"MLS 1.0 external init secret"
 _MEMBER: Final = u8(MEMBER)
 _SIGNED_HEAD: Final = opaque(b"MLS 1.0 FramedContentTBS")
 
@@ -161,7 +162,7 @@ class Group:
         was asked for takes effect first.
         """
         self._may_send()
-        if self.public.proposals:
+        if self.public.proposals and waiting_proposals(self, CommitOptions()):
             raise UsageError("proposals are waiting: commit them before sending data")
         body = opaque(data)
         framed = (
@@ -338,7 +339,7 @@ class Group:
         verified = verify_content(content, self.current.context, self.current.tree)
         after = self._with_current(secrets)
         if content.content_type == APPLICATION:
-            return _opened(after, verified)
+            return _opened(after, verified, self.current.tree)
         if content.content_type == PROPOSAL:
             return after._receive_proposal(verified)
         return after._receive_commit(verified, psks, genuine=True)
@@ -351,7 +352,7 @@ class Group:
                 verified = verify_content(content, epoch.context, epoch.tree)
                 kept = epoch._replace(secrets=secrets)
                 past = (*self.past[:at], kept, *self.past[at + 1 :])
-                return _opened(replace(self, past=past), verified)
+                return _opened(replace(self, past=past), verified, epoch.tree)
         raise RuleBroken("private-epoch-kept")
 
     def _receive_proposal(self, verified: Verified) -> ReceivedProposal:
@@ -370,70 +371,28 @@ class Group:
                 raise RuleBroken("frame-membership-tag")
             if staged.sender == Sender(MEMBER, self.me):
                 raise RuleBroken("commit-from-own-leaf")
-            return StagedCommit(self, staged, self._follow(staged, psks))
+            return StagedCommit(self, staged, follow(self, staged, psks))
         except RuleBroken as broken:
             raise Lost(broken.rule, staged.group) from None
 
-    def _follow(self, staged: StagedPublicCommit, psks: Psks) -> Group:
-        """Take the secret half of a publicly valid commit."""
-        suite, after = self.suite, staged.group
-        keys, signer = self._keys_after_update(staged)
-        commit_secret = suite.zero
-        if staged.path is not None:
-            context = self.public.provisional_context(
-                after.context.tree_hash, after.context.extensions
-            )
-            found, commit_secret = open_path(
-                suite, self.me, keys, staged.steps, staged.path, staged.newcomers, context
-            )
-            keys = {**keys, **found}
-        init = self.secrets.init
-        if staged.external_init is not None:
-            try:
-                init = suite.crypto.hpke_receive_export(
-                    suite.hpke,
-                    self.external_key(),
-                    staged.external_init.kem_output,
-                    b"",
-                    EXTERNAL_INIT_LABEL,
-                    suite.secret_bytes,
-                )
-            except CryptoError:
-                raise RuleBroken("external-init-decap") from None
-        psk = schedule.psk_secret(suite, self.find_psks(staged.psks, psks))
-        joiner = schedule.joiner_from_commit(suite, init, commit_secret, psk, after.context.raw)
-        secrets = schedule.epoch_secrets(suite, joiner, after.context.raw)
-        tag = suite.mac(secrets.confirmation, after.context.confirmed_transcript_hash)
-        if not hmac.compare_digest(tag, after.confirmation_tag):
-            raise RuleBroken("commit-confirmation-tag")
-        return self.enter(after, secrets, keys, signer)
-
-    def _keys_after_update(self, staged: StagedPublicCommit) -> tuple[PrivateKeys, SigningKey]:
-        """Return our private keys, new ones when an Update of ours was committed."""
-        if self.me not in staged.updated:
-            return self.keys, self.signing_key
-        leaf = staged.group.tree.leaf(self.me)
-        assert leaf is not None
-        pending = self.updates.get(leaf.encryption_key)
-        if pending is None:
-            raise RuleBroken("update-key-missing")
-        return {2 * self.me: pending.leaf_key}, pending.signing_key
-
     def find_psks(self, wanted: Sequence[PskId], psks: Psks) -> list[tuple[PskId, bytes]]:
-        """Look up pre-shared keys: our own group's epochs here, all others in the application."""
+        """Look up the pre-shared keys that a commit or a Welcome names."""
         found = []
         for psk in wanted:
-            key = psk.key
-            value = None
-            if isinstance(key, ResumptionPsk) and key.group_id == self.group_id:
-                current = key.epoch == self.epoch
-                value = self.secrets.resumption if current else self.resumptions.get(key.epoch)
-            if value is None:
-                value = psks(key)
+            value = self.find_psk(psk.key, psks)
             if value is None:
                 raise RuleBroken("psk-available")
             found.append((psk, value))
         return found
+
+    def find_psk(self, key: ExternalPsk | ResumptionPsk, psks: Psks) -> bytes | None:
+        """Look up one: our own epochs' keys are here, all others are the application's."""
+        if isinstance(key, ResumptionPsk) and key.group_id == self.group_id:
+            if key.epoch == self.epoch:
+                return self.secrets.resumption
+            if key.epoch in self.resumptions:
+                return self.resumptions[key.epoch]
+        return psks(key)
 
     # The next epoch.
 
@@ -482,11 +441,18 @@ class Group:
         )
 
 
-def _opened(after: Group, verified: Verified) -> ApplicationMessage:
+def _opened(after: Group, verified: Verified, tree: RatchetTree) -> ApplicationMessage:
     content = verified.content
+    leaf = tree.leaf(content.sender.index)
     assert isinstance(content.body, bytes)
+    assert leaf is not None
     return ApplicationMessage(
-        after, content.sender.index, content.epoch, content.body, content.authenticated_data
+        after,
+        content.sender.index,
+        content.epoch,
+        content.body,
+        content.authenticated_data,
+        leaf,
     )
 
 

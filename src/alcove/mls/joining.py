@@ -24,7 +24,7 @@ from alcove.mls.framing import (
     encode_public,
     frame,
 )
-from alcove.mls.group import EXTERNAL_INIT_LABEL, Group, new_group
+from alcove.mls.group import Group, new_group
 from alcove.mls.key_package import Entropy, KeyPackageBundle, suite_of
 from alcove.mls.leaf import LeafNode, LeafTemplate
 from alcove.mls.paths import path_secret_keys
@@ -43,7 +43,7 @@ from alcove.mls.proposals import (
 from alcove.mls.provider import SigningKey
 from alcove.mls.public_group import PublicGroup, public_group_from
 from alcove.mls.results import OwnCommit
-from alcove.mls.schedule import Joiner, Psks, no_psks
+from alcove.mls.schedule import EXTERNAL_INIT_LABEL, Joiner, Psks, no_psks
 from alcove.mls.suites import Suite, Suites
 from alcove.mls.tree import RatchetTree
 from alcove.mls.tree_checks import check_tree

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from alcove.mls.changes import (
     Changes,
@@ -52,7 +53,8 @@ from alcove.mls.tree import RatchetTree, Step
 from alcove.mls.tree_checks import check_tree
 from alcove.mls.verify import verify_content
 
-_SNAPSHOT_VERSION = 1
+_SNAPSHOT_VERSION: Final = 1
+_LAST_EPOCH: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,8 @@ class PublicGroup:
 
         `committer` is None for an external one.
         """
+        if self.epoch >= _LAST_EPOCH:
+            raise RuleBroken("limit-epoch")
         check_list(listed, committer, self.tree, psk_usage)
         return apply_proposals(listed, self.tree, self.context.extensions, self.policy)
 

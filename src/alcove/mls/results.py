@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from alcove.mls.errors import UsageError
 from alcove.mls.framing import Sender
+from alcove.mls.leaf import LeafNode
 from alcove.mls.proposals import Proposal
 from alcove.mls.public_group import PublicGroup, StagedPublicCommit
 
@@ -43,6 +44,8 @@ class ApplicationMessage(NamedTuple):
     epoch: int
     data: bytes
     authenticated_data: bytes
+    leaf: LeafNode
+    """The sender's leaf as it was then: its credential says who it is."""
 
 
 class ReceivedProposal(NamedTuple):

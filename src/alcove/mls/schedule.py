@@ -9,11 +9,13 @@ Secrets that have done their work (joiner, epoch, commit) are not kept in any st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from alcove.mls.codec import opaque, u16
 from alcove.mls.proposals import ExternalPsk, PskId, ResumptionPsk
 from alcove.mls.suites import Suite
+
+EXTERNAL_INIT_LABEL: Final = b"MLS 1.0 external init secret"
 
 Psks = Callable[[ExternalPsk | ResumptionPsk], bytes | None]
 """How the library asks the application for a pre-shared key; None when there is none."""

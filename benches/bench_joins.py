@@ -1,0 +1,61 @@
+"""What it costs to add everyone at once, and to join.
+
+    python -m benches.bench_joins           prints a table
+
+Sketch: who joins verifies the signature of every leaf, so a join is n verifications and a tenth
+more for reading and hashing the tree.  Who adds verifies two signatures for each newcomer and seals
+one secret to it: four to five verifications.  Both grow with n and nothing else.
+"""
+
+from __future__ import annotations
+
+from alcove.mls import join_group
+from benches.groups import POLICY, build, forget_public_keys, found, new_member
+from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
+from benches.timing import Series, growth
+
+CREATE_TARGET_MS = {2: 0.4, 50: 11.0, 200: 45.0, 1000: 306.0}
+JOIN_TARGET_MS = {2: 0.3, 50: 4.0, 200: 15.0, 1000: 70.0}
+DEFAULT_CREATE_FACTOR = 5
+DEFAULT_VERIFIES_PER_MEMBER = 1.3
+
+
+def run(report: Report, setting: Setting) -> None:
+    """Measure the commit that adds everyone, and the joins that follow."""
+    for suite_id, suite in setting.suites:
+        joined: dict[int, float] = {}
+        for size in setting.sizes:
+            members = [new_member(suite, f"member {index}") for index in range(size)]
+            packages = [member.message() for member in members[1:]]
+            creating, joining = Series(setting.baseline), Series(setting.baseline)
+            for _ in range(3 if size > 500 else setting.rounds):
+                forget_public_keys()
+                commit = creating.time(lambda s=suite, m=members[0], p=packages: found(s, m, p))
+                welcome, me = commit.welcome or b"", members[size // 2]
+                forget_public_keys()
+                group = joining.time(lambda w=welcome, m=me: join_group(w, m, POLICY))
+                assert group.epoch_authenticator == commit.merge().epoch_authenticator
+            end = suffix(size, suite_id)
+            create, join = creating.median(), joining.median()
+            most = _create_target(size, suite_id)
+            report.duration(f"create_ms{end}", "ms", create, "sign", most)
+            report.duration(f"join_ms{end}", "ms", join, "verify", _join_target(size, suite_id))
+            joined[size] = join.verifies
+        if len(setting.sizes) > 1:
+            report.most(f"exponent_join{suffix(None, suite_id)}", growth(joined), "of n", 1)
+
+
+def _create_target(size: int, suite_id: int) -> float | None:
+    if size not in CREATE_TARGET_MS:
+        return None
+    return signs(CREATE_TARGET_MS[size] * (1 if suite_id == SUITE_1 else DEFAULT_CREATE_FACTOR))
+
+
+def _join_target(size: int, suite_id: int) -> float | None:
+    if suite_id != SUITE_1:
+        return DEFAULT_VERIFIES_PER_MEMBER * size
+    return verifies(JOIN_TARGET_MS[size]) if size in JOIN_TARGET_MS else None
+
+
+if __name__ == "__main__":
+    run_alone(run)

@@ -1,0 +1,216 @@
+"""Removes one check after the other, and sees its test turn red.
+
+    python -m tests.mls.rules.removal [RULE…] [--some N] [--workers N]
+
+For every rule that the library raises, a forked process takes that one check out of the running
+code (`sites` says how) and runs the tests marked with the rule.  A line says what became of it:
+
+    accepted        the altered library took the message: it broke this rule and no other
+    then RULE       … refused it later by another rule
+    then ERROR      … stumbled over it
+    GREEN           the tests did not notice, or there are none: the program ends with 1
+
+A rule that stands in several places is removed from all of them at once, then from each by itself;
+`SECOND_DOORS` lists the places that only ever see what another place let through, and `ELSEWHERE`
+the rules without which a message cannot be accepted, each with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from alcove.mls import PeerError
+from tests.mls.rules.frankenstein import Accepted, OtherRule
+from tests.mls.rules.sites import Site, by_rule, remove
+
+SECONDS_MAX: Final = 20
+"""How long one altered library may take over its tests: without a limit's check it may run on."""
+
+# Places that see only what another place has let through, by `rule@module:function#n`.
+SECOND_DOORS: Final[dict[str, str]] = {}
+
+# Rules without which a message still cannot be accepted, and why not.
+ELSEWHERE: Final[dict[str, str]] = {}
+
+
+class Trial(NamedTuple):
+    """One alteration of the library."""
+
+    rule: str
+    gone: tuple[Site, ...]
+    alone: bool
+    """Whether this is one place out of several."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.rule}@{self.gone[0]}" if self.alone else self.rule
+
+
+class Verdict(NamedTuple):
+    """What the tests of a rule said of the library without it."""
+
+    trial: Trial
+    red: bool
+    detail: str
+
+    @property
+    def accepted(self) -> bool:
+        return self.detail == "accepted"
+
+    @property
+    def good(self) -> bool:
+        """Whether this is what it has to be."""
+        if self.trial.alone:
+            return self.red != (self.trial.name in SECOND_DOORS)
+        return self.red and self.accepted != (self.trial.rule in ELSEWHERE)
+
+
+def trials(rules: list[str]) -> list[Trial]:
+    """Return what has to be tried for these rules."""
+    made = []
+    for rule in rules:
+        found = by_rule().get(rule, [])
+        made.append(Trial(rule, tuple(found), alone=False))
+        if len(found) > 1:
+            made += [Trial(rule, (site,), alone=True) for site in found]
+    return made
+
+
+def fixed_slice(count: int) -> list[str]:
+    """Return some rules, always the same: those whose hashes are smallest."""
+    return sorted(by_rule(), key=lambda rule: hashlib.sha256(rule.encode()).digest())[:count]
+
+
+class Plugin:
+    """Collects the tests once, then forks for every trial."""
+
+    def __init__(self, wanted: list[Trial], workers: int) -> None:
+        self.wanted = wanted
+        self.workers = workers
+        self.verdicts: list[Verdict] = []
+        self.failures: list[str] = []
+        self.uncollected: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.uncollected.append(report.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
+        if call.excinfo is not None:
+            self.failures.append(_told(call.excinfo.value))
+        return (yield)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if self.uncollected:
+            return True
+        marked: dict[str, list[pytest.Item]] = {}
+        for item in session.items:
+            for mark in item.iter_markers("rule"):
+                for rule in mark.args:
+                    marked.setdefault(rule, []).append(item)
+        waiting = list(reversed(self.wanted))
+        running: dict[int, tuple[Trial, int]] = {}
+        while waiting or running:
+            while waiting and len(running) < self.workers:
+                trial = waiting.pop()
+                pid, pipe = self._start(trial, marked.get(trial.rule, []))
+                running[pid] = trial, pipe
+            pid, status = os.wait()
+            if pid in running:
+                trial, pipe = running.pop(pid)
+                self.verdicts.append(_verdict(trial, pipe, status))
+        return True
+
+    def _start(self, trial: Trial, items: list[pytest.Item]) -> tuple[int, int]:
+        """Try one alteration in a process of its own; it writes what failed into a pipe."""
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(writing)
+            return pid, reading
+        signal.alarm(SECONDS_MAX)
+        try:
+            remove(list(trial.gone))
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            os.write(writing, json.dumps(self.failures).encode()[:60_000])
+        except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here.
+            os.write(writing, json.dumps([f"cannot be tried: {error!r}"]).encode())
+        os._exit(0)
+
+
+def _told(error: BaseException) -> str:
+    """Say how a test failed."""
+    if isinstance(error, Accepted):
+        return "accepted"
+    if isinstance(error, OtherRule):
+        return f"then {error.args[0].split()[2]}"
+    if isinstance(error, PeerError):
+        return f"then {error.rule}"
+    return f"then {type(error).__name__}"
+
+
+def _verdict(trial: Trial, pipe: int, status: int) -> Verdict:
+    with os.fdopen(pipe, "rb") as stream:
+        written = stream.read()
+    if os.WIFSIGNALED(status):
+        return Verdict(trial, red=True, detail="then no end")
+    failures: list[str] = json.loads(written)
+    if not failures:
+        return Verdict(trial, red=False, detail="GREEN")
+    best = "accepted" if "accepted" in failures else failures[0]
+    return Verdict(trial, red=not best.startswith("cannot"), detail=best)
+
+
+def run(rules: list[str], workers: int) -> list[Verdict]:
+    """Try every rule; return what came of it, in the order of the rules."""
+    wanted = trials(rules)
+    plugin = Plugin(wanted, workers)
+    folder = str(Path(__file__).parent)
+    quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    pytest.main([folder, *quiet], plugins=[plugin])
+    if plugin.uncollected:
+        raise SystemExit(f"cannot collect {', '.join(plugin.uncollected)}")
+    return sorted(plugin.verdicts, key=lambda verdict: wanted.index(verdict.trial))
+
+
+def main(arguments: list[str]) -> int:
+    """Try the rules that were asked for, or all."""
+    parser = argparse.ArgumentParser(prog="removal", description=__doc__.partition("\n")[0])
+    parser.add_argument("rules", nargs="*", metavar="RULE")
+    parser.add_argument("--some", type=int, metavar="N", help="a fixed choice of N rules")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N")
+    chosen = parser.parse_args(arguments)
+    rules = chosen.rules or (fixed_slice(chosen.some) if chosen.some else list(by_rule()))
+    unknown = [rule for rule in rules if rule not in by_rule()]
+    if unknown:
+        parser.error(f"the library raises no {', '.join(unknown)}")
+    verdicts = run(rules, chosen.workers)
+    for verdict in verdicts:
+        trial = verdict.trial
+        why = SECOND_DOORS.get(trial.name) or ELSEWHERE.get(trial.rule, "")
+        good = "ok " if verdict.good else "BAD"
+        print(f"{good} {trial.name}: {verdict.detail}{f' ({why})' if why else ''}")
+    whole = [verdict for verdict in verdicts if not verdict.trial.alone]
+    bad = [verdict for verdict in verdicts if not verdict.good]
+    print(
+        f"{len(whole)} rules, {sum(v.red for v in whole)} red, "
+        f"{sum(v.accepted for v in whole)} accepted without their check; "
+        f"{len(verdicts) - len(whole)} single places; {len(bad)} not as they should be"
+    )
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,176 @@
+"""Where the library enforces each rule, read from its source; and the source without one check.
+
+A site is one place that refuses.  There are four forms, and each is removed in the plainest way:
+
+    if bad: raise RuleBroken("id")              the raise becomes `pass`: the code goes on as if all
+    case _: raise DecodeError("id")             were well, below the `if`, the `except` or the loop,
+    except CryptoError: raise RuleBroken("id")  or returns None where nothing is below
+    check_encryption_key(…, "id")               the call becomes `pass`
+    policy.check_credential(…)                  the call becomes `pass`: the application is not asked
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Final, NamedTuple
+
+import alcove.mls
+
+PACKAGE: Final = Path(alcove.mls.__file__).parent
+_ERRORS = ("RuleBroken", "DecodeError", "Lost")
+
+# Rules that have no id of their own in the library: it asks the application, which names one.
+# From the rule to the functions that ask, as `module:function`.
+ASKED: Final = {
+    "cred-valid-key-package": ("changes:check_proposal",),
+    "cred-valid-join": ("tree_checks:check_tree",),
+    "cred-valid-add": ("changes:check_new_leaves",),
+    "cred-valid-update": ("changes:check_proposal",),
+    "cred-valid-commit": ("changes:check_new_leaves",),
+    "cred-successor": ("changes:check_proposal",),
+    "cred-successor-commit": ("changes:check_new_leaves",),
+    "external-remove-identity": ("changes:check_new_leaves",),
+    "cred-valid-external-senders": ("changes:check_extensions",),
+    "cred-valid-external-senders-changed": ("changes:check_extensions",),
+}
+
+
+class Site(NamedTuple):
+    """One place that refuses."""
+
+    rule: str
+    module: str
+    function: str
+    """The qualified name of the function, without those inside it."""
+    nth: int
+    """Which statement of the function: its number among all that the site could be."""
+
+    @property
+    def place(self) -> str:
+        """The place as `docs/mls-rules.md` writes it."""
+        return f"{self.module}:{self.function}"
+
+    def __str__(self) -> str:
+        return f"{self.place}#{self.nth}"
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def modules() -> list[str]:
+    """Return the names of the package's modules."""
+    return [path.stem for path in sorted(PACKAGE.glob("*.py"))]
+
+
+def _functions(
+    tree: ast.Module | ast.ClassDef, prefix: str = ""
+) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield prefix + node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{prefix}{node.name}.")
+
+
+def _raised(statement: ast.stmt) -> str | None:
+    """Return the rule that a statement refuses by; "" when it asks the application for one."""
+    call = statement.exc if isinstance(statement, ast.Raise) else None
+    if isinstance(statement, ast.Expr):
+        call = statement.value
+    if not isinstance(call, ast.Call) or not call.args:
+        return None
+    name = ast.unparse(call.func)
+    if name == "policy.check_credential":
+        return ""
+    if isinstance(statement, ast.Raise) and name == "RuleBroken":
+        first = call.args[0]
+        if isinstance(first, ast.Name) and first.id == "broken":
+            return ""
+    last = call.args[-1] if name == "check_encryption_key" else call.args[0]
+    known = name in _ERRORS if isinstance(statement, ast.Raise) else name == "check_encryption_key"
+    if known and isinstance(last, ast.Constant) and isinstance(last.value, str):
+        return last.value
+    return None
+
+
+def _statements(function: ast.FunctionDef) -> Iterator[tuple[ast.stmt, str]]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.stmt):
+            rule = _raised(node)
+            if rule is not None:
+                yield node, rule
+
+
+@cache
+def sites() -> tuple[Site, ...]:
+    """Return every place of the package that refuses, in the order of the source."""
+    found = []
+    for module in modules():
+        for function, node in _functions(_tree(module)):
+            for nth, (_, rule) in enumerate(_statements(node)):
+                asked = [name for name, places in ASKED.items() if f"{module}:{function}" in places]
+                found += [Site(name, module, function, nth) for name in ([rule] if rule else asked)]
+    return tuple(found)
+
+
+def by_rule() -> dict[str, list[Site]]:
+    """Return the sites of each rule, the rules in alphabetical order."""
+    found: dict[str, list[Site]] = {}
+    for site in sorted(sites()):
+        found.setdefault(site.rule, []).append(site)
+    return found
+
+
+class _Without(ast.NodeTransformer):
+    def __init__(self, gone: list[ast.stmt]) -> None:
+        self.gone = [id(statement) for statement in gone]
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if id(node) in self.gone:
+            assert isinstance(node, ast.stmt)
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+
+def _code(compiled: CodeType, qualname: str) -> CodeType:
+    for constant in compiled.co_consts:
+        if isinstance(constant, CodeType):
+            if constant.co_qualname == qualname:
+                return constant
+            if qualname.startswith(f"{constant.co_qualname}."):
+                return _code(constant, qualname)
+    raise LookupError(qualname)
+
+
+def _live(module: ModuleType, qualname: str) -> FunctionType:
+    """Return the function that runs: the one that all who imported it share."""
+    holder: object = module
+    for name in qualname.split("."):
+        holder = vars(holder)[name]
+    for inner in ("__func__", "fget", "__wrapped__"):
+        holder = getattr(holder, inner, None) or holder
+    assert isinstance(holder, FunctionType)
+    return holder
+
+
+def remove(gone: list[Site]) -> None:
+    """Take checks out of the running library.  For good: call it in a process of its own."""
+    places = sorted({(site.module, site.function) for site in gone})
+    for module, function in places:
+        # A tree of its own: what one removal has changed is not the next one's source.
+        tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+        node = dict(_functions(tree))[function]
+        numbers = [site.nth for site in gone if (site.module, site.function) == (module, function)]
+        marked = [
+            statement for nth, (statement, _) in enumerate(_statements(node)) if nth in numbers
+        ]
+        changed = ast.fix_missing_locations(_Without(marked).visit(tree))
+        compiled = compile(changed, f"{module} without {gone[0].rule}", "exec", dont_inherit=True)
+        _live(import_module(f"alcove.mls.{module}"), function).__code__ = _code(compiled, function)
