@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from alcove.mls import CommitOptions, Group, StagedCommit
+from alcove.mls import CommitOptions, Group, OwnCommit, StagedCommit
 from benches.groups import build, warm
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
 from benches.timing import Baseline, Series, Timed, growth
@@ -27,41 +27,67 @@ DEFAULT_SUITE_FACTOR = 2
 COLD_US_PER_MEMBER = 80
 
 
-@dataclass
+BATCH = 8
+"""Commits in one sample: like the signatures beside it, each finds the processor's caches warm."""
+
+
 class Commits:
     """Commits by one member, followed by two others: one half way, and the nearest."""
 
-    baseline: Baseline
-    committer: Group
-    half_way: Group
-    neighbour: Group
-    making: Series = field(init=False)
-    processing: Series = field(init=False)
-    beside: Series = field(init=False)
-    sent_bytes: int = 0
+    def __init__(self, baseline: Baseline, groups: Sequence[Group]) -> None:
+        self._groups = groups
+        self.making = Series(baseline)
+        self.following = Series(baseline)
+        self.following_beside = Series(baseline)
+        self.sent_bytes = 0
 
-    def __post_init__(self) -> None:
-        self.making = Series(self.baseline)
-        self.processing = Series(self.baseline)
-        self.beside = Series(self.baseline)
+    def advance(self) -> None:
+        """Commit some times, each time in the epoch that the commit before began."""
+        committer, half_way, beside = self._groups
+        committer, messages = self.making.time(lambda: _commit_all(committer), BATCH)
+        half_way = self.following.time(lambda: _follow_all(half_way, messages), BATCH)
+        beside = self.following_beside.time(lambda: _follow_all(beside, messages), BATCH)
+        assert committer.epoch_authenticator == half_way.epoch_authenticator
+        assert committer.epoch_authenticator == beside.epoch_authenticator
+        self._groups = committer, half_way, beside
+        self.sent_bytes = len(messages[-1])
 
-    def again(self, *, keep: bool) -> None:
-        """Commit once more.  Unless `keep`, everyone stays before the commit, which is dropped."""
-        made = self.making.time(lambda: self.committer.commit(entropy=os.urandom, options=PATH))
-        followed = self.processing.time(lambda: _follow(self.half_way, made.message))
-        beside = self.beside.time(lambda: _follow(self.neighbour, made.message))
-        after = made.merge()
-        assert after.epoch_authenticator == followed.epoch_authenticator
-        assert after.epoch_authenticator == beside.epoch_authenticator
-        self.sent_bytes = len(made.message)
-        if keep:
-            self.committer, self.half_way, self.neighbour = after, followed, beside
+    def repeat_first(self, batch: int) -> None:
+        """Make the first commit again, and leave everyone before it."""
+        committer, half_way, beside = self._groups
+
+        def make() -> list[bytes]:
+            return [_commit(committer).message for _ in range(batch)]
+
+        messages = self.making.time(make, batch)
+        self.following.time(lambda: [_follow(half_way, each) for each in messages], batch)
+        self.following_beside.time(lambda: [_follow(beside, each) for each in messages], batch)
+        self.sent_bytes = len(messages[-1])
+
+
+def _commit(group: Group) -> OwnCommit:
+    return group.commit(entropy=os.urandom, options=PATH)
 
 
 def _follow(group: Group, message: bytes) -> Group:
     staged = group.receive(message)
     assert isinstance(staged, StagedCommit)
     return staged.merge()
+
+
+def _commit_all(group: Group) -> tuple[Group, list[bytes]]:
+    messages = []
+    for _ in range(BATCH):
+        commit = _commit(group)
+        messages.append(commit.message)
+        group = commit.merge()
+    return group, messages
+
+
+def _follow_all(group: Group, messages: Sequence[bytes]) -> Group:
+    for message in messages:
+        group = _follow(group, message)
+    return group
 
 
 def run(report: Report, setting: Setting) -> None:
@@ -74,25 +100,26 @@ def run(report: Report, setting: Setting) -> None:
         for size in setting.sizes:
             built = build(suite, size)
             end = suffix(size, suite_id)
-            cold = Commits(setting.baseline, built.founder, built.join(size // 2), built.join(1))
-            for _ in range(3 if size > 100 else setting.rounds):
-                cold.again(keep=False)
-            warmed = Commits(setting.baseline, *warm(built, (0, size // 2, 1)))
-            for _ in range(3 * setting.rounds):
-                warmed.again(keep=True)
-            make, process = warmed.making.median(), warmed.processing.median()
+            joined = (built.founder, built.join(size // 2), built.join(1))
+            cold = Commits(setting.baseline, joined)
+            for _ in range(3 if size > 500 else setting.rounds):
+                cold.repeat_first(max(1, 20 // size))
+            warmed = Commits(setting.baseline, warm(built, (0, size // 2, 1)))
+            for _ in range(setting.rounds):
+                warmed.advance()
+            make, process = warmed.making.median(), warmed.following.median()
             target = MAKE_TARGET_MS.get(size)
             most = None if target is None else signs(target * factor)
             report.duration(f"commit_make_ms{end}", "ms", make, "sign", most)
             target = PROCESS_TARGET_MS.get(size)
             most = None if target is None else verifies(target * factor)
             report.duration(f"commit_process_ms{end}", "ms", process, "verify", most)
-            beside = warmed.beside.median()
+            beside = warmed.following_beside.median()
             report.duration(f"commit_process_neighbour_ms{end}", "ms", beside, "verify")
             report.most(f"commit_bytes{end}", warmed.sent_bytes, "B")
             first = cold.making.median()
             report.duration(f"commit_cold_ms{end}", "ms", first, "sign", _cold(size, suite_id))
-            first_followed = cold.processing.median()
+            first_followed = cold.following.median()
             report.duration(f"commit_cold_process_ms{end}", "ms", first_followed, "verify")
             report.most(f"commit_cold_bytes{end}", cold.sent_bytes, "B")
             made[size], processed[size], cold_made[size] = _signs(make, process, first)

@@ -9,10 +9,10 @@ one secret to it: four to five verifications.  Both grow with n and nothing else
 
 from __future__ import annotations
 
-from alcove.mls import join_group
-from benches.groups import POLICY, build, forget_public_keys, found, new_member
+from alcove.mls import Suite, join_group
+from benches.groups import POLICY, forget_public_keys, found, new_member
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
-from benches.timing import Series, growth
+from benches.timing import Series, Timed, growth
 
 CREATE_TARGET_MS = {2: 0.4, 50: 11.0, 200: 45.0, 1000: 306.0}
 JOIN_TARGET_MS = {2: 0.3, 50: 4.0, 200: 15.0, 1000: 70.0}
@@ -25,24 +25,43 @@ def run(report: Report, setting: Setting) -> None:
     for suite_id, suite in setting.suites:
         joined: dict[int, float] = {}
         for size in setting.sizes:
-            members = [new_member(suite, f"member {index}") for index in range(size)]
-            packages = [member.message() for member in members[1:]]
-            creating, joining = Series(setting.baseline), Series(setting.baseline)
-            for _ in range(3 if size > 500 else setting.rounds):
-                forget_public_keys()
-                commit = creating.time(lambda s=suite, m=members[0], p=packages: found(s, m, p))
-                welcome, me = commit.welcome or b"", members[size // 2]
-                forget_public_keys()
-                group = joining.time(lambda w=welcome, m=me: join_group(w, m, POLICY))
-                assert group.epoch_authenticator == commit.merge().epoch_authenticator
+            create, join = measure(setting, suite, size)
             end = suffix(size, suite_id)
-            create, join = creating.median(), joining.median()
             most = _create_target(size, suite_id)
             report.duration(f"create_ms{end}", "ms", create, "sign", most)
             report.duration(f"join_ms{end}", "ms", join, "verify", _join_target(size, suite_id))
             joined[size] = join.verifies
         if len(setting.sizes) > 1:
             report.most(f"exponent_join{suffix(None, suite_id)}", growth(joined), "of n", 1)
+
+
+def measure(setting: Setting, suite: Suite, size: int) -> tuple[Timed, Timed]:
+    """Return how long it takes to found a group and to join it.
+
+    Neither has met the others' keys before, so each begins with an empty memory for them.
+    """
+    members = [new_member(suite, f"member {index}") for index in range(size)]
+    packages = [member.message() for member in members[1:]]
+    commit = found(suite, members[0], packages)
+    assert commit.welcome is not None
+    welcome, me = commit.welcome, members[size // 2]
+    batch = max(1, 20 // size)
+
+    def create() -> None:
+        for _ in range(batch):
+            forget_public_keys()
+            found(suite, members[0], packages)
+
+    def join() -> None:
+        for _ in range(batch):
+            forget_public_keys()
+            join_group(welcome, me, POLICY)
+
+    creating, joining = Series(setting.baseline), Series(setting.baseline)
+    for _ in range(3 if size > 500 else setting.rounds):
+        creating.time(create, batch)
+        joining.time(join, batch)
+    return creating.median(), joining.median()
 
 
 def _create_target(size: int, suite_id: int) -> float | None:

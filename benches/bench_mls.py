@@ -16,9 +16,9 @@ from pathlib import Path
 if not __package__:  # Run as a file: then Python looks for `benches` beside it, not above it.
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benches import bench_commits, bench_joins, bench_messages  # noqa: E402
-from benches.report import Report, Setting, run_all  # noqa: E402
-from benches.timing import Series  # noqa: E402
+from benches import bench_commits, bench_joins, bench_messages
+from benches.report import Report, Setting, run_all
+from benches.timing import Series
 
 
 def baseline(report: Report, setting: Setting) -> None:

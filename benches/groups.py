@@ -76,10 +76,10 @@ def forget_public_keys() -> None:
 def warm(built: Built, seats: Sequence[int]) -> list[Group]:
     """Return the groups of some members as they are after every member has committed once.
 
-    A thousand real commits would take minutes, for every member watched has to follow each.  So the
-    paths are put into the tree as `attach_path` does it, but sealed to nobody: the tree is the one
-    that the commits would make, valid in all, and the private keys are at hand here.  Who is watched
-    gets those of its own path.  Epoch number and secrets do not matter for speed; they stay.
+    A thousand real commits would take minutes, for every member watched has to follow each.  So
+    the paths are put into the tree as `attach_path` does it, but sealed to nobody: the tree is the
+    one that the commits would make, valid in all, and the private keys are at hand here.  Who is
+    watched gets those of its own path.  Epoch and secrets do not matter for speed; they stay.
     """
     group = built.founder
     suite = group.suite

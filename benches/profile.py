@@ -148,9 +148,8 @@ def breakdown(kind: str, suite_id: int, members: int) -> None:
     rows.append(("(Python around it)", total - sum(watch.seconds.values())))
     for name, seconds in rows:
         calls = watch.calls.get(name, 0) / count
-        print(
-            f"  {name:20} {calls:9.1f} calls {seconds / count * 1e6:11,.1f} us {seconds / total:6.1%}"
-        )
+        each = seconds / count * 1e6
+        print(f"  {name:20} {calls:9.1f} calls {each:11,.1f} us {seconds / total:6.1%}")
 
 
 def functions(kind: str, suite_id: int, members: int, lines: int) -> None:

@@ -28,6 +28,7 @@ import pytest
 from alcove.mls import (
     Add,
     ApplicationMessage,
+    Capabilities,
     CommitOptions,
     Credential,
     Extension,
@@ -127,6 +128,7 @@ class Person:
         world = self.world
         credential = options.pop("credential", basic(self.name.encode()))
         lifetime = options.pop("lifetime", ALWAYS)
+        options.setdefault("capabilities", world.capabilities)
         self.bundle = new_key_package(
             world.suite, credential, self.signing_key, lifetime, world.entropy, **options
         )
@@ -194,11 +196,19 @@ class World:
     """Everyone, the server between them, and one seed for all that is drawn."""
 
     def __init__(
-        self, seed: int = 0, *, suite: int = 1, suites: Suites | None = None, **policy: Any
+        self,
+        seed: int = 0,
+        *,
+        suite: int = 1,
+        suites: Suites | None = None,
+        capabilities: Capabilities | None = None,
+        **policy: Any,
     ) -> None:
         self.entropy = random.Random(seed).randbytes
         self.suites: Suites = standard_suites() if suites is None else suites
         self.suite: Suite = self.suites[suite]
+        self.capabilities = capabilities
+        """What everyone's program supports, when it is more than the least."""
         self.policy = open_policy(**policy)
         self.people: dict[str, Person] = {}
         self.log: list[Entry] = []

@@ -23,6 +23,7 @@ MAX_ITEMS = 8192
 """How many items a vector from outside may hold: many tiny ones would be slow to read."""
 
 _MAX_VECTOR_BYTES = 1 << 30
+_SHORT = tuple(bytes((length,)) for length in range(1 << 6))
 _MINIMUM_FOR_PREFIX = (0, 1 << 6, 1 << 14)
 
 
@@ -49,7 +50,7 @@ def u64(value: int) -> bytes:
 def varint(length: int) -> bytes:
     """Return the length prefix of a vector, in its shortest form."""
     if length < 1 << 6:
-        return length.to_bytes(1, "big")
+        return _SHORT[length]
     if length < 1 << 14:
         return (length | 0x4000).to_bytes(2, "big")
     if length < _MAX_VECTOR_BYTES:
@@ -59,7 +60,8 @@ def varint(length: int) -> bytes:
 
 def opaque(data: bytes) -> bytes:
     """Return `data` behind its length: `opaque data<V>`."""
-    return varint(len(data)) + data
+    length = len(data)
+    return (_SHORT[length] if length < 1 << 6 else varint(length)) + data
 
 
 def vector(items: Iterable[bytes]) -> bytes:
@@ -127,6 +129,15 @@ class Reader:
 
     def opaque(self) -> bytes:
         """Return the content of an `opaque<V>`."""
+        start = self.at + 1
+        if start <= self.end:
+            length = self.data[start - 1]
+            if length < 1 << 6:  # Most are short, and this runs for every field.
+                stop = start + length
+                if stop > self.end:
+                    raise DecodeError("codec-truncated")
+                self.at = stop
+                return self.data[start:stop]
         return self.take(self.varint())
 
     def optional(self, read: Callable[[Reader], T]) -> T | None:

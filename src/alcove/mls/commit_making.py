@@ -46,7 +46,7 @@ class CommitOptions:
     path: bool = False
     """Bring new keys even where RFC 9420 does not ask for them: this heals the committer's side."""
     pending: bool | tuple[bytes, ...] = True
-    """Which proposals of this epoch to include: all that fit together, none, or these references."""
+    """Which proposals of this epoch to include: all that fit together, none, or these hashes."""
     private: bool | None = None
     """Send as PrivateMessage; None for what the policy says."""
     authenticated_data: bytes = b""

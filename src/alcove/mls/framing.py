@@ -212,21 +212,22 @@ def read_private_message(reader: Reader) -> PrivateMessage:
 
 Message = PublicMessage | PrivateMessage | Welcome | GroupInfo | KeyPackage
 
-_READERS: dict[int, Callable[[Reader], Message]] = {
-    PUBLIC_MESSAGE: read_public_message,
-    PRIVATE_MESSAGE: read_private_message,
-    WELCOME: read_welcome,
-    GROUP_INFO: read_group_info,
-    KEY_PACKAGE: read_key_package,
+_VERSION: Final = u16(MLS_1_0)
+_READERS: dict[bytes, Callable[[Reader], Message]] = {
+    PUBLIC_HEAD: read_public_message,
+    PRIVATE_HEAD: read_private_message,
+    _VERSION + u16(WELCOME): read_welcome,
+    _VERSION + u16(GROUP_INFO): read_group_info,
+    _VERSION + u16(KEY_PACKAGE): read_key_package,
 }
 
 
 def _read_message(reader: Reader) -> Message:
-    if reader.u16() != MLS_1_0:
-        raise DecodeError("frame-version")
-    read = _READERS.get(reader.u16())
+    head = reader.take(4)
+    read = _READERS.get(head)
     if read is None:
-        raise DecodeError("frame-wire-format")
+        known = head.startswith(_VERSION)
+        raise DecodeError("frame-wire-format" if known else "frame-version")
     return read(reader)
 
 

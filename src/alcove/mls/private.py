@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final, NamedTuple
 
-from alcove.mls.codec import Reader, opaque, u8, u32
+from alcove.mls.codec import Reader, opaque, u8
 from alcove.mls.context import GroupContext
-from alcove.mls.errors import CryptoError, RuleBroken
+from alcove.mls.errors import CryptoError, DecodeError, RuleBroken
 from alcove.mls.framing import (
     APPLICATION,
     COMMIT,
@@ -16,7 +17,6 @@ from alcove.mls.framing import (
     Content,
     PrivateMessage,
     Sender,
-    frame,
     read_body,
 )
 from alcove.mls.policy import Policy
@@ -25,6 +25,8 @@ from alcove.mls.suites import Suite
 from alcove.mls.tree import RatchetTree
 
 GUARD_BYTES: Final = 4
+_SENDER_DATA: Final = struct.Struct(f">II{GUARD_BYTES}s")
+"""Section 6.3.2: leaf index, generation, reuse guard."""
 
 
 class Epoch(NamedTuple):
@@ -68,7 +70,7 @@ def seal_private(
     nonce = _guarded(message_key.nonce, guard)
     ciphertext = suite.aead_seal(message_key.key, nonce, plain, head + data)
     key, sender_nonce = _sender_data_key(suite, epoch.sender_data, ciphertext)
-    sender = u32(leaf) + u32(message_key.generation) + guard
+    sender = _SENDER_DATA.pack(leaf, message_key.generation, guard)
     sealed_sender = suite.aead_seal(key, sender_nonce, sender, head)
     return PRIVATE_HEAD + head + data + opaque(sealed_sender) + opaque(ciphertext)
 
@@ -106,14 +108,7 @@ def open_private(
         message.authenticated_data,
         message.content_type,
         body,
-        frame(
-            message.group_id,
-            message.epoch,
-            sender,
-            message.authenticated_data,
-            message.content_type,
-            raw,
-        ),
+        epoch.head + sender.encode() + data + u8(message.content_type) + raw,
         signature,
         tag,
     )
@@ -127,9 +122,9 @@ def _open_sender(epoch: Epoch, message: PrivateMessage, head: bytes) -> tuple[in
         sender = suite.aead_open(key, nonce, message.encrypted_sender_data, head)
     except CryptoError:
         raise RuleBroken("private-sender-data") from None
-    reader = Reader(sender)
-    leaf, generation, guard = reader.u32(), reader.u32(), reader.take(GUARD_BYTES)
-    reader.finish()
+    if len(sender) != _SENDER_DATA.size:
+        raise DecodeError("private-sender-data-length")
+    leaf, generation, guard = _SENDER_DATA.unpack(sender)
     if epoch.tree.leaf(leaf) is None:
         raise RuleBroken("private-sender-leaf")
     return leaf, generation, guard

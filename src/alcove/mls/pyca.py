@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
@@ -23,6 +22,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from alcove.mls import hpke as ours
 from alcove.mls.errors import CryptoError
 from alcove.mls.provider import Hpke, KemKey, SigningKey
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _CURVES: dict[str, ec.EllipticCurve] = {
     "p256": ec.SECP256R1(),
@@ -61,13 +63,17 @@ _MLKEM_CIPHERTEXT_BYTES = 1088
 _REFUSALS = (InvalidTag, InvalidSignature, ValueError, UnsupportedAlgorithm)
 
 
-@contextmanager
-def _one_error() -> Iterator[None]:
+def _one_error(function: Callable[P, R]) -> Callable[P, R]:
     """Damaged input fails in several ways below; above there is one."""
-    try:
-        yield
-    except _REFUSALS as refusal:
-        raise CryptoError(type(refusal).__name__) from None
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except _REFUSALS as refusal:
+            raise CryptoError(type(refusal).__name__) from None
+
+    return call
 
 
 @lru_cache(maxsize=32)
@@ -146,24 +152,24 @@ class Pyca:
         except _REFUSALS as refusal:
             raise CryptoError(type(refusal).__name__) from None
 
+    @_one_error
     def kem_key(self, kem: str, private: bytes) -> KemKey:
         """Parse a private key."""
-        with _one_error():
-            if kem == "x25519":
-                agreed = x25519.X25519PrivateKey.from_private_bytes(private)
-                return KemKey(private, agreed.public_key().public_bytes_raw(), agreed)
-            if kem == "xwing":
-                if len(private) != ours.KEMS[kem].private_bytes:
-                    raise ValueError
-                pair = _XWing(private)
-                return KemKey(private, pair.public, pair)
-            if kem == "x448":
-                long = x448.X448PrivateKey.from_private_bytes(private)
-                return KemKey(private, long.public_key().public_bytes_raw(), long)
+        if kem == "x25519":
+            agreed = x25519.X25519PrivateKey.from_private_bytes(private)
+            return KemKey(private, agreed.public_key().public_bytes_raw(), agreed)
+        if kem == "xwing":
             if len(private) != ours.KEMS[kem].private_bytes:
                 raise ValueError
-            scalar = ec.derive_private_key(int.from_bytes(private, "big"), _CURVES[kem])
-            return KemKey(private, _uncompressed(scalar), scalar)
+            pair = _XWing(private)
+            return KemKey(private, pair.public, pair)
+        if kem == "x448":
+            long = x448.X448PrivateKey.from_private_bytes(private)
+            return KemKey(private, long.public_key().public_bytes_raw(), long)
+        if len(private) != ours.KEMS[kem].private_bytes:
+            raise ValueError
+        scalar = ec.derive_private_key(int.from_bytes(private, "big"), _CURVES[kem])
+        return KemKey(private, _uncompressed(scalar), scalar)
 
     def kem_derive(self, kem: str, seed: bytes) -> KemKey:
         """RFC 9180 DeriveKeyPair."""
@@ -171,54 +177,54 @@ class Pyca:
             return self.kem_key(kem, ours.xwing_private_key(seed))
         return self.kem_key(kem, ours.dh_private_key(kem, seed))
 
+    @_one_error
     def kem_check(self, kem: str, public: bytes) -> None:
         """Raise unless `public` is a public key of this KEM."""
-        with _one_error():
-            _kem_public(kem, public)
-            if kem == "x448":
-                refused = ours.low_order(kem, public)
-            else:
-                refused = kem in ("x25519", "xwing") and ours.low_order("x25519", public[-32:])
-            if refused:
-                raise ValueError
+        _kem_public(kem, public)
+        if kem == "x448":
+            refused = ours.low_order(kem, public)
+        else:
+            refused = kem in ("x25519", "xwing") and ours.low_order("x25519", public[-32:])
+        if refused:
+            raise ValueError
 
+    @_one_error
     def hpke_seal(self, hpke: Hpke, public: bytes, info: bytes, data: bytes) -> tuple[bytes, bytes]:
         """RFC 9180 SealBase with empty aad; returns (encapsulated key, ciphertext)."""
-        with _one_error():
-            if hpke.kem == "x448":
-                shared, enc = self._encapsulate(hpke.kem, public)
-                keys = _context(hpke, shared, info)
-                return enc, self.aead_seal(hpke.aead, keys.key, keys.nonce, data, b"")
-            sealed = _suite(hpke).encrypt(data, _kem_public(hpke.kem, public), info)
+        if hpke.kem == "x448":
+            shared, enc = self._encapsulate(hpke.kem, public)
+            keys = _context(hpke, shared, info)
+            return enc, self.aead_seal(hpke.aead, keys.key, keys.nonce, data, b"")
+        sealed = _suite(hpke).encrypt(data, _kem_public(hpke.kem, public), info)
         split = _KEMS[hpke.kem].enc_length()
         return sealed[:split], sealed[split:]
 
+    @_one_error
     def hpke_open(self, hpke: Hpke, key: KemKey, enc: bytes, info: bytes, data: bytes) -> bytes:
         """RFC 9180 OpenBase with empty aad."""
-        with _one_error():
-            if hpke.kem == "x448":
-                keys = _context(hpke, self._decapsulate(hpke.kem, key, enc), info)
-                return self.aead_open(hpke.aead, keys.key, keys.nonce, data, b"")
-            if len(enc) != _KEMS[hpke.kem].enc_length():
-                raise ValueError
-            handle = key.handle.hpke if hpke.kem == "xwing" else key.handle
-            return _suite(hpke).decrypt(enc + data, handle, info)
+        if hpke.kem == "x448":
+            keys = _context(hpke, self._decapsulate(hpke.kem, key, enc), info)
+            return self.aead_open(hpke.aead, keys.key, keys.nonce, data, b"")
+        if len(enc) != _KEMS[hpke.kem].enc_length():
+            raise ValueError
+        handle = key.handle.hpke if hpke.kem == "xwing" else key.handle
+        return _suite(hpke).decrypt(enc + data, handle, info)
 
+    @_one_error
     def hpke_send_export(
         self, hpke: Hpke, public: bytes, info: bytes, context: bytes, length: int
     ) -> tuple[bytes, bytes]:
         """RFC 9180 SendExportBase; returns (encapsulated key, secret)."""
-        with _one_error():
-            shared, enc = self._encapsulate(hpke.kem, public)
-            return enc, _context(hpke, shared, info).export(context, length)
+        shared, enc = self._encapsulate(hpke.kem, public)
+        return enc, _context(hpke, shared, info).export(context, length)
 
+    @_one_error
     def hpke_receive_export(
         self, hpke: Hpke, key: KemKey, enc: bytes, info: bytes, context: bytes, length: int
     ) -> bytes:
         """RFC 9180 ReceiveExportBase."""
-        with _one_error():
-            shared = self._decapsulate(hpke.kem, key, enc)
-            return _context(hpke, shared, info).export(context, length)
+        shared = self._decapsulate(hpke.kem, key, enc)
+        return _context(hpke, shared, info).export(context, length)
 
     def _encapsulate(self, kem: str, public: bytes) -> tuple[bytes, bytes]:
         if kem == "xwing":
@@ -258,17 +264,17 @@ class Pyca:
             shared = key.handle.exchange(peer)
         return ours.dh_secret(kem, shared, enc, key.public)
 
+    @_one_error
     def signing_key(self, scheme: str, private: bytes) -> SigningKey:
         """Parse a private key for signatures."""
-        with _one_error():
-            if scheme == "ed25519":
-                key = ed25519.Ed25519PrivateKey.from_private_bytes(private)
-                return SigningKey(private, key.public_key().public_bytes_raw(), key)
-            if scheme == "ed448":
-                long = ed448.Ed448PrivateKey.from_private_bytes(private)
-                return SigningKey(private, long.public_key().public_bytes_raw(), long)
-            scalar = ec.derive_private_key(int.from_bytes(private, "big"), _CURVES[scheme])
-            return SigningKey(private, _uncompressed(scalar), scalar)
+        if scheme == "ed25519":
+            key = ed25519.Ed25519PrivateKey.from_private_bytes(private)
+            return SigningKey(private, key.public_key().public_bytes_raw(), key)
+        if scheme == "ed448":
+            long = ed448.Ed448PrivateKey.from_private_bytes(private)
+            return SigningKey(private, long.public_key().public_bytes_raw(), long)
+        scalar = ec.derive_private_key(int.from_bytes(private, "big"), _CURVES[scheme])
+        return SigningKey(private, _uncompressed(scalar), scalar)
 
     def signing_derive(self, scheme: str, seed: bytes) -> SigningKey:
         """Make a key pair from `seed`, which is 64 random bytes."""
@@ -299,10 +305,10 @@ class Pyca:
         except _REFUSALS as refusal:
             raise CryptoError(type(refusal).__name__) from None
 
+    @_one_error
     def certificate_key(self, scheme: str, certificate: bytes) -> bytes:
         """Return the public key in a DER certificate, in the form that leaves carry."""
-        with _one_error():
-            key = x509.load_der_x509_certificate(certificate).public_key()
+        key = x509.load_der_x509_certificate(certificate).public_key()
         if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
             return key.public_bytes_raw()
         if isinstance(key, ec.EllipticCurvePublicKey):

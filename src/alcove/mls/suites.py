@@ -43,6 +43,7 @@ ALGORITHMS: Final[Mapping[int, Algorithms]] = {
 _PREFIX = b"MLS 1.0 "
 
 
+@lru_cache(maxsize=256)
 def _label(label: bytes) -> bytes:
     return opaque(_PREFIX + label)
 

@@ -19,8 +19,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
+
+from cryptography import x509 as certificates
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from alcove.mls import (
     Add,
@@ -75,8 +79,16 @@ from alcove.mls.secret_tree import HANDSHAKE, MESSAGE, MessageKey
 from alcove.mls.tree import Node, ParentNode, RatchetTree, TreeEdit
 
 SUITE: Final[Suite] = standard_suites()[1]
-LENIENT: Final = Policy(credential=accept_any_credential)
+LENIENT: Final = Policy(
+    credential=accept_any_credential, external_sender=lambda _credential, _key: None
+)
 LONG: Final = Lifetime(0, 2**40)
+
+
+def lenient(**changes: Any) -> Policy:
+    """Return a policy that believes everybody, with other limits."""
+    return replace(LENIENT, **changes)
+
 
 # What a test expects.
 
@@ -601,3 +613,21 @@ def re_info(
 def _without_end(tree: RatchetTree) -> list[Node | None]:
     last = max(at for at, node in enumerate(tree.nodes) if node is not None)
     return tree.nodes[: last + 1]
+
+
+# Certificates.
+
+
+@cache
+def certificate(key: SigningKey) -> bytes:
+    """Return a certificate, in DER, that says nothing but whose key it holds."""
+    name = certificates.Name([])
+    maker = certificates.CertificateBuilder(
+        name,
+        name,
+        key.handle.public_key(),
+        1,
+        datetime(2020, 1, 1, tzinfo=UTC),
+        datetime(2120, 1, 1, tzinfo=UTC),
+    )
+    return maker.sign(key.handle, None).public_bytes(Encoding.DER)

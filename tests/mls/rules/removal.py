@@ -31,7 +31,7 @@ import pytest
 
 from alcove.mls import PeerError
 from tests.mls.rules.frankenstein import Accepted, OtherRule
-from tests.mls.rules.sites import Site, by_rule, remove
+from tests.mls.rules.sites import ASKED, Site, by_rule, remove
 
 SECONDS_MAX: Final = 20
 """How long one altered library may take over its tests: without a limit's check it may run on."""
@@ -81,7 +81,7 @@ def trials(rules: list[str]) -> list[Trial]:
     for rule in rules:
         found = by_rule().get(rule, [])
         made.append(Trial(rule, tuple(found), alone=False))
-        if len(found) > 1:
+        if len(found) > 1 and rule not in ASKED:
             made += [Trial(rule, (site,), alone=True) for site in found]
     return made
 
@@ -142,7 +142,8 @@ class Plugin:
         signal.alarm(SECONDS_MAX)
         try:
             remove(list(trial.gone))
-            for item, following in zip(items, [*items[1:], None], strict=True):
+            for at, item in enumerate(items):
+                following = items[at + 1] if at + 1 < len(items) else None
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             os.write(writing, json.dumps(self.failures).encode()[:60_000])
         except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here.
@@ -178,10 +179,10 @@ def run(rules: list[str], workers: int) -> list[Verdict]:
     wanted = trials(rules)
     plugin = Plugin(wanted, workers)
     folder = str(Path(__file__).parent)
-    quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    quiet = ["-o", "addopts=", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist"]
     pytest.main([folder, *quiet], plugins=[plugin])
-    if plugin.uncollected:
-        raise SystemExit(f"cannot collect {', '.join(plugin.uncollected)}")
+    if len(plugin.verdicts) != len(wanted):
+        raise SystemExit(f"the tests cannot be collected: {', '.join(plugin.uncollected)}")
     return sorted(plugin.verdicts, key=lambda verdict: wanted.index(verdict.trial))
 
 

@@ -6,7 +6,7 @@ A site is one place that refuses.  There are four forms, and each is removed in 
     case _: raise DecodeError("id")             were well, below the `if`, the `except` or the loop,
     except CryptoError: raise RuleBroken("id")  or returns None where nothing is below
     check_encryption_key(…, "id")               the call becomes `pass`
-    policy.check_credential(…)                  the call becomes `pass`: the application is not asked
+    policy.check_credential(…)                  the call becomes `pass`: nobody asks the application
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ _ERRORS = ("RuleBroken", "DecodeError", "Lost")
 
 # Rules that have no id of their own in the library: it asks the application, which names one.
 # From the rule to the functions that ask, as `module:function`.
+_PROPOSED = "changes:check_proposal"
+_COMMITTED = "changes:check_new_leaves"
+_EXTENSIONS = "changes:check_extensions"
 ASKED: Final = {
-    "cred-valid-key-package": ("changes:check_proposal",),
+    "cred-valid-key-package": (_COMMITTED,),
     "cred-valid-join": ("tree_checks:check_tree",),
-    "cred-valid-add": ("changes:check_new_leaves",),
-    "cred-valid-update": ("changes:check_proposal",),
-    "cred-valid-commit": ("changes:check_new_leaves",),
-    "cred-successor": ("changes:check_proposal",),
-    "cred-successor-commit": ("changes:check_new_leaves",),
-    "external-remove-identity": ("changes:check_new_leaves",),
-    "cred-valid-external-senders": ("changes:check_extensions",),
-    "cred-valid-external-senders-changed": ("changes:check_extensions",),
+    "cred-valid-add": (_PROPOSED, _COMMITTED),
+    "cred-valid-update": (_PROPOSED, _COMMITTED),
+    "cred-valid-commit": (_COMMITTED,),
+    "cred-successor": (_PROPOSED, _COMMITTED),
+    "cred-successor-commit": (_COMMITTED,),
+    "external-remove-identity": (_COMMITTED,),
+    "cred-valid-external-senders": (_EXTENSIONS,),
+    "cred-valid-external-senders-changed": (_EXTENSIONS,),
 }
 
 
@@ -48,7 +51,7 @@ class Site(NamedTuple):
     function: str
     """The qualified name of the function, without those inside it."""
     nth: int
-    """Which statement of the function: its number among all that the site could be."""
+    """Which of the function's statements that refuse, counted from the top."""
 
     @property
     def place(self) -> str:
@@ -101,11 +104,11 @@ def _raised(statement: ast.stmt) -> str | None:
 
 
 def _statements(function: ast.FunctionDef) -> Iterator[tuple[ast.stmt, str]]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.stmt):
-            rule = _raised(node)
-            if rule is not None:
-                yield node, rule
+    statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
+    for node in sorted(statements, key=lambda node: (node.lineno, node.col_offset)):
+        rule = _raised(node)
+        if rule is not None:
+            yield node, rule
 
 
 @cache
@@ -171,6 +174,6 @@ def remove(gone: list[Site]) -> None:
         marked = [
             statement for nth, (statement, _) in enumerate(_statements(node)) if nth in numbers
         ]
-        changed = ast.fix_missing_locations(_Without(marked).visit(tree))
-        compiled = compile(changed, f"{module} without {gone[0].rule}", "exec", dont_inherit=True)
+        _Without(marked).visit(tree)
+        compiled: CodeType = compile(tree, f"{module} without {gone[0].rule}", "exec", flags=0)
         _live(import_module(f"alcove.mls.{module}"), function).__code__ = _code(compiled, function)
