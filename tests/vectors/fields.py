@@ -88,9 +88,7 @@ class Fields:
 
     def optional_hexes(self, name: str) -> list[bytes | None]:
         """Return a list in which entries may be null."""
-        return [
-            None if item is None else _hex(item, self._name(name)) for item in self._list(name)
-        ]
+        return [None if item is None else _hex(item, self._name(name)) for item in self._list(name)]
 
     def optional_numbers(self, name: str) -> list[int | None]:
         """Return a list of numbers in which entries may be null."""
@@ -126,10 +124,12 @@ class Fields:
         for at, item in enumerate(self._list(name)):
             if not isinstance(item, list):
                 raise Failed(f"{where} is not a list of lists")
-            lists.append([
-                self._keep(Fields(entry, f"{where}[{at}][{place}]"))
-                for place, entry in enumerate(item)
-            ])
+            lists.append(
+                [
+                    self._keep(Fields(entry, f"{where}[{at}][{place}]"))
+                    for place, entry in enumerate(item)
+                ]
+            )
         return lists
 
     def _keep(self, part: Fields) -> Fields:

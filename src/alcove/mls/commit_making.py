@@ -27,7 +27,7 @@ from alcove.mls.proposals import (
     ResumptionPsk,
     check_sendable,
 )
-from alcove.mls.provider import KemKey, SigningKey
+from alcove.mls.provider import KemKey, SigningKey, without_secrets
 from alcove.mls.public_group import PublicGroup, StagedPublicCommit
 from alcove.mls.results import OwnCommit
 from alcove.mls.schedule import Joiner, Psks, no_psks
@@ -69,6 +69,9 @@ class AttachedPath(NamedTuple):
     made: NewPath
     leaf_key: KemKey
     steps: list[Step]
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
 
 def attach_path(

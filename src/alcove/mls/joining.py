@@ -64,7 +64,7 @@ def create_group(
     tree = RatchetTree.of_one(suite, bundle.package.leaf)
     check_no_grease(extensions)
     check_extensions(extensions, policy)
-    check_tree(tree, group_id, extensions, policy)
+    check_tree(tree, group_id, extensions, policy, bundle.package.leaf)
     context = new_context(suite.id, group_id, 0, tree.tree_hash(), b"", extensions)
     secrets = schedule.split_epoch_secret(suite, entropy(suite.secret_bytes))
     tag = suite.mac(secrets.confirmation, b"")
@@ -98,7 +98,7 @@ def join_group(
     info = _open_info(message, joiner, suite)
     if info.context.suite_id != suite.id:
         raise RuleBroken("welcome-info-suite")
-    public = public_group_from(info, suite, policy, tree)
+    public = public_group_from(info, suite, policy, tree, bundle.package.leaf)
     check_can_join(bundle.package.leaf, public)
     me = public.tree.find(bundle.package.leaf)
     if me is None:

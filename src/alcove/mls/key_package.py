@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from alcove.mls.codec import MAX_MESSAGE_BYTES, Reader, decode, opaque, u16
@@ -130,9 +130,9 @@ class KeyPackageBundle:
     """A key package of our own with its three private keys."""
 
     package: KeyPackage
-    init_key: KemKey
-    leaf_key: KemKey
-    signing_key: SigningKey
+    init_key: KemKey = field(repr=False)
+    leaf_key: KemKey = field(repr=False)
+    signing_key: SigningKey = field(repr=False)
 
     def message(self) -> bytes:
         """Return the public part as an MLSMessage, ready to publish."""

@@ -23,7 +23,7 @@ PrivateKeys = Mapping[int, KemKey]
 """The private keys that a member has: its leaf's and those of parents above it, by node."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class NewPath:
     """Fresh keys for every step of a path."""
 

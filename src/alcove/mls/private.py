@@ -20,6 +20,7 @@ from alcove.mls.framing import (
     read_body,
 )
 from alcove.mls.policy import Policy
+from alcove.mls.provider import without_secrets
 from alcove.mls.secret_tree import HANDSHAKE, MESSAGE, MessageKey, SecretTree
 from alcove.mls.suites import Suite
 from alcove.mls.tree import RatchetTree
@@ -38,6 +39,9 @@ class Epoch(NamedTuple):
     tree: RatchetTree
     sender_data: bytes
     secrets: SecretTree
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
 
 def _sender_data_key(suite: Suite, secret: bytes, ciphertext: bytes) -> tuple[bytes, bytes]:

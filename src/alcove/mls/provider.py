@@ -13,6 +13,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 
+def without_secrets(value: object) -> str:
+    """Return a repr that shows no content: what is printed is read."""
+    return f"<{type(value).__name__}>"
+
+
 class Hpke(NamedTuple):
     """The three algorithms of RFC 9180 that a cipher suite uses, by name."""
 
@@ -27,6 +32,9 @@ class KemKey(NamedTuple):
     private: bytes
     public: bytes
     handle: Any
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
 
 class SigningKey(NamedTuple):

@@ -36,7 +36,7 @@ from alcove.mls.framing import (
     read_authenticated,
 )
 from alcove.mls.key_package import KeyPackage, suite_of
-from alcove.mls.leaf import FROM_COMMIT, check_encryption_key
+from alcove.mls.leaf import FROM_COMMIT, LeafNode, check_encryption_key
 from alcove.mls.paths import receivers
 from alcove.mls.policy import Policy
 from alcove.mls.proposals import (
@@ -399,7 +399,11 @@ def _check_signer(info: GroupInfo, tree: RatchetTree) -> None:
 
 
 def public_group_from(
-    info: GroupInfo, suite: Suite, policy: Policy, tree: bytes | None
+    info: GroupInfo,
+    suite: Suite,
+    policy: Policy,
+    tree: bytes | None,
+    ours: LeafNode | None = None,
 ) -> PublicGroup:
     """Check a GroupInfo and its tree as who joins must (section 12.4.3.1)."""
     carried = find_extension(info.extensions, RATCHET_TREE)
@@ -411,7 +415,7 @@ def public_group_from(
     if checked.tree_hash() != info.context.tree_hash:
         raise RuleBroken("join-tree-hash")
     check_extensions(info.context.extensions, policy)
-    check_tree(checked, info.context.group_id, info.context.extensions, policy)
+    check_tree(checked, info.context.group_id, info.context.extensions, policy, ours)
     return PublicGroup(
         suite,
         policy,

@@ -19,6 +19,7 @@ from alcove.mls.errors import UsageError
 from alcove.mls.group import Group, PendingUpdate
 from alcove.mls.policy import Policy
 from alcove.mls.private import Epoch
+from alcove.mls.provider import without_secrets
 from alcove.mls.public_group import PublicGroup
 from alcove.mls.schedule import EpochSecrets
 from alcove.mls.secret_tree import Ratchet, SecretTree
@@ -36,6 +37,9 @@ class Saved(NamedTuple):
 
     epoch: bytes
     messages: bytes
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
 
 def save_group(group: Group) -> Saved:

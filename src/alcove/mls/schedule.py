@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from alcove.mls.codec import opaque, u16
 from alcove.mls.proposals import ExternalPsk, PskId, ResumptionPsk
+from alcove.mls.provider import without_secrets
 from alcove.mls.suites import Suite
 
 EXTERNAL_INIT_LABEL: Final = b"MLS 1.0 external init secret"
@@ -40,6 +41,9 @@ class EpochSecrets(NamedTuple):
     authenticator: bytes
     init: bytes
 
+    def __repr__(self) -> str:
+        return without_secrets(self)
+
 
 class Joiner(NamedTuple):
     """An epoch on the way: what a Welcome carries, and what opens its GroupInfo."""
@@ -47,6 +51,9 @@ class Joiner(NamedTuple):
     secret: bytes
     welcome: bytes
     member: bytes
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
 
 def joiner_from_commit(

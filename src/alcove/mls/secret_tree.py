@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from alcove.mls import tree_math as math
 from alcove.mls.codec import u32
 from alcove.mls.errors import RuleBroken, UsageError
+from alcove.mls.provider import without_secrets
 from alcove.mls.suites import Suite
 
 HANDSHAKE: Final = 0
@@ -29,6 +30,9 @@ class Ratchet(NamedTuple):
     skipped: tuple[tuple[int, bytes, bytes], ...] = ()
     """Keys passed over on the way, for messages that may still come: generation, key, nonce."""
 
+    def __repr__(self) -> str:
+        return without_secrets(self)
+
 
 class MessageKey(NamedTuple):
     """What seals or opens exactly one message."""
@@ -36,6 +40,9 @@ class MessageKey(NamedTuple):
     generation: int
     key: bytes
     nonce: bytes
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
 
 class SecretTree(NamedTuple):
@@ -47,6 +54,9 @@ class SecretTree(NamedTuple):
     """Secrets of subtrees that nothing was derived from yet."""
     ratchets: Mapping[int, Ratchet]
     """By twice the leaf's index, plus one for messages."""
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
     @classmethod
     def new(cls, suite: Suite, encryption_secret: bytes, width: int) -> SecretTree:

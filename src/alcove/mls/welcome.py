@@ -9,6 +9,7 @@ from alcove.mls.codec import Reader, opaque, optional, u16, vector
 from alcove.mls.commit import Sealed, read_sealed
 from alcove.mls.leaf import MLS_1_0
 from alcove.mls.proposals import PskId, read_psk_id
+from alcove.mls.provider import without_secrets
 
 _WIRE_WELCOME: Final = 3
 
@@ -58,6 +59,9 @@ class GroupSecrets(NamedTuple):
     joiner_secret: bytes
     path_secret: bytes | None
     psks: tuple[PskId, ...]
+
+    def __repr__(self) -> str:
+        return without_secrets(self)
 
     def encode(self) -> bytes:
         """Return the struct's bytes."""

@@ -71,7 +71,7 @@ from alcove.mls.framing import (
     frame,
 )
 from alcove.mls.high_water import HighWater
-from alcove.mls.leaf import FROM_COMMIT, FROM_KEY_PACKAGE
+from alcove.mls.leaf import FROM_COMMIT, FROM_KEY_PACKAGE, FROM_UPDATE
 from alcove.mls.paths import make_path, seal_path
 from alcove.mls.private import seal_private
 from alcove.mls.provider import KemKey, SigningKey
@@ -300,6 +300,20 @@ def re_leaf(
 def place_of(member: Group) -> tuple[bytes, int]:
     """Return what a member's leaf is signed for."""
     return member.group_id, member.me
+
+
+def new_leaf(member: Group, **changes: Any) -> LeafNode:
+    """Return a new leaf for a member, as an Update brings it, with some fields changed."""
+    fields: dict[str, Any] = {
+        "source": FROM_UPDATE,
+        "encryption_key": kem_pair(f"new at {member.me}", member.suite).public,
+        "lifetime": None,
+        "parent_hash": b"",
+        "place": place_of(member),
+        "suite": member.suite,
+    }
+    key = changes.pop("key", member.signing_key)
+    return re_leaf(leaf_of(member), key, **fields | changes)
 
 
 def re_package(

@@ -40,7 +40,10 @@ SECONDS_MAX: Final = 20
 SECOND_DOORS: Final[dict[str, str]] = {}
 
 # Rules without which a message still cannot be accepted, and why not.
-ELSEWHERE: Final[dict[str, str]] = {}
+ELSEWHERE: Final[dict[str, str]] = {
+    "codec-varint-reserved": "the reader has no table for a form that does not exist",
+    "limit-epoch": "an epoch's number has eight bytes",
+}
 
 
 class Trial(NamedTuple):

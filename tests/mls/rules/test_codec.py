@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,6 @@ from alcove.mls import (
     Extension,
     Group,
     GroupContextExtensions,
-    LeafNode,
     RatchetTree,
     Update,
     x509,
@@ -26,7 +24,6 @@ from alcove.mls.commit import Commit
 from alcove.mls.context import new_context
 from alcove.mls.credentials import MAX_CERTIFICATES
 from alcove.mls.framing import COMMIT
-from alcove.mls.leaf import FROM_UPDATE
 from alcove.mls.proposals import GROUP_CONTEXT_EXTENSIONS, PSK
 from alcove.mls.tree import MAX_LEAVES
 from tests.mls.rules.frankenstein import (
@@ -36,13 +33,11 @@ from tests.mls.rules.frankenstein import (
     device,
     dice,
     in_public,
-    kem_pair,
     lawless_path,
     leaf_of,
     lenient,
-    place_of,
+    new_leaf,
     proposed,
-    re_leaf,
     re_package,
     refused,
     refuses,
@@ -52,16 +47,6 @@ from tests.mls.rules.frankenstein import (
 )
 
 READS_X509 = Capabilities(suites=(1,), credentials=(BASIC, X509))
-
-
-def update(member: Group, **fields: Any) -> LeafNode:
-    """Return a new leaf for a member, as an Update brings it."""
-    changes: dict[str, Any] = {
-        "encryption_key": kem_pair("new").public,
-        "source": FROM_UPDATE,
-        "lifetime": None,
-    }
-    return re_leaf(leaf_of(member), member.signing_key, place=place_of(member), **changes | fields)
 
 
 def external_psk(name: bytes) -> bytes:
@@ -100,16 +85,25 @@ def test_codec_varint_reserved() -> None:
 def test_codec_truncated_in_a_chain_of_certificates() -> None:
     alice, bob, _ = room(capabilities=READS_X509)
     chain = x509([certificate(alice.signing_key) + b"?"]).data[:-1]
-    leaf = update(alice, credential=Credential(X509, chain))
+    leaf = new_leaf(alice, credential=Credential(X509, chain))
     refuses(bob, alice, proposed(alice, Update(leaf)), "codec-truncated")
 
 
 @pytest.mark.rule("codec-truncated")
-def test_codec_truncated_before_a_length() -> None:
+def test_codec_truncated_at_the_end_of_a_vector() -> None:
     alice, bob, _ = room()
-    extension_without_content = varint(2) + u16(1)
-    proposal = u16(GROUP_CONTEXT_EXTENSIONS) + extension_without_content + varint(0)
+    item = u16(1) + opaque(b"some content")
+    proposal = u16(GROUP_CONTEXT_EXTENSIONS) + varint(len(item) - 3) + item
     refuses(bob, alice, proposed(alice, proposal), "codec-truncated")
+
+
+@pytest.mark.rule("codec-truncated")
+def test_codec_truncated_anywhere() -> None:
+    alice, bob, _ = room()
+    message = proposed(alice, external_psk(opaque(b"key")))
+    for length in range(len(message)):
+        with refused("codec-truncated"):
+            bob.receive(message[:length])
 
 
 @pytest.mark.rule("codec-truncated")
@@ -131,7 +125,7 @@ def test_codec_truncated_vector_inside_a_vector() -> None:
 @pytest.mark.rule("codec-truncated")
 def test_codec_truncated_in_a_list_of_numbers() -> None:
     alice, bob, _ = room()
-    leaf = update(alice)
+    leaf = new_leaf(alice)
     odd = leaf.raw.replace(leaf.capabilities.encode(), varint(3) + u16(1) + b"\x00" + bytes(4))
     refuses(bob, alice, proposed(alice, u16(Update.type) + odd), "codec-truncated")
 
@@ -154,7 +148,7 @@ def test_codec_too_large() -> None:
 def test_codec_too_many_numbers() -> None:
     alice, bob, _ = room()
     known = leaf_of(alice).capabilities._replace(proposals=tuple(range(8, MAX_ITEMS + 9)))
-    message = proposed(alice, Update(update(alice, capabilities=known)))
+    message = proposed(alice, Update(new_leaf(alice, capabilities=known)))
     refuses(bob, alice, message, "codec-too-many")
 
 
@@ -170,7 +164,7 @@ def test_codec_too_many_items() -> None:
 def test_codec_too_many_certificates() -> None:
     alice, bob, _ = room(capabilities=READS_X509)
     chain = [certificate(alice.signing_key), *[b"somebody's"] * MAX_CERTIFICATES]
-    leaf = update(alice, credential=x509(chain))
+    leaf = new_leaf(alice, credential=x509(chain))
     refuses(bob, alice, proposed(alice, Update(leaf)), "codec-too-many")
 
 
