@@ -10,6 +10,7 @@
 // For tests only: it accepts every credential and gives private keys away on request.
 
 import * as readline from "node:readline"
+import { p256, p384, p521 } from "@noble/curves/nist.js"
 import {
   createApplicationMessage,
   createCommit,
@@ -25,7 +26,6 @@ import {
   defaultKeyRetentionConfig,
   encodeGroupState,
   encodeMlsMessage,
-  generateKeyPackage,
   generateKeyPackageWithKey,
   getCiphersuiteFromName,
   getCiphersuiteImpl,
@@ -432,15 +432,11 @@ const verbs = {
       extensionsFrom(request.extensions),
     ]
     const leafExtensions = extensionsFrom(request.leaf_extensions)
-    const made =
+    const keys =
       request.reuse_signature_key === undefined
-        ? await generateKeyPackage(...content, cipher, leafExtensions)
-        : await generateKeyPackageWithKey(
-            ...content,
-            signatureKeys(client.package(request.reuse_signature_key)),
-            cipher,
-            leafExtensions,
-          )
+        ? await newSignatureKeys(cipher, request.compressed_signature_key ?? false)
+        : signatureKeys(client.package(request.reuse_signature_key))
+    const made = await generateKeyPackageWithKey(...content, keys, cipher, leafExtensions)
     client.packages.push(made)
     const { publicPackage, privatePackage } = made
     return {
@@ -713,6 +709,17 @@ const verbs = {
     const secret = await hpke.importSecret(key, unhex(context), unhex(enc), length, unhex(info))
     return { secret: hex(secret) }
   },
+}
+
+// RFC 9420, 5.1.1: an ECDSA key is an uncompressed point.  ts-mls 1 reads both forms and
+// makes compressed ones.
+const nistCurves = { P256: p256, P384: p384, P521: p521 }
+
+async function newSignatureKeys(cipher, compressed) {
+  const { signKey, publicKey } = await cipher.signature.keygen()
+  const curve = nistCurves[getCiphersuiteFromName(cipher.name).signature]
+  const asItIs = curve === undefined || compressed
+  return { signKey, publicKey: asItIs ? publicKey : curve.Point.fromBytes(publicKey).toBytes(false) }
 }
 
 function signatureKeys({ publicPackage, privatePackage }) {

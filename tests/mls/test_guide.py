@@ -1,4 +1,4 @@
-"""The guide is a program: every block of Python in docs/mls.md runs, in order, and prints what it says.
+"""The guide is a program: its blocks of Python run, in order, and print what they say.
 
 A comment behind a `print` is what it prints; a comment on the line after one continues it, for
 what would not fit.  Nothing else may print, so an example cannot keep a result to itself.

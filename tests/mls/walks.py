@@ -300,6 +300,7 @@ class Room:
         came_by_itself = made.public.external_init is not None
         if came_by_itself:
             self.present = stayed
+            self.asleep = [name for name in self.asleep if name != committer.name]
             self.arrive(committer.name, made.after.epoch)
         else:
             self.present = [name for name in self.present if name in after]

@@ -77,7 +77,7 @@ def _signing(part: Fields, suite: Suite) -> None:
 
 
 def _encryption(part: Fields, suite: Suite) -> None:
-    key = suite.kem_key(part.hex("priv"))
+    key = part.kem_key("priv", suite)
     part.expect("pub", key.public)
     label, context = part.text("label"), part.hex("context")
     sealed = part.hex("kem_output"), part.hex("ciphertext")

@@ -6,8 +6,18 @@ compare the input with itself.  Here nothing but the decoded fields is used.
 
 from __future__ import annotations
 
-from alcove.mls import Add, GroupInfo, KeyPackage, LeafNode, PrivateMessage, PublicMessage
-from alcove.mls import Proposal, RatchetTree, Update, Welcome
+from alcove.mls import (
+    Add,
+    GroupInfo,
+    KeyPackage,
+    LeafNode,
+    PrivateMessage,
+    Proposal,
+    PublicMessage,
+    RatchetTree,
+    Update,
+    Welcome,
+)
 from alcove.mls.codec import opaque, optional, u8, u16, u32, u64, vector
 from alcove.mls.commit import Commit, PathNode, Reference, UpdatePath
 from alcove.mls.context import new_context

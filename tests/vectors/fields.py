@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from alcove.mls import Suite, standard_suites
+from alcove.mls import KemKey, Suite, standard_suites
+from alcove.mls.hpke import KEMS
 
 
 class Failed(Exception):
@@ -143,6 +144,14 @@ class Fields:
         if suite is None:
             raise UnknownSuite(f"skipped: cipher suite {number:#06x} is not known here")
         return suite
+
+    def kem_key(self, name: str, suite: Suite) -> KemKey:
+        """Return a private key for HPKE.
+
+        The files leave out the leading zeros of P-521 keys, which RFC 9180 writes: put them back.
+        """
+        private, spec = self.hex(name), KEMS[suite.kem]
+        return suite.kem_key(private.rjust(spec.private_bytes, b"\0") if spec.order else private)
 
     def expect(self, name: str, ours: bytes | int) -> None:
         """Raise unless the field has the value that we computed."""

@@ -15,6 +15,7 @@ from alcove.mls import (
     KeyPackageBundle,
     Lifetime,
     Policy,
+    Proposal,
     ReceivedProposal,
     ResumptionPsk,
     StagedCommit,
@@ -45,7 +46,7 @@ def welcome(vector: Fields) -> None:
     package = decode_key_package(vector.hex("key_package"))
     check_key_package(package, suite)
     package.leaf.check_signature(suite, b"", 0)
-    init = suite.kem_key(vector.hex("init_priv"))
+    init = vector.kem_key("init_priv", suite)
     same("init_priv", init.public, package.init_key)
     # The vector has one private key of the three, and opening a Welcome takes no other.
     bundle = KeyPackageBundle(package, init, init, suite.new_signing_key(bytes(64)))
@@ -106,8 +107,8 @@ def _bundle(vector: Fields, suite: Suite) -> KeyPackageBundle:
     package.leaf.check_signature(suite, b"", 0)
     bundle = KeyPackageBundle(
         package,
-        suite.kem_key(vector.hex("init_priv")),
-        suite.kem_key(vector.hex("encryption_priv")),
+        vector.kem_key("init_priv", suite),
+        vector.kem_key("encryption_priv", suite),
         suite.signing_key(vector.hex("signature_priv")),
     )
     same("init_priv", bundle.init_key.public, package.init_key)
@@ -143,7 +144,8 @@ def _welcome_by_us(
         grease=False,
     )
     group = create_group(alice, b"a group of ours", _POLICY, os.urandom)
-    proposals = [Add(bundle.package), *(group.psk(name, os.urandom) for name in names)]
+    proposals: list[Proposal] = [Add(bundle.package)]
+    proposals += [group.psk(name, os.urandom) for name in names]
     options = CommitOptions(path=True, tree_in_welcome=tree_inside, psks=psks)
     commit = group.commit(proposals, entropy=os.urandom, options=options)
     group = commit.merge()

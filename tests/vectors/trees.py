@@ -63,7 +63,7 @@ def tree_validation(vector: Fields) -> None:
     same("resolutions", [tree.resolution(at) for at in nodes], vector.number_lists("resolutions"))
     same("tree_hashes", [tree.tree_hash(at) for at in nodes], vector.hexes("tree_hashes"))
     check_parents(tree)
-    check_tree(tree, vector.hex("group_id"), (), _POLICY)
+    check_tree(tree, vector.hex("group_id"), (), _POLICY, None)
 
 
 def treekem(vector: Fields) -> None:
@@ -99,7 +99,7 @@ class _Members:
     def _keys(self, leaf: Fields, index: int) -> Mapping[int, KemKey]:
         """Return a member's private keys, each compared with the tree."""
         suite = self.suite
-        keys = {2 * index: suite.kem_key(leaf.hex("encryption_priv"))}
+        keys = {2 * index: leaf.kem_key("encryption_priv", suite)}
         for part in leaf.parts("path_secrets"):
             secret = suite.derive(part.hex("path_secret"), b"node")
             keys[part.number("node")] = suite.kem_derive(secret)

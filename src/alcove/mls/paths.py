@@ -65,10 +65,11 @@ def seal_path(
         for node in receivers(step, newcomers):
             receiver = tree.nodes[node]
             assert receiver is not None
-            secret = path.secrets[step.node]
-            sealed.append(
-                Sealed(*tree.suite.seal(receiver.encryption_key, _LABEL, context, secret))
-            )
+            key, secret = receiver.encryption_key, path.secrets[step.node]
+            try:
+                sealed.append(Sealed(*tree.suite.seal(key, _LABEL, context, secret)))
+            except CryptoError:  # Who joined took the tree's older keys on trust.
+                raise RuleBroken("tree-key-valid") from None
         nodes.append(PathNode(path.keys[step.node].public, tuple(sealed)))
     return tuple(nodes)
 

@@ -54,6 +54,7 @@ from alcove.mls.tree_checks import check_tree
 from alcove.mls.verify import verify_content
 
 _SNAPSHOT_VERSION: Final = 1
+_REFERENCE: Final = b"MLS 1.0 Proposal Reference"
 _LAST_EPOCH: Final = 2**64 - 1
 
 
@@ -141,20 +142,24 @@ class PublicGroup:
         content = verified.content
         proposal = content.body
         assert not isinstance(proposal, bytes | Commit)
-        raw = content.encode()
-        reference = self.suite.reference(b"MLS 1.0 Proposal Reference", raw)
+        check_proposal(proposal, content.sender, self.tree, self.group_id, self.policy)
+        reference = self.suite.reference(_REFERENCE, content.encode())
         if reference in self.proposals:
             return PublicProposal(self, proposal, content.sender, reference)
-        check_proposal(proposal, content.sender, self.tree, self.group_id, self.policy)
         if len(self.proposals) >= self.policy.pending_proposals:
             raise RuleBroken("limit-pending-proposals")
-        listed = Listed(proposal, content.sender)
-        after = replace(
-            self,
-            proposals={**self.proposals, reference: listed},
-            proposal_bytes=(*self.proposal_bytes, raw),
-        )
+        after = self.with_proposal(reference, content)
         return PublicProposal(after, proposal, content.sender, reference)
+
+    def with_proposal(self, reference: bytes, content: Content) -> PublicGroup:
+        """Return the group with one more proposal that may be committed by reference."""
+        proposal = content.body
+        assert not isinstance(proposal, bytes | Commit)
+        return replace(
+            self,
+            proposals={**self.proposals, reference: Listed(proposal, content.sender)},
+            proposal_bytes=(*self.proposal_bytes, content.encode()),
+        )
 
     def resolve(self, commit: Commit, sender: Sender) -> list[Listed]:
         """Return a commit's proposals in order, those by reference looked up."""
@@ -323,7 +328,8 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
         external_pub=reader.optional(Reader.opaque),
     )
     for item in raw:
-        group = group._remember(Verified(decode(item, read_authenticated))).group
+        content = decode(item, read_authenticated)
+        group = group.with_proposal(suite.reference(_REFERENCE, item), content)
     return group
 
 
