@@ -10,7 +10,8 @@ Whatever one peer sends, all others hear at once and in the same order; a test t
 or loss delivers by hand.
 
 Beside ts-mls one courtesy is needed, `settle`: it refuses to join certain valid trees (README.md,
-"What ts-mls does otherwise"), so whoever makes a tree such commits once more before it joins.
+"What ts-mls does otherwise"), so whoever makes a tree such commits once more before it joins, and
+not everyone who wants to join does so at once.
 """
 
 from __future__ import annotations
@@ -115,29 +116,64 @@ class Room:
         self.members.append(joiner)
         assert_agree(self.members)
 
-    def settle(self) -> int:
-        """Let those commit whose leaves ts-mls would stumble over; return how many had to."""
-        count = 0
-        while stuck := self._stuck():
-            by_leaf = {self.leaf(member): member for member in self.members}
-            self.commit(by_leaf[stuck[0]])
-            count += 1
-        return count
+    def settle(self, joiners: Sequence[Peer] = (), *, commits_itself: bool = False) -> int:
+        """Make the tree one that ts-mls joins; return how many may be added to it at once.
 
-    def _stuck(self) -> list[int]:
-        """Find the leaves that are unmerged in one node and merged in another one above it."""
-        encoded = self.members[0].full_state().ratchet_tree
-        tree = RatchetTree.decode(SUITES[self.suite], encoded)
-        parents = [node if isinstance(node, ParentNode) else None for node in tree.nodes]
-        return [
-            leaf
-            for at, parent in enumerate(parents)
-            for leaf in (() if parent is None else parent.unmerged)
-            for above in math.direct_path(at, tree.width)
-            if (higher := parents[above]) is not None and leaf not in higher.unmerged
-        ]
+        Nothing is done when none of the joiners is ts-mls: ours has no such wish.
+        """
+        adding = 0 if commits_itself else len(joiners)
+        if all(joiner.process.name != "ts-mls" for joiner in joiners):
+            return adding
+        while True:
+            tree = self.tree()
+            if not odd_after_adding(tree, adding):
+                return adding
+            unmerged = [leaf for listed in unmerged_leaves(tree) for leaf in listed or ()]
+            if unmerged:
+                by_leaf = {self.leaf(member): member for member in self.members}
+                self.commit(by_leaf[unmerged[0]])
+            else:
+                adding -= 1
+
+    def tree(self) -> RatchetTree:
+        """Return the group's tree."""
+        return RatchetTree.decode(SUITES[self.suite], self.members[0].full_state().ratchet_tree)
+
+    def may_remove(self, leaves: Iterable[int]) -> bool:
+        """Say whether somebody stays in the left half of the tree, as ts-mls needs it.
+
+        Else the top of a path is below the root, and there ts-mls goes a step too far.
+        """
+        edit = self.tree().edit()
+        for leaf in leaves:
+            edit.remove(leaf)
+        edit.truncate()
+        return any(2 * index <= edit.width >> 1 for index, _ in edit.leaves())
 
     def everyone_hears(self, sender: Peer, data: bytes = b"hello") -> None:
         """Assert that one member's message opens for all others."""
         for heard in self.hear(sender, sender.send(data, aad=b"seen by all")):
             assert heard.data == data
+
+
+def unmerged_leaves(tree: RatchetTree) -> list[tuple[int, ...] | None]:
+    """Return the list of unmerged leaves in each node that is a parent."""
+    return [node.unmerged if isinstance(node, ParentNode) else None for node in tree.nodes]
+
+
+def odd_after_adding(tree: RatchetTree, count: int) -> bool:
+    """Say whether ts-mls would stumble over the tree with that many newcomers in it.
+
+    It wants each non-blank ancestor of an unmerged leaf to list the very same leaves.
+    """
+    edit = tree.edit()
+    _, somebody = next(tree.leaves())
+    for _ in range(count):
+        edit.add(somebody)
+    lists = unmerged_leaves(edit)
+    return any(
+        lists[above] not in (None, unmerged)
+        for unmerged in lists
+        for leaf in unmerged or ()
+        for above in math.direct_path(2 * leaf, edit.width)
+    )

@@ -179,7 +179,7 @@ class Walk(Room, RuleBasedStateMachine):
         made = self.make(winner, path=True, private=privates[0])
         for person in self.awake if staged else ():
             if person is not loser:  # Sees the loser's commit first, looks at it, and drops it.
-                result = person.group.receive(lost.message)
+                result = person.group.receive(lost.message, self.find_psk)
                 assert isinstance(result, StagedCommit)
                 person.group = result.group
         self.settle(winner, made)
@@ -237,7 +237,7 @@ class Walk(Room, RuleBasedStateMachine):
             if not people:
                 return
             proposal, touches = Add(people[0].bundle.package), people[0].name
-        elif kind == 2 and not self.waiting:
+        elif kind == 2:
             proposal = self.new_extensions(required=bool(whom & 1), mine=bool(whom & 2))
         else:
             self.psk_values.setdefault(name, self.entropy(16))
@@ -296,9 +296,7 @@ class Walk(Room, RuleBasedStateMachine):
     @rule(who=anyone, data=st.binary(max_size=300), count=st.integers(1, 5))
     def says_something(self, who: int, data: bytes, count: int) -> None:
         sender = self.member(who)
-        if self.waiting:
-            with pytest.raises(UsageError):
-                sender.seal(data)
+        if self.waiting:  # Data comes after the commit.
             return
         before = sender.group
         for _ in range(count):
@@ -367,11 +365,13 @@ class Walk(Room, RuleBasedStateMachine):
 
     # Groups that follow.
 
-    @rule(who=anyone, whom=few, path=coin)
-    def some_branch_off(self, who: int, whom: Sequence[int], path: bool) -> None:
+    @rule(who=anyone, whom=few)
+    def some_branch_off(self, who: int, whom: Sequence[int]) -> None:
         founder = self.member(who)
-        others = [person for person in self.some(whom, [p.name for p in self.awake])]
-        people = [person for person in others if person is not founder]
+        others = [person.name for person in self.awake if person is not founder]
+        people = self.some(whom, others)
+        if not people:
+            return
         bundles = [person.new_key_package() for person in (founder, *people)]
         made = branch_group(
             founder.group,
@@ -399,6 +399,8 @@ class Walk(Room, RuleBasedStateMachine):
     def all_move_to_another_group(self, who: int, suite: int, by_reference: bool) -> None:
         for name in sorted(self.asleep):
             self.wake(name)
+        if len(self.awake) == 1:
+            return
         founder = self.member(who)
         self.rooms += 1
         ending = ReInit(f"room {self.rooms}".encode(), 1, suite, (self.sender,))

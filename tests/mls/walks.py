@@ -138,6 +138,7 @@ class Room:
         """Another group begins: nothing of the old one counts in it."""
         self.head = 0
         """The epoch that the log has reached."""
+        self.group_id = b""
         self.present: list[str] = []
         """Who is in the group as the log has it, in the order of coming."""
         self.since: dict[str, int] = {}
@@ -239,15 +240,24 @@ class Room:
                 mail.append(message)
             elif person.is_in:
                 if self.damage is not None:
-                    refusal(person.group, damaged(message, *self.damage), self.find_psk)
+                    self.refuse_damaged(person, message, *self.damage)
                     self.damage = None
                 self.take(person, message)
         for ghost in self.ghosts:
-            if ghost.epoch < self.head or ghost.group_id != self.awake[0].group.group_id:
+            if (ghost.group_id, ghost.epoch) != (self.group_id, self.head):
                 refusal(ghost, message, self.find_any_psk)
         if self.follower is not None:
             readable = wire_format(message) != PRIVATE
             self.follower = self.follower.receive(message).group if readable else None
+
+    def refuse_damaged(self, person: Person, message: bytes, position: int, bit: int) -> None:
+        """Damage a handshake on its way to a member, who must refuse it, or is removed by it.
+
+        The tags of a commit that removes somebody are beyond its checking: nobody out can.
+        """
+        result = person.group.receive(message, self.find_psk)
+        if not (isinstance(result, StagedCommit) and result.removes_me):
+            refusal(person.group, damaged(message, position, bit), self.find_psk)
 
     def wake(self, name: str) -> None:
         """Somebody comes back and reads its mail."""
@@ -319,6 +329,7 @@ class Room:
         """Note what everyone in the new epoch must have."""
         group = first.group
         self.head = group.epoch
+        self.group_id = group.group_id
         self.states[group.epoch] = state_of(group)
         self.resumptions[group.epoch] = group.secrets.resumption
         self.touched.clear()

@@ -13,7 +13,6 @@ from alcove.mls import (
     RatchetTree,
     Remove,
     Sender,
-    Suite,
     Update,
     accept_any_credential,
 )
@@ -140,23 +139,9 @@ def _follow_theirs(group: _Members, vector: Fields, sender: int) -> None:
     listed = [index for index, secret in enumerate(secrets) if secret is not None]
     same("path_secrets: members", listed, group.others(sender))
     for me in listed:
-        opened, commit_secret = _open(group.suite, me, group.keys[me], steps, path, context)
-        same(f"path_secrets[{me}]", opened, secrets[me])
-        vector.expect("commit_secret", commit_secret)
-
-
-def _open(
-    suite: Suite,
-    me: int,
-    keys: Mapping[int, KemKey],
-    steps: list[Step],
-    path: UpdatePath,
-    context: bytes,
-) -> tuple[bytes, bytes]:
-    """Return the path secret that a member opens, and the commit secret that it comes to."""
-    _, secret = _open_secret(suite, me, keys, steps, path, _NOBODY, context)
-    _, commit_secret = open_path(suite, me, keys, steps, path, _NOBODY, context)
-    return secret, commit_secret
+        opened = (group.suite, me, group.keys[me], steps, path, _NOBODY, context)
+        same(f"path_secrets[{me}]", _open_secret(*opened)[1], secrets[me])
+        vector.expect("commit_secret", open_path(*opened)[1])
 
 
 def _follow_ours(group: _Members, sender: int) -> None:
@@ -176,6 +161,7 @@ def _follow_ours(group: _Members, sender: int) -> None:
     same("the tree hash, merged and made", tree.tree_hash(), changes.edit.tree_hash())
     context = public.provisional_context(tree.tree_hash(), ())
     for me in group.others(sender):
-        secret, commit_secret = _open(suite, me, group.keys[me], steps, path, context)
-        ensure("the path secret is one of ours", secret in made.made.secrets.values())
-        same("our commit secret", commit_secret, made.made.commit_secret)
+        opened = (suite, me, group.keys[me], steps, path, _NOBODY, context)
+        at, secret = _open_secret(*opened)
+        same(f"our path secret, for {me}", secret, made.made.secrets[steps[at].node])
+        same("our commit secret", open_path(*opened)[1], made.made.commit_secret)

@@ -23,7 +23,6 @@ from alcove.mls.proposals import (
     FOR_APPLICATION,
     ExternalPsk,
     Proposal,
-    PskId,
     ResumptionPsk,
     check_sendable,
 )
@@ -177,28 +176,19 @@ def make_welcome(
     )
     sealed_info = seal_group_info(suite, joiner.welcome, info.raw)
     secrets = []
-    for index, package in staged.added:
+    for index, _ in staged.added:
         path_secret = None
         if attached is not None:
             shared = math.common_ancestor(2 * index, 2 * staged.committer)
             path_secret = attached.made.secrets[shared]
-        secrets.append(
-            _seal_secrets(suite, package, joiner.secret, path_secret, staged.psks, sealed_info)
-        )
-    return Welcome(suite.id, tuple(secrets), sealed_info)
-
-
-def _seal_secrets(
-    suite: Suite,
-    package: KeyPackage,
-    joiner_secret: bytes,
-    path_secret: bytes | None,
-    psks: tuple[PskId, ...],
-    sealed_info: bytes,
-) -> SealedSecrets:
-    secrets = GroupSecrets(joiner_secret, path_secret, psks).encode()
-    sealed = Sealed(*suite.seal(package.init_key, b"Welcome", sealed_info, secrets))
-    return SealedSecrets(package.reference(suite), sealed)
+        secrets.append(GroupSecrets(joiner.secret, path_secret, staged.psks).encode())
+    keys = [package.init_key for _, package in staged.added]
+    sealed = suite.seal_many(keys, b"Welcome", sealed_info, secrets)
+    entries = (
+        SealedSecrets(package.reference(suite), Sealed(*parts))
+        for (_, package), parts in zip(staged.added, sealed, strict=True)
+    )
+    return Welcome(suite.id, tuple(entries), sealed_info)
 
 
 def welcome_key(suite: Suite, secret: bytes) -> tuple[bytes, bytes]:

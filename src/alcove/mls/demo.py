@@ -142,7 +142,8 @@ class Story:
 
     def tell(self, text: str) -> None:
         """Tell something, in lines of the right length."""
-        self._say(textwrap.fill(text, WIDTH, initial_indent="   ", subsequent_indent="   "))
+        for line in textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="   "):
+            self._say(line)
 
     def show(self, text: str) -> None:
         """Show a line as it is, set in."""
@@ -241,14 +242,12 @@ def one_commit(story: Story, devices: dict[str, KeyPackageBundle]) -> None:
         if name != "Alice":
             story.groups[name] = join_group(welcome, bundle, story.registry.policy)
     story.tell(
-        f"Alice adds the other four at once: a commit of {len(commit.message):,} bytes and one"
-        f" Welcome of {len(welcome):,} for all of them."
+        f"Alice adds the other {len(packages)} at once: a commit of {len(commit.message):,} bytes"
+        f" and one Welcome of {len(welcome):,} for all of them."
     )
     assert story.agree()
-    authenticator = story.groups["Frank"].epoch_authenticator[:8].hex(" ", 2)
-    story.tell(
-        f"All five compare their epoch authenticators, and they are equal: {authenticator} ..."
-    )
+    authenticator = story.groups["Alice"].epoch_authenticator[:8].hex(" ", 2)
+    story.tell(f"They compare their epoch authenticators, and all are equal: {authenticator} ...")
 
 
 def first_words(story: Story) -> None:
@@ -426,11 +425,9 @@ def figures(story: Story) -> None:
         sizes(standard_suites()[number], story.entropy)
         for number in (story.suite.id, CLASSICAL_SUITE)
     )
-    story.tell("")
-    story.show(f"{'Bytes on the wire, five members':<40}{'default':>12}{'classical':>12}")
+    story.heading(f"     {'Bytes on the wire, five members':<40}{'default':>12}{'classical':>12}")
     for what, size in ours.items():
         story.show(f"{what:<40}{size:>12,}{classical[what]:>12,}")
-    story.tell("")
     for word, number in (("default", story.suite.id), ("classical", CLASSICAL_SUITE)):
         parts = ALGORITHMS[number]
         story.show(

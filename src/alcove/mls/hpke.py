@@ -163,13 +163,27 @@ class Context(NamedTuple):
         return labeled_expand(self.kdf, self.suite, self.exporter, b"sec", context, length)
 
 
-def context(kem_number: int, kdf: str, aead: str, shared: bytes, info: bytes) -> Context:
-    """RFC 9180 KeySchedule in base mode."""
-    numbers = (kem_number, KDF_NUMBERS[kdf], AEAD_NUMBERS[aead])
+class Info(NamedTuple):
+    """What the key schedule takes from suite and info, ready for any number of receivers."""
+
+    suite: bytes
+    kdf: str
+    aead: str
+    schedule: bytes
+
+
+def hashed_info(kem: str, kdf: str, aead: str, info: bytes) -> Info:
+    """Hash what is the same for every receiver: a Welcome's info holds the whole tree."""
+    numbers = (KEMS[kem].number, KDF_NUMBERS[kdf], AEAD_NUMBERS[aead])
     suite = b"HPKE" + b"".join(number.to_bytes(2, "big") for number in numbers)
     psk_id_hash = labeled_extract(kdf, suite, b"", b"psk_id_hash", b"")
     info_hash = labeled_extract(kdf, suite, b"", b"info_hash", info)
-    schedule = b"\x00" + psk_id_hash + info_hash
+    return Info(suite, kdf, aead, b"\x00" + psk_id_hash + info_hash)
+
+
+def context(shared: bytes, info: Info) -> Context:
+    """RFC 9180 KeySchedule in base mode."""
+    suite, kdf, aead, schedule = info
     secret = labeled_extract(kdf, suite, shared, b"secret", b"")
     return Context(
         labeled_expand(kdf, suite, secret, b"key", schedule, AEAD_KEY_BYTES[aead]),

@@ -197,6 +197,7 @@ class Custom:
 Proposal = (
     Add | Update | Remove | PreSharedKey | ReInit | ExternalInit | GroupContextExtensions | Custom
 )
+"""Any proposal."""
 
 
 def check_sendable(proposal: Proposal) -> None:

@@ -10,6 +10,7 @@ their own, because the libraries below leave no choice; so nothing may depend on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -81,6 +82,12 @@ class Provider(Protocol):
 
     def hpke_seal(self, hpke: Hpke, public: bytes, info: bytes, data: bytes) -> tuple[bytes, bytes]:
         """RFC 9180 SealBase with empty aad; returns (encapsulated key, ciphertext)."""
+        ...
+
+    def hpke_seal_many(
+        self, hpke: Hpke, publics: Sequence[bytes], info: bytes, data: Sequence[bytes]
+    ) -> list[tuple[bytes, bytes]]:
+        """Seal one text for each key under the same info, which is hashed once."""
         ...
 
     def hpke_open(self, hpke: Hpke, key: KemKey, enc: bytes, info: bytes, data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,6 +36,7 @@ _ECDSA = {
     "p384": ec.ECDSA(hashes.SHA384()),
     "p521": ec.ECDSA(hashes.SHA512()),
 }
+_DIGESTS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 _AEADS: dict[str, type[AESGCM] | type[ChaCha20Poly1305]] = {
     "aes128gcm": AESGCM,
     "aes256gcm": AESGCM,
@@ -94,17 +95,22 @@ def _uncompressed(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
+def _xwing_halves(public: bytes) -> tuple[mlkem.MLKEM768PublicKey, x25519.X25519PublicKey]:
+    return (
+        mlkem.MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES]),
+        x25519.X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_BYTES:]),
+    )
+
+
+@lru_cache(maxsize=1024)
 def _kem_public(kem: str, public: bytes) -> Any:
     if kem == "x25519":
         return x25519.X25519PublicKey.from_public_bytes(public)
     if kem == "x448":
         return x448.X448PublicKey.from_public_bytes(public)
     if kem == "xwing":
-        return library.MLKEM768X25519PublicKey(
-            mlkem.MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES]),
-            x25519.X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_BYTES:]),
-        )
+        return library.MLKEM768X25519PublicKey(*_xwing_halves(public))
     return _point(_CURVES[kem], public)
 
 
@@ -139,7 +145,7 @@ class Pyca:
 
     def digest(self, algorithm: str, data: bytes) -> bytes:
         """Hash `data`."""
-        return hashlib.new(algorithm, data).digest()
+        return _DIGESTS[algorithm](data).digest()
 
     def aead_seal(self, algorithm: str, key: bytes, nonce: bytes, data: bytes, aad: bytes) -> bytes:
         """Encrypt and authenticate."""
@@ -192,12 +198,23 @@ class Pyca:
     def hpke_seal(self, hpke: Hpke, public: bytes, info: bytes, data: bytes) -> tuple[bytes, bytes]:
         """RFC 9180 SealBase with empty aad; returns (encapsulated key, ciphertext)."""
         if hpke.kem == "x448":
-            shared, enc = self._encapsulate(hpke.kem, public)
-            keys = _context(hpke, shared, info)
-            return enc, self.aead_seal(hpke.aead, keys.key, keys.nonce, data, b"")
+            return self.hpke_seal_many(hpke, [public], info, [data])[0]
         sealed = _suite(hpke).encrypt(data, _kem_public(hpke.kem, public), info)
         split = _KEMS[hpke.kem].enc_length()
         return sealed[:split], sealed[split:]
+
+    @_one_error
+    def hpke_seal_many(
+        self, hpke: Hpke, publics: Sequence[bytes], info: bytes, data: Sequence[bytes]
+    ) -> list[tuple[bytes, bytes]]:
+        """Seal one text for each key under the same info, which is hashed once."""
+        hashed = ours.hashed_info(*hpke, info)
+        sealed = []
+        for public, text in zip(publics, data, strict=True):
+            shared, enc = self._encapsulate(hpke.kem, public)
+            keys = ours.context(shared, hashed)
+            sealed.append((enc, self.aead_seal(hpke.aead, keys.key, keys.nonce, text, b"")))
+        return sealed
 
     @_one_error
     def hpke_open(self, hpke: Hpke, key: KemKey, enc: bytes, info: bytes, data: bytes) -> bytes:
@@ -228,11 +245,8 @@ class Pyca:
 
     def _encapsulate(self, kem: str, public: bytes) -> tuple[bytes, bytes]:
         if kem == "xwing":
-            _kem_public(kem, public)
+            secret, ciphertext = _xwing_halves(public)[0].encapsulate()
             theirs = public[_MLKEM_PUBLIC_BYTES:]
-            secret, ciphertext = mlkem.MLKEM768PublicKey.from_public_bytes(
-                public[:_MLKEM_PUBLIC_BYTES]
-            ).encapsulate()
             shared, enc = self._agree("x25519", theirs)
             return ours.xwing_secret(secret, shared, enc, theirs), ciphertext + enc
         shared, enc = self._agree(kem, public)
@@ -319,7 +333,7 @@ class Pyca:
 
 
 def _context(hpke: Hpke, shared: bytes, info: bytes) -> ours.Context:
-    return ours.context(ours.KEMS[hpke.kem].number, hpke.kdf, hpke.aead, shared, info)
+    return ours.context(shared, ours.hashed_info(*hpke, info))
 
 
 PROVIDER = Pyca()

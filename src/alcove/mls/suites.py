@@ -6,7 +6,7 @@ signatures and public-key encryption with labels (5.1.2 and 5.1.3), hash referen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -39,6 +39,7 @@ ALGORITHMS: Final[Mapping[int, Algorithms]] = {
     7: Algorithms("p384", "aes256gcm", "sha384", "p384"),
     DEFAULT_SUITE: Algorithms("xwing", "aes256gcm", "sha384", "ed25519"),
 }
+"""What every suite known here is made of, by its number."""
 
 _PREFIX = b"MLS 1.0 "
 
@@ -155,6 +156,13 @@ class Suite:
         info = _label(label) + opaque(context)
         return self.crypto.hpke_seal(self.hpke, public, info, data)
 
+    def seal_many(
+        self, publics: Sequence[bytes], label: bytes, context: bytes, data: Sequence[bytes]
+    ) -> list[tuple[bytes, bytes]]:
+        """EncryptWithLabel for many receivers under one context, which may be long."""
+        info = _label(label) + opaque(context)
+        return self.crypto.hpke_seal_many(self.hpke, publics, info, data)
+
     def open(self, key: KemKey, label: bytes, context: bytes, enc: bytes, data: bytes) -> bytes:
         """DecryptWithLabel of section 5.1.3; raises `CryptoError`."""
         return self.crypto.hpke_open(self.hpke, key, enc, _label(label) + opaque(context), data)
@@ -177,6 +185,7 @@ class Suite:
 
 
 Suites = Mapping[int, Suite]
+"""Cipher suites by number: those that a program is willing to use."""
 
 
 def suites_on(

@@ -414,10 +414,12 @@ def in_private(
     generation: int | None = None,
     key: MessageKey | None = None,
     content_type: int | None = None,
+    head: bytes | None = None,
 ) -> bytes:
     """Return content as a PrivateMessage of this epoch, from the sender's next key.
 
-    `leaf` and `generation` are what the sender data says instead of the truth.
+    `leaf` and `generation` are what the sender data says instead of the truth; `head` is what the
+    message says of its group and epoch.
     """
     kind = content.content_type if content_type is None else content_type
     if key is None:
@@ -428,7 +430,7 @@ def in_private(
     if plain is None:
         plain = body_bytes(content.body, content.content_type) + content.authentication()
     return seal_private(
-        member.current,
+        member.current if head is None else member.current._replace(head=head),
         content.sender.index if leaf is None else leaf,
         key,
         kind,
@@ -450,6 +452,17 @@ def sent(
     content = signed(member, kind, body, wire_format=wire_format, **fields)
     seal = in_private if wire_format == PRIVATE_MESSAGE else in_public
     return seal(member, content)
+
+
+def from_outside(member: Group, sender: Sender, key: SigningKey, body: Proposal | Commit) -> bytes:
+    """Return a message to a member's group by somebody who poses as any sender.
+
+    A commit's confirmation tag is not that of any state.
+    """
+    kind = COMMIT if isinstance(body, Commit) else PROPOSAL
+    content = signed(member, kind, body, sender=sender, key=key)
+    tag = b"no matter" if kind == COMMIT else None
+    return in_public(member, replace(content, confirmation_tag=tag))
 
 
 def proposed(member: Group, proposal: Proposal | bytes, **fields: Any) -> bytes:

@@ -42,6 +42,18 @@ SECOND_DOORS: Final[dict[str, str]] = {}
 # Rules without which a message still cannot be accepted, and why not.
 ELSEWHERE: Final[dict[str, str]] = {
     "codec-varint-reserved": "the reader has no table for a form that does not exist",
+    "frame-sender-type-known": "what follows in the frame depends on the type",
+    "frame-sender-leaf": "a blank leaf has no key to verify with",
+    "frame-external-index": "an entry that is not there has no key to verify with",
+    "frame-external-content": "a commit has no type to look up",
+    "frame-new-commit-content": "a proposal has no path, so no key to verify with",
+    "frame-new-proposal-content": "what is no proposal is no Add either",
+    "frame-new-proposal-add": "another proposal holds no key package, so no key to verify with",
+    "private-sender-leaf": "a blank leaf has no key to verify with",
+    "private-sender-data": "what does not decrypt has no content",
+    "private-sender-data-length": "three fields of fixed length are not read out of more or less",
+    "private-decrypt": "what does not decrypt has no content",
+    "private-generation-reused": "the key is gone, so the message no longer decrypts",
     "limit-epoch": "an epoch's number has eight bytes",
 }
 

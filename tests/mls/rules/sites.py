@@ -82,33 +82,38 @@ def _functions(
             yield from _functions(node, f"{prefix}{node.name}.")
 
 
-def _raised(statement: ast.stmt) -> str | None:
-    """Return the rule that a statement refuses by; "" when it asks the application for one."""
+def _raised(statement: ast.stmt) -> list[str]:
+    """Return the rules that a statement refuses by; [""] when it asks the application for one."""
     call = statement.exc if isinstance(statement, ast.Raise) else None
     if isinstance(statement, ast.Expr):
         call = statement.value
     if not isinstance(call, ast.Call) or not call.args:
-        return None
+        return []
     name = ast.unparse(call.func)
-    if name == "policy.check_credential":
-        return ""
-    if isinstance(statement, ast.Raise) and name == "RuleBroken":
-        first = call.args[0]
-        if isinstance(first, ast.Name) and first.id == "broken":
-            return ""
-    last = call.args[-1] if name == "check_encryption_key" else call.args[0]
-    known = name in _ERRORS if isinstance(statement, ast.Raise) else name == "check_encryption_key"
-    if known and isinstance(last, ast.Constant) and isinstance(last.value, str):
-        return last.value
-    return None
+    if isinstance(statement, ast.Expr):
+        if name == "policy.check_credential":
+            return [""]
+        return _ids(call.args[-1]) if name == "check_encryption_key" else []
+    if ast.unparse(call) == "RuleBroken(broken)":
+        return [""]
+    return _ids(call.args[0]) if name in _ERRORS else []
 
 
-def _statements(function: ast.FunctionDef) -> Iterator[tuple[ast.stmt, str]]:
+def _ids(value: ast.expr) -> list[str]:
+    """Return the ids that an argument can be."""
+    if isinstance(value, ast.IfExp):
+        return _ids(value.body) + _ids(value.orelse)
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return [value.value]
+    return []
+
+
+def _statements(function: ast.FunctionDef) -> Iterator[tuple[ast.stmt, list[str]]]:
     statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
     for node in sorted(statements, key=lambda node: (node.lineno, node.col_offset)):
-        rule = _raised(node)
-        if rule is not None:
-            yield node, rule
+        rules = _raised(node)
+        if rules:
+            yield node, rules
 
 
 @cache
@@ -117,9 +122,10 @@ def sites() -> tuple[Site, ...]:
     found = []
     for module in modules():
         for function, node in _functions(_tree(module)):
-            for nth, (_, rule) in enumerate(_statements(node)):
-                asked = [name for name, places in ASKED.items() if f"{module}:{function}" in places]
-                found += [Site(name, module, function, nth) for name in ([rule] if rule else asked)]
+            asked = [name for name, places in ASKED.items() if f"{module}:{function}" in places]
+            for nth, (_, rules) in enumerate(_statements(node)):
+                names = asked if rules == [""] else rules
+                found += [Site(name, module, function, nth) for name in names]
     return tuple(found)
 
 
