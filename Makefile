@@ -12,6 +12,7 @@ HASHED := --require-hashes -r
 # The stamps: a file that says "installed", as new as the lock file it came from.
 DEV := .venv/.dev-is-installed
 BENCH := .venv/.bench-is-installed
+INTEROP := .venv/.interop-is-installed
 LOCK := .venv/.lock-is-installed
 NODE := $(if $(wildcard tests/interop/package-lock.json),.venv/.node-is-installed)
 
@@ -28,7 +29,7 @@ help: ## Show this list
 	@printf '\n'
 
 .PHONY: setup
-setup: $(DEV) $(NODE) ## Make .venv with everything that the tests need
+setup: $(DEV) $(NODE) $(INTEROP) ## Make .venv with everything that the tests need
 	@printf 'Ready. Next: make demo, or make test.\n'
 
 .PHONY: demo
@@ -36,7 +37,7 @@ demo: $(DEV) ## Watch a group of five being made, used and healed
 	@$(PY) -m alcove.mls.demo $(ARGS)
 
 .PHONY: test
-test: $(DEV) $(NODE) ## Run the tests and measure their coverage
+test: $(DEV) $(NODE) $(INTEROP) ## Run the tests and measure their coverage
 	@rm -f .coverage .coverage.*
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" \
 		$(PY) -m coverage run -m pytest -q -n $(WORKERS) -m 'not slow' $(ARGS)
@@ -44,7 +45,7 @@ test: $(DEV) $(NODE) ## Run the tests and measure their coverage
 	@$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 .PHONY: check
-check: $(DEV) $(NODE) ## All that must be true of a commit: format, lint, types, docs, tests
+check: $(DEV) $(NODE) $(INTEROP) ## All that must be true of a commit: format, lint, types, docs, tests
 	@printf 'Format  ' && $(PY) -m ruff format --check .
 	@printf 'Lint    ' && $(PY) -m ruff check .
 	@printf 'Types   ' && $(PY) -m mypy $(wildcard src tests benches)
@@ -61,7 +62,7 @@ docs: $(DEV) ## Check links, commands and names in the documentation
 	@$(PY) -m pytest -q tests/test_docs.py
 
 .PHONY: soak
-soak: $(DEV) $(NODE) ## Run the long tests: random walks and fuzzers at full length
+soak: $(DEV) $(NODE) $(INTEROP) ## Run the long tests: random walks and fuzzers at full length
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m tests.soak $(ARGS)
 
 .PHONY: bench
@@ -81,6 +82,7 @@ lock: $(LOCK) ## Pin the dependencies anew after a change (ARGS=--upgrade for ne
 		'pyproject.toml:requirements.txt' \
 		'pyproject.toml requirements/dev.in:requirements/dev.txt' \
 		'-c requirements/dev.txt requirements/bench.in:requirements/bench.txt' \
+		'requirements/interop.in:requirements/interop.txt' \
 		'requirements/node.in:requirements/node.txt' \
 		'requirements/lock.in:requirements/lock.txt'; \
 	do $(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -114,6 +116,13 @@ $(DEV): requirements/dev.txt
 $(BENCH): requirements/bench.txt $(DEV)
 	@printf 'Installing what we compare with (requirements/bench.txt) ...\n'
 	@$(PIP) $(HASHED) requirements/bench.txt
+	@touch $@
+
+# Compiled libraries of others: on a machine that has no wheel for one, the tests can do without.
+$(INTEROP): requirements/interop.txt $(DEV)
+	@printf 'Installing whom we talk to in the tests (requirements/interop.txt) ...\n'
+	@$(PIP) --only-binary :all: $(HASHED) requirements/interop.txt || printf '%s\n' \
+		'There is no wheel for this machine: the tests that want it will be skipped.' >&2
 	@touch $@
 
 $(LOCK): requirements/lock.txt $(DEV)

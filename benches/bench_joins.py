@@ -9,8 +9,10 @@ one secret to it: four to five verifications.  Both grow with n and nothing else
 
 from __future__ import annotations
 
-from alcove.mls import Suite, join_group
-from benches.groups import POLICY, forget_public_keys, found, new_member
+import os
+
+from alcove.mls import Add, Suite, join_group
+from benches.groups import POLICY, build, forget_public_keys, found, new_member, warm
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
 from benches.timing import Series, Timed, growth
 
@@ -30,6 +32,8 @@ def run(report: Report, setting: Setting) -> None:
             most = _create_target(size, suite_id)
             report.duration(f"create_ms{end}", "ms", create, "sign", most)
             report.duration(f"join_ms{end}", "ms", join, "verify", _join_target(size, suite_id))
+            into_warm = measure_warm(setting, suite, size)
+            report.duration(f"join_warm_ms{end}", "ms", into_warm, "verify")
             joined[size] = join.verifies
         if len(setting.sizes) > 1:
             report.most(f"exponent_join{suffix(None, suite_id)}", growth(joined), "of n", 1)
@@ -62,6 +66,28 @@ def measure(setting: Setting, suite: Suite, size: int) -> tuple[Timed, Timed]:
         creating.time(create, batch)
         joining.time(join, batch)
     return creating.median(), joining.median()
+
+
+def measure_warm(setting: Setting, suite: Suite, size: int) -> Timed:
+    """Return how long it takes to join a group in which everyone has committed.
+
+    Its parents have keys and hashes, which are read and checked, too.
+    """
+    (member,) = warm(build(suite, size), (0,))
+    newcomer = new_member(suite, "newcomer")
+    welcome = member.commit([Add(newcomer.package)], entropy=os.urandom).welcome
+    assert welcome is not None
+    joining = Series(setting.baseline)
+    batch = max(1, 20 // size)
+
+    def join() -> None:
+        for _ in range(batch):
+            forget_public_keys()
+            join_group(welcome, newcomer, POLICY)
+
+    for _ in range(3 if size > 500 else setting.rounds):
+        joining.time(join, batch)
+    return joining.median()
 
 
 def _create_target(size: int, suite_id: int) -> float | None:

@@ -16,7 +16,15 @@ from pathlib import Path
 if not __package__:  # Run as a file: then Python looks for `benches` beside it, not above it.
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benches import bench_commits, bench_joins, bench_messages
+from benches import (
+    bench_commits,
+    bench_joins,
+    bench_memory,
+    bench_messages,
+    bench_others,
+    bench_rates,
+    bench_refusals,
+)
 from benches.report import Report, Setting, run_all
 from benches.timing import Series
 
@@ -31,7 +39,16 @@ def baseline(report: Report, setting: Setting) -> None:
     report.most("verify_us", timed.verify * 1e6, "us")
 
 
-BENCHES = (baseline, bench_messages.run, bench_commits.run, bench_joins.run)
+BENCHES = (
+    baseline,
+    bench_messages.run,
+    bench_rates.run,
+    bench_commits.run,
+    bench_joins.run,
+    bench_memory.run,
+    bench_refusals.run,
+    bench_others.run,
+)
 
 
 def main() -> None:

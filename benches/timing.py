@@ -26,6 +26,8 @@ T = TypeVar("T")
 MESSAGE: Final = bytes(range(200))
 """What is signed, verified, sealed and opened: 200 bytes."""
 BASELINE_ACTS: Final = 20
+FITTED_FROM: Final = 50
+"""Members from which on a group says something about growth."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,12 @@ def exponent(points: Iterable[tuple[float, float]]) -> float:
     return slope
 
 
-def growth(seconds: Mapping[int, float], scale: Callable[[int], float] = float) -> float:
-    """Return the exponent by which times grow with `scale` of the number of members."""
-    return exponent((scale(size), value) for size, value in seconds.items())
+def growth(figures: Mapping[int, float], scale: Callable[[int], float] = float) -> float:
+    """Return the exponent by which figures grow with `scale` of the number of members.
+
+    Small groups are left out where there are enough large ones: the part of the cost that does not
+    grow at all would make the exponent look better than it is.
+    """
+    large = {size: value for size, value in figures.items() if size >= FITTED_FROM}
+    fitted = large if len(large) > 1 else figures
+    return exponent((scale(size), value) for size, value in fitted.items())

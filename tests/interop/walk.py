@@ -163,9 +163,11 @@ class Walk:
     def leaving(self, committer: Peer, most: int) -> list[Peer]:
         """Choose whom to remove, so that ts-mls can go on without them."""
         chosen = self.some(most, [committer])
-        if not self.room.may_remove(self.room.leaf(peer) for peer in chosen):
-            chosen = [peer for peer in self.room.others(committer) if self.room.leaf(peer)][:1]
-        return chosen
+        choices = [chosen, *([peer] for peer in self.room.others(committer))]
+        for peers in choices:
+            if self.room.may_remove([self.room.leaf(peer) for peer in peers]):
+                return peers
+        return []
 
     def ask_to_join(self) -> None:
         """Somebody proposes itself from outside, and a member commits that."""

@@ -54,13 +54,14 @@ from alcove.mls.proposals import FOR_APPLICATION
 from tests.mls.walks import MOST_MEMBERS, OUR_EXTENSION, OUR_PROPOSAL, Room, damaged
 from tests.mls.world import refusal
 
-SHORT_WALKS = 6
+SHORT_WALKS = 25
 LONG_WALKS = int(os.environ.get("ALCOVE_WALKS", "200"))
 
 anyone = st.integers(0, MOST_MEMBERS - 1)
 """Somebody: an index into whatever list of people a rule chooses from, modulo its length."""
 few = st.lists(anyone, max_size=3)
 coin = st.booleans()
+order = st.lists(st.integers(0, 100), min_size=1, max_size=6)
 
 
 class Walk(Room, RuleBasedStateMachine):
@@ -293,29 +294,27 @@ class Walk(Room, RuleBasedStateMachine):
 
     # Messages.
 
-    @rule(who=anyone, data=st.binary(max_size=300), count=st.integers(1, 5))
-    def says_something(self, who: int, data: bytes, count: int) -> None:
+    @rule(who=anyone, data=st.binary(max_size=300), count=st.integers(1, 5), whom=few, order=order)
+    def says_something(
+        self, who: int, data: bytes, count: int, whom: Sequence[int], order: Sequence[int]
+    ) -> None:
         sender = self.member(who)
         if self.waiting:  # Data comes after the commit.
-            return
+            self.commit(sender)
         before = sender.group
         for _ in range(count):
             self.say(sender, data)
         with pytest.raises(UsageError):
             before.seal(b"from an old value", self.entropy)
+        for person in self.some(whom, self.present):
+            self.read(person, order)
 
-    @rule(who=anyone, choices=st.lists(st.integers(0, 100), min_size=1, max_size=5), bit=anyone)
-    def reads_in_any_order(self, who: int, choices: Sequence[int], bit: int) -> None:
-        names = [name for name in self.present if self.letters[name]]
-        for person in self.some([who], names):
-            letters = self.letters[person.name]
-            for choice in choices:
-                if letters:
-                    letter = letters[choice % len(letters)]
-                    refusal(person.group, damaged(letter.message, choice * 7, bit % 8))
-                    if self.deliver(person, letter):
-                        letters.remove(letter)
-                        self.opened = [*self.opened[-9:], (person.name, letter)]
+    @rule(whom=few, order=order, bit=st.integers(0, 7))
+    def reads_in_any_order(self, whom: Sequence[int], order: Sequence[int], bit: int) -> None:
+        for person in self.some(whom, [name for name in self.present if self.letters[name]]):
+            letter = self.letters[person.name][0]
+            refusal(person.group, damaged(letter.message, sum(order), bit))
+            self.read(person, order)
 
     @rule(which=st.integers(0, 9))
     def gets_a_message_again(self, which: int) -> None:
@@ -439,7 +438,7 @@ def test_members_agree_on_every_walk() -> None:
         Walk,
         settings=settings(
             max_examples=SHORT_WALKS,
-            stateful_step_count=40,
+            stateful_step_count=60,
             deadline=None,
             derandomize=True,
             database=None,

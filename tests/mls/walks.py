@@ -9,6 +9,7 @@ them, in any order, late, or twice, and the model says whether each may still be
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -109,6 +110,7 @@ class Room:
             ),
             **limits,
         )
+        self.dice = random.Random(seed)
         self.policy = self.world.policy
         self.entropy = self.world.entropy
         self.names = 0
@@ -324,6 +326,8 @@ class Room:
             self.world.people[name].join(made.welcome, tree=tree, psks=self.find_any_psk)
             self.arrive(name, made.after.epoch)
         self.epoch_begins(committer)
+        if made.after.reinit is None:
+            self.chatter()
 
     def epoch_begins(self, first: Person) -> None:
         """Note what everyone in the new epoch must have."""
@@ -389,7 +393,27 @@ class Room:
             letter.epoch,
         )
         self.windows[person.name][letter.epoch, letter.leaf] = left
+        refusal(person.group, letter.message)
         return True
+
+    def read(self, person: Person, order: Sequence[int]) -> None:
+        """Let a member open some of its letters, the newest first where `order` says 0."""
+        letters = self.letters[person.name]
+        for choice in order:
+            if letters:
+                letter = letters[-1 - choice % len(letters)]
+                if self.deliver(person, letter):
+                    self.opened = [*self.opened[-9:], (person.name, letter)]
+                if letter.epoch <= person.group.epoch:  # It opened now, or it never will.
+                    letters.remove(letter)
+
+    def chatter(self) -> None:
+        """Let some members talk and some read, so that messages cross with everything else."""
+        dice = self.dice
+        for _ in range(dice.randrange(3)):
+            self.say(dice.choice(self.awake), dice.randbytes(dice.randrange(40)))
+        for name in dice.choices(self.present, k=4):
+            self.read(self.world.people[name], [dice.randrange(10) for _ in range(3)])
 
     def begin_again(self, founder: Person, made: OwnCommit, people: Sequence[Person]) -> None:
         """The group goes on as another one, which these people have joined."""

@@ -315,7 +315,7 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
     suite = suite_of(context.suite_id, suites)
     tree = RatchetTree.read(suite, reader)
     tag = reader.opaque()
-    raw = reader.vector(Reader.opaque)
+    raw = reader.vector(Reader.opaque, most=reader.end)  # As many as the policy let in.
     reinit = reader.optional(read_proposal)
     assert reinit is None or isinstance(reinit, ReInit)
     group = PublicGroup(
@@ -328,7 +328,7 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
         external_pub=reader.optional(Reader.opaque),
     )
     for item in raw:
-        content = decode(item, read_authenticated)
+        content = decode(item, read_authenticated, limit=len(item))
         group = group.with_proposal(suite.reference(_REFERENCE, item), content)
     return group
 

@@ -145,7 +145,8 @@ def _read_epoch(reader: Reader, messages: bytes, policy: Policy, suites: Suites 
     secrets = EpochSecrets(*(reader.opaque() for _ in EpochSecrets._fields))
     resumptions = dict(reader.vector(lambda item: (item.u64(), item.opaque()), _ANY))
     pending = reader.vector(
-        lambda item: PendingUpdate(suite.kem_key(item.opaque()), suite.signing_key(item.opaque()))
+        lambda item: PendingUpdate(suite.kem_key(item.opaque()), suite.signing_key(item.opaque())),
+        _ANY,
     )
     trees = _read_messages(messages, suite, public.confirmation_tag)
 

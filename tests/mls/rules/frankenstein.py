@@ -55,6 +55,7 @@ from alcove.mls import (
     standard_suites,
 )
 from alcove.mls import schedule as key_schedule
+from alcove.mls import tree_math as math
 from alcove.mls.codec import opaque, u8, u16, u32, u64, vector
 from alcove.mls.commit import Commit, UpdatePath
 from alcove.mls.context import new_context, sign_group_info
@@ -594,6 +595,28 @@ def parent_at(tree: RatchetTree, node: int) -> ParentNode:
     parent = tree.nodes[node]
     assert isinstance(parent, ParentNode)
     return parent
+
+
+def relinked(
+    nodes: Sequence[Node | None], index: int, key: SigningKey, group_id: bytes
+) -> RatchetTree:
+    """Return a tree whose parent hashes fit, from the root down to one leaf, signed again.
+
+    That leaf's owner can have made it, if it made the keys above itself.
+    """
+    tree = tree_of(nodes)
+    made, above, below = list(tree.nodes), b"", 2 * index
+    path = [2 * index, *math.direct_path(2 * index, tree.width)]
+    for at in reversed(range(1, len(path))):
+        parent, below = made[path[at]], path[at - 1]
+        if isinstance(parent, ParentNode):
+            parent = made[path[at]] = parent._replace(parent_hash=above)
+            sibling = tree.tree_hash_without(math.sibling(below), frozenset(parent.unmerged))
+            above = tree.parent_hash(parent, sibling)
+    leaf = made[2 * index]
+    assert isinstance(leaf, LeafNode)
+    made[2 * index] = re_leaf(leaf, key, place=(group_id, index), parent_hash=above)
+    return tree_of(made)
 
 
 def re_info(

@@ -1,0 +1,1 @@
+"""States that were saved once, and that every later version must still read."""
