@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from alcove.mls import CommitOptions, Group, OwnCommit, StagedCommit
+from alcove.mls import CommitOptions, Group, StagedCommit
 from benches.groups import build, warm
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
 from benches.timing import Baseline, Series, Timed, growth
@@ -31,6 +31,26 @@ BATCH = 8
 """Commits in one sample: like the signatures beside it, each finds the processor's caches warm."""
 
 
+class Member:
+    """Somebody who commits or follows, and is in the next epoch after."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.waiting: Iterator[bytes] = iter(())
+
+    def commit(self) -> bytes:
+        """Commit with a path, merge, and return the message."""
+        made = self.group.commit(entropy=os.urandom, options=PATH)
+        self.group = made.merge()
+        return made.message
+
+    def follow_next(self) -> None:
+        """Take the next of the commits that wait."""
+        staged = self.group.receive(next(self.waiting))
+        assert isinstance(staged, StagedCommit)
+        self.group = staged.merge()
+
+
 class Commits:
     """Commits by one member, followed by two others: one half way, and the nearest."""
 
@@ -41,53 +61,31 @@ class Commits:
         self.following_beside = Series(baseline)
         self.sent_bytes = 0
 
-    def advance(self) -> None:
+    def advance(self, times: int) -> None:
         """Commit some times, each time in the epoch that the commit before began."""
-        committer, half_way, beside = self._groups
-        committer, messages = self.making.time(lambda: _commit_all(committer), BATCH)
-        half_way = self.following.time(lambda: _follow_all(half_way, messages), BATCH)
-        beside = self.following_beside.time(lambda: _follow_all(beside, messages), BATCH)
-        assert committer.epoch_authenticator == half_way.epoch_authenticator
-        assert committer.epoch_authenticator == beside.epoch_authenticator
-        self._groups = committer, half_way, beside
+        committer, half_way, beside = (Member(group) for group in self._groups)
+        messages = self.making.time(committer.commit, times)
+        half_way.waiting, beside.waiting = iter(messages), iter(messages)
+        self.following.time(half_way.follow_next, times)
+        self.following_beside.time(beside.follow_next, times)
+        self._groups = [committer.group, half_way.group, beside.group]
+        assert len({group.epoch_authenticator for group in self._groups}) == 1
         self.sent_bytes = len(messages[-1])
 
-    def repeat_first(self, batch: int) -> None:
-        """Make the first commit again, and leave everyone before it."""
+    def repeat_first(self, times: int) -> None:
+        """Make the first commit some times, and leave everyone before it."""
         committer, half_way, beside = self._groups
-
-        def make() -> list[bytes]:
-            return [_commit(committer).message for _ in range(batch)]
-
-        messages = self.making.time(make, batch)
-        self.following.time(lambda: [_follow(half_way, each) for each in messages], batch)
-        self.following_beside.time(lambda: [_follow(beside, each) for each in messages], batch)
+        messages = self.making.time(lambda: Member(committer).commit(), times)
+        for series, group in ((self.following, half_way), (self.following_beside, beside)):
+            waiting = iter(messages)
+            series.time(lambda g=group, w=waiting: _follow_once(g, w), times)  # type: ignore[misc]
         self.sent_bytes = len(messages[-1])
 
 
-def _commit(group: Group) -> OwnCommit:
-    return group.commit(entropy=os.urandom, options=PATH)
-
-
-def _follow(group: Group, message: bytes) -> Group:
-    staged = group.receive(message)
-    assert isinstance(staged, StagedCommit)
-    return staged.merge()
-
-
-def _commit_all(group: Group) -> tuple[Group, list[bytes]]:
-    messages = []
-    for _ in range(BATCH):
-        commit = _commit(group)
-        messages.append(commit.message)
-        group = commit.merge()
-    return group, messages
-
-
-def _follow_all(group: Group, messages: Sequence[bytes]) -> Group:
-    for message in messages:
-        group = _follow(group, message)
-    return group
+def _follow_once(group: Group, waiting: Iterator[bytes]) -> None:
+    member = Member(group)
+    member.waiting = waiting
+    member.follow_next()
 
 
 def run(report: Report, setting: Setting) -> None:
@@ -106,7 +104,7 @@ def run(report: Report, setting: Setting) -> None:
                 cold.repeat_first(max(1, 20 // size))
             warmed = Commits(setting.baseline, warm(built, (0, size // 2, 1)))
             for _ in range(setting.rounds):
-                warmed.advance()
+                warmed.advance(BATCH)
             make, process = warmed.making.median(), warmed.following.median()
             target = MAKE_TARGET_MS.get(size)
             most = None if target is None else signs(target * factor)

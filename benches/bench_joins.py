@@ -52,14 +52,12 @@ def measure(setting: Setting, suite: Suite, size: int) -> tuple[Timed, Timed]:
     batch = max(1, 20 // size)
 
     def create() -> None:
-        for _ in range(batch):
-            forget_public_keys()
-            found(suite, members[0], packages)
+        forget_public_keys()
+        found(suite, members[0], packages)
 
     def join() -> None:
-        for _ in range(batch):
-            forget_public_keys()
-            join_group(welcome, me, POLICY)
+        forget_public_keys()
+        join_group(welcome, me, POLICY)
 
     creating, joining = Series(setting.baseline), Series(setting.baseline)
     for _ in range(3 if size > 500 else setting.rounds):
@@ -81,9 +79,8 @@ def measure_warm(setting: Setting, suite: Suite, size: int) -> Timed:
     batch = max(1, 20 // size)
 
     def join() -> None:
-        for _ in range(batch):
-            forget_public_keys()
-            join_group(welcome, newcomer, POLICY)
+        forget_public_keys()
+        join_group(welcome, newcomer, POLICY)
 
     for _ in range(3 if size > 500 else setting.rounds):
         joining.time(join, batch)

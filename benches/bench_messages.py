@@ -11,6 +11,7 @@ times a signature to seal, 1.3 to 1.4 times a verification to open, and no diffe
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from alcove.mls import ApplicationMessage, Group, Suite
 from benches.groups import build
@@ -18,68 +19,65 @@ from benches.report import Report, Setting, run_alone, suffix
 from benches.timing import MESSAGE, Series, Timed
 
 SIZES = (2, 100)
-SAMPLES_PER_ROUND = 8
-"""Short samples, and many: a busy neighbour slows Python down more than it does a signature."""
+BATCH = 100
+SAMPLES_PER_ROUND = 3
 ENCRYPT_TARGET = 1.9
 DECRYPT_TARGET = 1.4
 
 
-def seal_many(group: Group, count: int) -> tuple[Group, list[bytes]]:
-    """Seal the same message again and again, each from the group that the one before left."""
-    messages = []
-    for _ in range(count):
-        group, message = group.seal(MESSAGE, os.urandom)
-        messages.append(message)
-    return group, messages
+class Sending:
+    """A group that seals the same message again and again."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+
+    def seal(self) -> bytes:
+        """Seal from the group that the message before left."""
+        self.group, message = self.group.seal(MESSAGE, os.urandom)
+        return message
 
 
-def open_many(group: Group, messages: list[bytes]) -> Group:
-    """Open messages in turn."""
-    for message in messages:
-        opened = group.receive(message)
+class Receiving:
+    """A group that opens messages in turn."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.waiting: Iterator[bytes] = iter(())
+
+    def open_next(self) -> None:
+        """Open the next of the messages that wait."""
+        opened = self.group.receive(next(self.waiting))
         assert isinstance(opened, ApplicationMessage)
-        group = opened.group
-    return group
+        self.group = opened.group
 
 
 def measure(setting: Setting, suite: Suite, size: int) -> tuple[Timed, Timed]:
     """Return how long it takes to seal a message, and to open it."""
-    count = 25
     built = build(suite, size)
+    sending, receiving = Sending(built.founder), Receiving(built.join(size - 1))
     # The first message of an epoch derives the way down to the sender's ratchets.
-    sender, messages = seal_many(built.founder, 1)
-    receiver = open_many(built.join(size - 1), messages)
+    receiving.waiting = iter([sending.seal()])
+    receiving.open_next()
     sealing, opening = Series(setting.baseline), Series(setting.baseline)
-
-    def seal() -> tuple[Group, list[bytes]]:
-        return seal_many(sender, count)
-
-    def open_them() -> Group:
-        return open_many(receiver, messages)
-
     for _ in range(SAMPLES_PER_ROUND * setting.rounds):
-        sender, messages = sealing.time(seal, count)
-        receiver = opening.time(open_them, count)
+        receiving.waiting = iter(sealing.time(sending.seal, BATCH))
+        opening.time(receiving.open_next, BATCH)
     return sealing.median(), opening.median()
 
 
 def measure_all_sending(setting: Setting, suite: Suite, size: int) -> Timed:
     """Return how long it takes to open a message where every other member has sent some."""
     built = build(suite, size)
-    receiver = built.join(size - 1)
-    senders = [built.founder, *(built.join(index) for index in range(1, size - 1))]
+    receiving = Receiving(built.join(size - 1))
+    senders = [Sending(built.founder), *(Sending(built.join(at)) for at in range(1, size - 1))]
+    # The first message of each derives the way down to its ratchets.
+    receiving.waiting = iter([sender.seal() for sender in senders])
+    for _ in senders:
+        receiving.open_next()
     opening = Series(setting.baseline)
-    messages: list[bytes] = []
-
-    def open_them() -> Group:
-        return open_many(receiver, messages)
-
-    for at in range(3 if setting.quick else setting.rounds):
-        sealed = [sender.seal(MESSAGE, os.urandom) for sender in senders]
-        senders = [each.group for each in sealed]
-        messages = [each.message for each in sealed]
-        # The first message of each derives the way down to its ratchets; it is not counted.
-        receiver = opening.time(open_them, len(messages)) if at else open_them()
+    for _ in range(2 * setting.rounds):
+        receiving.waiting = iter([sender.seal() for sender in senders])
+        opening.time(receiving.open_next, len(senders))
     return opening.median()
 
 

@@ -10,8 +10,8 @@ signatures: five thousand a second, and a third of that when the keys are post-q
 from __future__ import annotations
 
 from alcove.mls import Suite
-from benches.bench_messages import open_many, seal_many
-from benches.groups import build, new_member
+from benches import bench_messages
+from benches.groups import new_member
 from benches.report import Report, Setting, run_alone, suffix
 from benches.timing import Series
 
@@ -32,18 +32,11 @@ def run(report: Report, setting: Setting) -> None:
 
 def measure(setting: Setting, suite: Suite) -> tuple[float, float, float]:
     """Return the seconds to seal, to seal and open, and to make a key package with its keys."""
-    built = build(suite, 2)
-    sender, receiver = built.founder, built.join(1)
-    sealing, opening, making = (Series(setting.baseline) for _ in range(3))
-    count = 50
+    sealing, opening = bench_messages.measure(setting, suite, 2)
+    making = Series(setting.baseline)
     for _ in range(setting.rounds):
-        start = sender
-        sender, messages = sealing.time(lambda g=start: seal_many(g, count), count)  # type: ignore[misc]
-        start = receiver
-        receiver = opening.time(lambda g=start, m=messages: open_many(g, m), count)  # type: ignore[misc]
-        making.time(lambda: [new_member(suite, "a device") for _ in range(count)], count)
-    sealed, opened, made = (each.median().seconds for each in (sealing, opening, making))
-    return sealed, sealed + opened, made
+        making.time(lambda: new_member(suite, "a device"), 50)
+    return sealing.seconds, sealing.seconds + opening.seconds, making.median().seconds
 
 
 if __name__ == "__main__":

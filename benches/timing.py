@@ -1,12 +1,12 @@
 """Timing that can be compared: every figure beside signatures measured at the same moment.
 
-    sign, verify ─► the act ─► sign, verify        one sample
+    sign, verify ─► the act, some times ─► sign, verify        one sample
                      │
-                     └─ its time, and that time over the mean of the signatures around it
+                     └─ its median, and that over the mean of the signatures around it
 
 Machines differ, and a shared one differs from itself from one second to the next.  A ratio to one
-Ed25519 signature of the same moment does not, so the targets are ratios.  Times are CPU time of
-this process: other programs that run beside it are not counted.
+Ed25519 signature of the same moment differs far less, so the targets are ratios.  Times are CPU
+time of this process: nothing here waits, and what else runs on the machine is not counted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -53,43 +54,34 @@ class Baseline:
 
     def sample(self) -> tuple[float, float]:
         """Return how long one signature takes to make and to verify, at this moment."""
-        sign, verify = self._key.sign, self._public.verify
-        signature = self._signature
-        start = time.process_time()
-        for _ in range(BASELINE_ACTS):
-            sign(MESSAGE)
-        between = time.process_time()
-        for _ in range(BASELINE_ACTS):
-            verify(signature, MESSAGE)
-        end = time.process_time()
-        return (between - start) / BASELINE_ACTS, (end - between) / BASELINE_ACTS
+        sign, verify, signature = self._key.sign, self._public.verify, self._signature
+        made = _each(lambda: sign(MESSAGE), BASELINE_ACTS)[1]
+        verified = _each(lambda: verify(signature, MESSAGE), BASELINE_ACTS)[1]
+        return made, verified
 
 
 class Series:
-    """The same act again and again, each time between two samples of the baseline."""
+    """The same act again and again, in batches between two samples of the baseline."""
 
     def __init__(self, baseline: Baseline) -> None:
         self._baseline = baseline
         self._samples: list[Timed] = []
 
-    def time(self, act: Callable[[], T], acts: int = 1) -> T:
-        """Run `act`, which does what is measured `acts` times, and return what it returns.
+    def time(self, act: Callable[[], T], times: int = 1) -> list[T]:
+        """Run `act` some times and return what it returned.  The batch counts as its median.
 
         The collector of cyclic garbage waits meanwhile, as in `timeit`.
         """
         before = self._baseline.sample()
-        gc.collect(0)
         gc.disable()
         try:
-            start = time.process_time()
-            result = act()
-            seconds = (time.process_time() - start) / acts
+            results, seconds = _each(act, times)
         finally:
             gc.enable()
         after = self._baseline.sample()
         sign, verify = ((one + two) / 2 for one, two in zip(before, after, strict=True))
         self._samples.append(Timed(seconds, sign, verify, seconds / sign, seconds / verify))
-        return result
+        return results
 
     def median(self) -> Timed:
         """Return the median of each column."""
@@ -100,6 +92,29 @@ class Series:
             statistics.median(sample.signs for sample in self._samples),
             statistics.median(sample.verifies for sample in self._samples),
         )
+
+
+def _each(act: Callable[[], T], times: int) -> tuple[list[T], float]:
+    """Run an act some times; return the results, and the median of how long each took.
+
+    Each is timed by itself, so that one that was interrupted, and found its caches cold after, is
+    one bad value among many, and not a part of every mean.
+    """
+    clock = time.process_time
+    results, took = [], []
+    for _ in range(times):
+        start = clock()
+        result = act()
+        took.append(clock() - start)
+        results.append(result)
+    return results, statistics.median(took) - _clock_cost()
+
+
+@lru_cache(maxsize=1)
+def _clock_cost() -> float:
+    """Return how long it seems to take to do nothing: on some machines a microsecond."""
+    clock = time.process_time
+    return statistics.median(-clock() + clock() for _ in range(10_000))
 
 
 def exponent(points: Iterable[tuple[float, float]]) -> float:

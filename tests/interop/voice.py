@@ -24,7 +24,9 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from alcove.mls import (
+    BASIC,
     Add,
+    Capabilities,
     CommitOptions,
     Extension,
     ExternalSender,
@@ -46,7 +48,7 @@ from alcove.mls import (
     propose_as_outsider,
     standard_suites,
 )
-from alcove.mls.codec import Reader, vector
+from alcove.mls.codec import Reader, opaque, vector
 from alcove.mls.framing import read_public_message
 from tests.interop.client import believe_external_senders
 
@@ -59,6 +61,12 @@ USERS: Final = frozenset(str(user) for user in range(1001, 1100))
 HEAD_BYTES: Final = 4
 KEY_PACKAGE_HEAD: Final = bytes.fromhex("00010005")
 WELCOME_HEAD: Final = bytes.fromhex("00010003")
+GREASED: Final = Capabilities(
+    suites=(SUITE.id, 0x0A0A),
+    extensions=(0x1A1A,),
+    proposals=(0x2A2A,),
+    credentials=(BASIC, 0x3A3A),
+)
 POLICY: Final = Policy(
     credential=accept_any_credential, external_sender=believe_external_senders, past_resumptions=1
 )
@@ -130,11 +138,11 @@ class OpenMls:
         assert self.session.epoch == 0
 
     def answer(self, proposals: Sequence[bytes]) -> Made | None:
-        return self._process("append", vector_of(proposals))
+        return self._process("append", vector(proposals))
 
     def revoke(self, references: Sequence[bytes]) -> Made | None:
         """Take back proposals, by their references."""
-        return self._process("revoke", vector_of([vector_of([each]) for each in references]))
+        return self._process("revoke", vector(map(opaque, references)))
 
     def _process(self, kind: str, listed: bytes) -> Made | None:
         operation = getattr(self.library.ProposalsOperationType, kind)
@@ -178,7 +186,7 @@ class Mlspp:
         assert not self.session.has_established_group()
 
     def answer(self, proposals: Sequence[bytes]) -> Made | None:
-        made = self.session.process_proposals(b"\x00" + vector_of(proposals), USERS)
+        made = self.session.process_proposals(b"\x00" + vector(proposals), USERS)
         if not made:
             return None
         # Commit and Welcome come in one piece, without a boundary.
@@ -228,10 +236,16 @@ class Ours:
     def group(self, group: Group) -> None:
         self._group = group
 
-    def new_bundle(self) -> KeyPackageBundle:
-        """Make a key package as this protocol wants it, and with GREASE."""
+    def new_bundle(self, *, grease: bool = False) -> KeyPackageBundle:
+        """Make a key package as this protocol wants it.
+
+        Values without meaning are in every list either way; with `grease` there is also such an
+        extension, over which OpenMLS stumbles.
+        """
         name = basic(self.user.to_bytes(8, "big"))
-        return new_key_package(SUITE, name, self.key, ALWAYS, os.urandom, grease=False)
+        return new_key_package(
+            SUITE, name, self.key, ALWAYS, os.urandom, capabilities=GREASED, grease=grease
+        )
 
     def key_package(self) -> bytes:
         return self.bundle.package.raw
@@ -343,11 +357,6 @@ class Call:
         """Assert that everyone has the same epoch authenticator: the whole key schedule."""
         secrets = {member.user: member.authenticator() for member in self.members}
         assert len(set(secrets.values())) == 1, secrets
-
-
-def vector_of(items: Sequence[bytes]) -> bytes:
-    """Return the items as one vector."""
-    return vector(items)
 
 
 def open_frame(group: Group, user: int, frame: bytes) -> bytes:

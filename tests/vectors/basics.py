@@ -15,22 +15,14 @@ def tree_math(vector: Fields) -> None:
     nodes = range(width)
     vector.expect("n_nodes", width)
     vector.expect("root", root)
-    same("left", [math.left(at) if at & 1 else None for at in nodes], _column(vector, "left"))
-    same("right", [math.right(at) if at & 1 else None for at in nodes], _column(vector, "right"))
-    same(
-        "parent",
-        [None if at == root else math.parent(at) for at in nodes],
-        _column(vector, "parent"),
-    )
-    same(
-        "sibling",
-        [None if at == root else math.sibling(at) for at in nodes],
-        _column(vector, "sibling"),
-    )
-
-
-def _column(vector: Fields, name: str) -> list[int | None]:
-    return vector.optional_numbers(name)
+    found = {
+        "left": [math.left(at) if at & 1 else None for at in nodes],
+        "right": [math.right(at) if at & 1 else None for at in nodes],
+        "parent": [None if at == root else math.parent(at) for at in nodes],
+        "sibling": [None if at == root else math.sibling(at) for at in nodes],
+    }
+    for name, column in found.items():
+        same(name, column, vector.optional_numbers(name))
 
 
 def deserialization(vector: Fields) -> None:

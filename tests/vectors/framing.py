@@ -50,6 +50,7 @@ from tests.vectors.fields import Failed, Fields, ensure, same
 _ALICE = 0
 _BOB = 1
 """The sender of every message in the vectors."""
+_TAG_IS_RIGHT = "the membership tag is right"
 
 
 def message_protection(vector: Fields) -> None:
@@ -126,7 +127,7 @@ class _Epoch:
             raise Failed("not a PublicMessage")
         content = self.public.verify(decoded.content).content
         genuine = hmac.compare_digest(self.tag(content), decoded.membership_tag or b"")
-        ensure("the membership tag is right", genuine)
+        ensure(_TAG_IS_RIGHT, genuine)
         _compare(content, kind, body)
         return content
 
@@ -152,9 +153,7 @@ class _Epoch:
         try:
             self.open_public(_damaged(message), kind, body)
         except Failed as broken:
-            same(
-                "why a damaged tag is refused", str(broken), "not true: the membership tag is right"
-            )
+            same("why a damaged tag is refused", str(broken), f"not true: {_TAG_IS_RIGHT}")
         else:
             raise Failed("a damaged membership tag is taken")
 

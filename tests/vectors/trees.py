@@ -61,7 +61,6 @@ def tree_validation(vector: Fields) -> None:
     nodes = range(tree.width)
     same("resolutions", [tree.resolution(at) for at in nodes], vector.number_lists("resolutions"))
     same("tree_hashes", [tree.tree_hash(at) for at in nodes], vector.hexes("tree_hashes"))
-    check_parents(tree)
     check_tree(tree, vector.hex("group_id"), (), _POLICY, None)
 
 

@@ -40,10 +40,13 @@ from alcove.mls.extensions import (
     RATCHET_TREE,
     REQUIRED_CAPABILITIES,
     Extension,
+    Extensions,
     ExternalSender,
     RequiredCapabilities,
+    allowed_senders,
     external_senders,
     find_extension,
+    required_capabilities,
 )
 from alcove.mls.framing import (
     EXTERNAL,
@@ -68,7 +71,15 @@ from alcove.mls.key_package import (
 )
 from alcove.mls.leaf import Capabilities, LeafNode, LeafTemplate, Lifetime
 from alcove.mls.outsiders import propose_as_outsider, propose_to_join
-from alcove.mls.policy import Policy, accept_any_credential, no_padding, padme
+from alcove.mls.policy import (
+    CommitRule,
+    CredentialCheck,
+    Identity,
+    Policy,
+    accept_any_credential,
+    no_padding,
+    padme,
+)
 from alcove.mls.proposals import (
     FOR_APPLICATION,
     Add,
@@ -131,12 +142,15 @@ __all__ = [
     "ApplicationMessage",
     "Capabilities",
     "CommitOptions",
+    "CommitRule",
     "Credential",
+    "CredentialCheck",
     "CryptoError",
     "Custom",
     "DecodeError",
     "Entropy",
     "Extension",
+    "Extensions",
     "ExternalInit",
     "ExternalPsk",
     "ExternalSender",
@@ -145,6 +159,7 @@ __all__ = [
     "GroupContextExtensions",
     "GroupInfo",
     "Hpke",
+    "Identity",
     "KemKey",
     "KeyPackage",
     "KeyPackageBundle",
@@ -185,6 +200,7 @@ __all__ = [
     "UsageError",
     "Welcome",
     "accept_any_credential",
+    "allowed_senders",
     "basic",
     "branch_group",
     "certificates",
@@ -206,6 +222,7 @@ __all__ = [
     "propose_as_outsider",
     "propose_to_join",
     "reinit_group",
+    "required_capabilities",
     "save_group",
     "save_messages",
     "standard_suites",

@@ -154,6 +154,7 @@ def make_commit(
     welcome = None
     if staged.added:
         welcome = make_welcome(staged, joiner, attached, signer, options).message()
+    group.high_water.made(tag)
     following = sealed.group.enter(after, secrets, keys, signer)
     return OwnCommit(sealed.group, staged, following, sealed.message, welcome)
 

@@ -11,7 +11,7 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -34,10 +34,8 @@ from alcove.mls import (
     MlsError,
     OwnCommit,
     Policy,
-    Proposal,
     PublicGroup,
     Remove,
-    Sender,
     SigningKey,
     StagedCommit,
     StagedPublicCommit,
@@ -73,15 +71,13 @@ def name_of(leaf: LeafNode | None) -> str:
     return leaf.credential.data[_SIGNATURE_BYTES:].decode()
 
 
-def one_device_each(
-    _old: PublicGroup, sender: Sender, proposals: Sequence[Proposal], new: PublicGroup
-) -> str | None:
+def one_device_each(_old: PublicGroup, commit: StagedPublicCommit) -> str | None:
     """The house rule: nobody stands in the group twice, and who comes in pushes nobody out."""
-    names = [name_of(leaf) for _, leaf in new.tree.leaves()]
+    names = [name_of(leaf) for _, leaf in commit.group.tree.leaves()]
     if len(set(names)) != len(names):
         return "demo-one-device-each"
-    pushes = any(isinstance(proposal, Remove) for proposal in proposals)
-    if sender.type == NEW_MEMBER_COMMIT and pushes:
+    pushes = any(isinstance(proposal, Remove) for proposal in commit.proposals)
+    if commit.sender.type == NEW_MEMBER_COMMIT and pushes:
         return "demo-nobody-is-pushed-out"
     return None
 

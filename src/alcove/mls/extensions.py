@@ -40,6 +40,7 @@ class Extension(NamedTuple):
 
 
 Extensions = tuple[Extension, ...]
+"""A list of extensions, no type twice."""
 
 
 def find_extension(extensions: Iterable[Extension], extension_type: int) -> bytes | None:

@@ -47,7 +47,7 @@ from alcove.mls.framing import (
 )
 from alcove.mls.high_water import HighWater
 from alcove.mls.key_package import Entropy
-from alcove.mls.leaf import LeafTemplate
+from alcove.mls.leaf import LeafNode, LeafTemplate
 from alcove.mls.paths import PrivateKeys
 from alcove.mls.private import GUARD_BYTES, Epoch, open_private, seal_private
 from alcove.mls.proposals import (
@@ -126,6 +126,17 @@ class Group:
     def epoch_authenticator(self) -> bytes:
         """Equal for all who are in the same state (section 8.7)."""
         return self.secrets.authenticator
+
+    @property
+    def leaf(self) -> LeafNode:
+        """Our own leaf."""
+        leaf = self.public.tree.leaf(self.me)
+        assert leaf is not None
+        return leaf
+
+    def members(self) -> tuple[tuple[int, LeafNode], ...]:
+        """Return every member's leaf index and leaf, from left to right."""
+        return tuple(self.public.tree.leaves())
 
     def export(self, label: bytes, context: bytes, length: int) -> bytes:
         """Return a secret of this epoch for use outside of MLS (section 8.5)."""
@@ -225,11 +236,7 @@ class Group:
 
     def template(self, signer: SigningKey, wanted: LeafTemplate | None) -> LeafTemplate:
         """Return what our next leaf says: as it does now unless something is wanted."""
-        if wanted is None:
-            leaf = self.public.tree.leaf(self.me)
-            assert leaf is not None
-            wanted = LeafTemplate.of(leaf)
-        return wanted._replace(signature_key=signer.public)
+        return (wanted or LeafTemplate.of(self.leaf))._replace(signature_key=signer.public)
 
     def _may_send(self) -> None:
         if self.public.reinit is not None:
@@ -366,6 +373,8 @@ class Group:
         staged = self.public.stage(verified)
         if self.me in staged.removed:
             return StagedCommit(self, staged, None)
+        if self.high_water.is_ours(staged.group.confirmation_tag):
+            raise UsageError("this commit is our own: merge what `commit` returned")
         try:
             if not genuine:
                 raise RuleBroken("frame-membership-tag")

@@ -17,12 +17,23 @@ _EPOCHS_KEPT: Final = 64
 class HighWater:
     """Spent generations by epoch.  The package's one mutable thing, and it only ever refuses."""
 
-    __slots__ = ("_forgotten", "_next")
+    __slots__ = ("_forgotten", "_made", "_next")
 
     def __init__(self) -> None:
         self._next: dict[bytes, list[int]] = {}
+        self._made: dict[bytes, None] = {}
         self._forgotten = -1
         """Epochs up to this number are no longer listed, so nothing may be sealed in them."""
+
+    def made(self, tag: bytes) -> None:
+        """Note a commit of our own by its confirmation tag."""
+        self._made[tag] = None
+        if len(self._made) > _EPOCHS_KEPT:
+            del self._made[next(iter(self._made))]
+
+    def is_ours(self, tag: bytes) -> bool:
+        """Say whether this process made the commit with that tag."""
+        return tag in self._made
 
     def spend(self, tag: bytes, epoch: int, kind: int, generation: int) -> None:
         """Mark a generation as used, or raise when it was.

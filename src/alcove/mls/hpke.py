@@ -124,7 +124,7 @@ def dh_private_key(kem: str, seed: bytes) -> bytes:
         candidate[0] &= spec.top_byte_mask
         if 0 < int.from_bytes(candidate, "big") < spec.order:
             return bytes(candidate)
-    raise CryptoError("no private key in 256 candidates")  # pragma: no cover - chance below 2^-256.
+    raise CryptoError("no private key in 256 candidates")
 
 
 def xwing_private_key(seed: bytes) -> bytes:

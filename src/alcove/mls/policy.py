@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,10 @@ from alcove.mls.codec import MAX_MESSAGE_BYTES
 from alcove.mls.credentials import Credential
 from alcove.mls.errors import RuleBroken
 from alcove.mls.leaf import LeafNode
-from alcove.mls.proposals import PATHLESS, Proposal
+from alcove.mls.proposals import PATHLESS
 
 if TYPE_CHECKING:
-    from alcove.mls.framing import Sender
-    from alcove.mls.public_group import PublicGroup
+    from alcove.mls.public_group import PublicGroup, StagedPublicCommit
 
 CredentialCheck = Callable[[LeafNode, LeafNode | None], str | None]
 """Is this leaf's credential true, and may it follow that of the leaf it replaces, if any?
@@ -23,15 +22,16 @@ Returns the id of the broken rule, or None.  Must be a pure function of its argu
 has to come to the same answer, whenever it asks.
 """
 
-CommitRule = Callable[
-    ["PublicGroup", "Sender", Sequence[Proposal], "PublicGroup"],
-    str | None,
-]
-"""May this sender turn the old public state into the new one by these proposals?
+CommitRule = Callable[["PublicGroup", "StagedPublicCommit"], str | None]
+"""May this commit turn the old public state into the new one?
 
-Returns the id of the broken rule, or None.  Asked for every commit, external ones included, and
-pure for the same reason.
+The commit holds its sender, proposals, authenticated data and the state that it leads to.  Returns
+the id of the broken rule, or None.  Asked for every commit, one's own and external ones included,
+and pure for the same reason.
 """
+
+Identity = Callable[[Credential], bytes]
+"""Who a credential stands for, in bytes that are equal for one and the same client."""
 
 
 def accept_any_credential(_leaf: LeafNode, _replaced: LeafNode | None) -> str | None:
@@ -44,11 +44,14 @@ def no_external_sender(_credential: Credential, _signature_key: bytes) -> str | 
     return "cred-valid-external-senders"
 
 
-def no_commit_rule(
-    _old: PublicGroup, _sender: Sender, _proposals: Sequence[Proposal], _new: PublicGroup
-) -> str | None:
+def no_commit_rule(_old: PublicGroup, _commit: StagedPublicCommit) -> str | None:
     """Forbid nothing beyond RFC 9420."""
     return None
+
+
+def whole_credential(credential: Credential) -> bytes:
+    """Take a credential for the identity itself: right when it holds a name and nothing else."""
+    return credential.encode()
 
 
 def no_padding(length: int) -> int:
@@ -75,6 +78,8 @@ class Policy:
     rule: CommitRule = no_commit_rule
     external_sender: Callable[[Credential, bytes], str | None] = no_external_sender
     """Asked about each entry, credential and signature key, of a group's external senders."""
+    identity: Identity = whole_credential
+    """Who a member is when a group continues another: asked on ReInit and on branching."""
     pathless: frozenset[int] = PATHLESS
     """Proposal types that need no path.  Add those of the application's own types that do not."""
     private_handshakes: bool = False

@@ -4,8 +4,8 @@ Two implementations are meant to exist: `alcove.mls.pyca` on pyca/cryptography, 
 browser tab.  Nothing else in `alcove.mls` may import a cryptographic library; a test checks it.
 
 Every function raises `CryptoError` when a primitive refuses, never anything of the library below.
-Randomness: keys come from seeds that the caller draws.  Encapsulation (all KEMs) and ECDSA draw
-their own, because the libraries below leave no choice; so nothing may depend on ciphertext bytes.
+Randomness: keys come from seeds that the caller draws.  Encapsulation and ECDSA draw their own, as
+the libraries below are used; so nothing may depend on the bytes of a ciphertext or a signature.
 """
 
 from __future__ import annotations

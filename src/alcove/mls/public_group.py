@@ -229,15 +229,12 @@ class PublicGroup:
         replaced = None if pathless else committer
         check_new_leaves(changes, self.tree, self.group_id, self.policy, replaced, ours=ours)
         after = self._next(changes, content.transcript_bytes(), content.confirmation_tag or b"")
-        proposals = tuple(item.proposal for item in listed)
-        broken = self.policy.rule(self, content.sender, proposals, after)
-        if broken is not None:
-            raise RuleBroken(broken)
-        return StagedPublicCommit(
+        staged = StagedPublicCommit(
             after,
             content.sender,
             committer,
-            proposals,
+            tuple(item.proposal for item in listed),
+            tuple(item.sender for item in listed),
             content.authenticated_data,
             tuple(changes.added),
             tuple(changes.updated),
@@ -247,6 +244,10 @@ class PublicGroup:
             commit.path,
             steps,
         )
+        broken = self.policy.rule(self, staged)
+        if broken is not None:
+            raise RuleBroken(broken)
+        return staged
 
     def provisional_context(self, tree_hash: bytes, extensions: Extensions) -> bytes:
         """The context that path secrets are sealed under: new tree, old transcript (12.4.1)."""
@@ -352,6 +353,8 @@ class StagedPublicCommit:
     committer: int
     """The committer's leaf in the next epoch."""
     proposals: Sequence[Proposal]
+    proposers: Sequence[Sender]
+    """Who made each of the proposals: the committer itself, but for those by reference."""
     authenticated_data: bytes
     added: tuple[tuple[int, KeyPackage], ...]
     updated: tuple[int, ...]

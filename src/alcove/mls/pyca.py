@@ -149,7 +149,10 @@ class Pyca:
 
     def aead_seal(self, algorithm: str, key: bytes, nonce: bytes, data: bytes, aad: bytes) -> bytes:
         """Encrypt and authenticate."""
-        return _AEADS[algorithm](key).encrypt(nonce, data, aad)
+        try:
+            return _AEADS[algorithm](key).encrypt(nonce, data, aad)
+        except _REFUSALS as refusal:
+            raise CryptoError(type(refusal).__name__) from None
 
     def aead_open(self, algorithm: str, key: bytes, nonce: bytes, data: bytes, aad: bytes) -> bytes:
         """Decrypt, or raise when anything was changed."""

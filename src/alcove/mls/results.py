@@ -79,6 +79,16 @@ class StagedCommit:
         return self.public.proposals
 
     @property
+    def committer(self) -> int:
+        """The committer's leaf in the next epoch, also when it joins by this commit."""
+        return self.public.committer
+
+    @property
+    def authenticated_data(self) -> bytes:
+        """What the committer sent along, readable by everyone."""
+        return self.public.authenticated_data
+
+    @property
     def removes_me(self) -> bool:
         """Whether this member is out.  The confirmation tag is then unchecked: nobody out can."""
         return self._next is None

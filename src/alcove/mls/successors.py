@@ -107,17 +107,19 @@ def check_reinit(psk: ResumptionPsk, new: PublicGroup, old: Group) -> None:
         raise RuleBroken("reinit-suite-match")
     if new.context.extensions != wanted.extensions:
         raise RuleBroken("reinit-extensions-match")
-    present = {leaf.credential for _, leaf in new.tree.leaves()}
-    if any(leaf.credential not in present for _, leaf in old.public.tree.leaves()):
+    identity = new.policy.identity
+    present = {identity(leaf.credential) for _, leaf in new.tree.leaves()}
+    if any(identity(leaf.credential) not in present for _, leaf in old.public.tree.leaves()):
         raise RuleBroken("reinit-members")
 
 
 def check_branch(new: PublicGroup, old: Group) -> None:
-    """Raise unless `new` is a subgroup of `old`, judged by credentials."""
+    """Raise unless `new` is a subgroup of `old`, judged by who its members are."""
     if new.epoch != 1:
         raise RuleBroken("branch-epoch")
     if new.suite.id != old.suite.id:
         raise RuleBroken("branch-suite-match")
-    known = {leaf.credential for _, leaf in old.public.tree.leaves()}
-    if any(leaf.credential not in known for _, leaf in new.tree.leaves()):
+    identity = new.policy.identity
+    known = {identity(leaf.credential) for _, leaf in old.public.tree.leaves()}
+    if any(identity(leaf.credential) not in known for _, leaf in new.tree.leaves()):
         raise RuleBroken("branch-members")

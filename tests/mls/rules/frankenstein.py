@@ -131,7 +131,8 @@ def state(group: Group) -> Saved:
 
 def goes_on(sender: Group, receiver: Group) -> bool:
     """Say whether a legal message still passes from one to the other."""
-    sealed = sender.seal(b"still here", dice("still here"))
+    fresh = replace(sender, high_water=HighWater())  # So that it can be asked twice.
+    sealed = fresh.seal(b"still here", dice("still here"))
     opened = receiver.receive(sealed.message)
     return isinstance(opened, ApplicationMessage) and opened.data == b"still here"
 
@@ -251,6 +252,11 @@ def leaf_of(member: Group) -> LeafNode:
     leaf = member.public.tree.leaf(member.me)
     assert leaf is not None
     return leaf
+
+
+def with_policy(member: Group, policy: Policy) -> Group:
+    """Return a member whose application decides otherwise."""
+    return replace(member, public=replace(member.public, policy=policy))
 
 
 # Leaves and key packages.

@@ -33,13 +33,17 @@ from alcove.mls import (
     Proposal,
     Psks,
     PublicGroup,
+    ReceivedProposal,
     ReInit,
     Remove,
     Sender,
     StagedCommit,
     StagedPublicCommit,
+    Suite,
     Update,
+    basic,
     join_by_commit,
+    new_key_package,
     no_psks,
 )
 from alcove.mls import schedule as key_schedule
@@ -67,6 +71,8 @@ from alcove.mls.provider import KemKey, SigningKey
 from alcove.mls.schedule import EXTERNAL_INIT_LABEL, Joiner
 from alcove.mls.welcome import GroupSecrets, SealedSecrets, Welcome
 from tests.mls.rules.frankenstein import (
+    LONG,
+    SUITE,
     dice,
     following,
     goes_on,
@@ -77,6 +83,7 @@ from tests.mls.rules.frankenstein import (
     re_leaf,
     refused,
     signed,
+    signer,
 )
 
 T = TypeVar("T")
@@ -108,6 +115,20 @@ class Forged(NamedTuple):
     changes: Changes
     joiner: Joiner
     path: NewPath | None
+
+
+def other_package(name: str, suite: Suite = SUITE) -> KeyPackageBundle:
+    """Return another key package of a device: the signature key is the same and no other."""
+    entropy = dice(f"other package of {name}")
+    return new_key_package(suite, basic(name.encode()), signer(name, suite), LONG, entropy)
+
+
+def told(message: bytes, *members: Group) -> tuple[tuple[Group, ...], Reference]:
+    """Return members' groups after a proposal, and how a commit names it."""
+    results = [member.receive(message) for member in members]
+    taken = [result for result in results if isinstance(result, ReceivedProposal)]
+    assert len(taken) == len(members)
+    return tuple(result.group for result in taken), Reference(taken[0].reference)
 
 
 # Commits.
@@ -216,12 +237,13 @@ def _listed(
     member: Group, items: Sequence[Proposal | Reference], outsider: KeyPackageBundle | None
 ) -> list[Listed]:
     sender = Sender(MEMBER, member.me) if outsider is None else Sender(NEW_MEMBER_COMMIT)
-    return [
-        member.public.proposals.get(item.hash, Listed(Remove(0), sender))
-        if isinstance(item, Reference)
-        else Listed(item, sender)
-        for item in items
-    ]
+    listed = []
+    for item in items:
+        if not isinstance(item, Reference):
+            listed.append(Listed(item, sender))
+        elif item.hash in member.public.proposals:
+            listed.append(member.public.proposals[item.hash])
+    return listed
 
 
 def _committer(member: Group, changes: Changes, outsider: KeyPackageBundle | None) -> Committer:

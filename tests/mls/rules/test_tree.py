@@ -7,14 +7,17 @@ from functools import cache
 import pytest
 
 from alcove.mls import (
+    EXTERNAL_PUB,
     Add,
     CommitOptions,
+    Extension,
     Group,
     LeafNode,
+    LeafTemplate,
     PublicGroup,
     RatchetTree,
     Remove,
-    UsageError,
+    join_by_commit,
 )
 from alcove.mls import tree_math as math
 from alcove.mls.codec import opaque, u32, vector
@@ -149,19 +152,21 @@ def test_tree_hash_blank() -> None:
 
 
 @pytest.mark.rule("tree-unmerged-sorted")
-@pytest.mark.parametrize("unmerged", [(HEIDI, FRANK), (FRANK, FRANK)])
-def test_tree_unmerged_sorted(unmerged: tuple[int, int]) -> None:
+def test_tree_unmerged_sorted() -> None:
+    alice = alice_with_newcomers()
+    judy = device("judy").package
+    made = alice.commit([Add(judy)], entropy=dice("alice")).merge()
+    nodes = nodes_of(made)
+    assert parent_at(made.public.tree, 11).unmerged == (FRANK, HEIDI)
+    nodes[11] = parent_at(made.public.tree, 11)._replace(unmerged=(HEIDI, FRANK))
+    newcomer_refuses(made, tree_of(nodes), "tree-unmerged-sorted")
+
+
+@pytest.mark.rule("tree-unmerged-sorted")
+def test_tree_unmerged_sorted_without_repetition() -> None:
     alice = alice_with_newcomers()
     nodes = nodes_of(alice)
-    nodes[2 * HEIDI] = device("judy").package.leaf
-    for at in (7, 11):
-        nodes[at] = parent_at(alice.public.tree, at)._replace(unmerged=(FRANK, HEIDI))
-    PublicGroup.from_group_info(re_info(alice, tree=tree_of(nodes)).message(), LENIENT)
-    if HEIDI not in unmerged:
-        nodes = nodes_of(alice)
-
-    nodes[7] = parent_at(alice.public.tree, 7)._replace(unmerged=unmerged)
-
+    nodes[7] = parent_at(alice.public.tree, 7)._replace(unmerged=(FRANK, FRANK))
     newcomer_refuses(alice, tree_of(nodes), "tree-unmerged-sorted")
 
 
@@ -215,30 +220,41 @@ def test_tree_parent_hash_valid_for_a_foreign_key() -> None:
 
 
 @pytest.mark.rule("tree-parent-key-unique")
-@pytest.mark.parametrize("other", [3, 4])
+@pytest.mark.parametrize("other", [0, 1])
 def test_tree_parent_key_unique(other: int) -> None:
-    bob = room()[1]
-    nodes = nodes_of(bob)
+    _, _, carol = room()
+    nodes = nodes_of(carol)
     double = nodes[other]
     assert double is not None
-    nodes[1] = parent_at(bob.public.tree, 1)._replace(encryption_key=double.encryption_key)
-    below_root_only = relinked([*nodes[:3]], 1, bob.signing_key, bob.group_id).nodes[2]
-    assert isinstance(below_root_only, LeafNode)
-    newcomer_refuses(bob, tree_of(nodes), "tree-parent-key-unique")
+    nodes[3] = parent_at(carol.public.tree, 3)._replace(encryption_key=double.encryption_key)
+    tree = relinked(nodes, carol.me, carol.signing_key, carol.group_id)
+    newcomer_refuses(carol, tree, "tree-parent-key-unique")
 
 
-# Making a group.
+@pytest.mark.rule("tree-key-valid")
+@pytest.mark.parametrize("at", [0, 1])
+def test_tree_key_valid(at: int) -> None:
+    # Carol has committed last, and her parent hashes speak for what she says is below the root.
+    _, _, carol = room()
+    nodes = nodes_of(carol)
+    if at == 0:
+        alice = room()[0]
+        leaf = leaf_of(alice)
+        nodes[0] = re_leaf(
+            leaf, alice.signing_key, place=(b"the room", 0), encryption_key=bytes(32)
+        )
+        nodes[1] = None
+    else:
+        nodes[1] = parent_at(carol.public.tree, 1)._replace(encryption_key=bytes(32))
+        nodes = list(relinked(nodes, 1, room()[1].signing_key, carol.group_id).nodes)
+    tree = relinked(nodes, 2, carol.signing_key, carol.group_id)
+    info = re_info(carol, tree=tree, info_extensions=(external_pub(carol),))
+    public = PublicGroup.from_group_info(info.message(), LENIENT)
+    dora = device("dora")
+    with refused("tree-key-valid"):
+        join_by_commit(public, dora.signing_key, LeafTemplate.of(dora.package.leaf), dice("join"))
 
 
-@pytest.mark.rule("create-tree", "create-epoch", "create-tree-hash", "create-transcript")
-def test_create_tree() -> None:
-    (alice,) = room("alice", paths=False)
-    public = alice.public
-    assert public.tree.nodes == [device("alice").package.leaf]
-    assert public.epoch == 0
-    assert public.context.tree_hash == independent_hash(nodes_of(alice), 0)
-    assert public.context.confirmed_transcript_hash == b""
-
-
-def unused() -> None:
-    raise UsageError
+def external_pub(member: Group) -> Extension:
+    """Return the extension of a GroupInfo that lets others join by a commit."""
+    return Extension(EXTERNAL_PUB, opaque(member.external_key().public))
