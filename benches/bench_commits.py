@@ -11,14 +11,13 @@ seals one secret to every member, so expect 80 us for each.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 
 from alcove.mls import CommitOptions, Group, StagedCommit
-from benches.groups import build, warm
+from benches.groups import Built, build, warm
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
-from benches.timing import Baseline, Series, Timed, growth
+from benches.timing import Baseline, Series, growth_with_log_n, growth_with_n
 
 PATH = CommitOptions(path=True)
 MAKE_TARGET_MS = {2: 0.3, 50: 0.8, 200: 1.0, 1000: 1.5}
@@ -88,51 +87,56 @@ def _follow_once(group: Group, waiting: Iterator[bytes]) -> None:
     member.follow_next()
 
 
+def measure(setting: Setting, built: Built) -> tuple[Commits, Commits]:
+    """Return series of commits in this group's cold tree, and in the same tree made warm."""
+    size = len(built.members)
+    seats = (0, size // 2, 1)
+    cold = Commits(setting.baseline, [built.founder, *map(built.join, seats[1:])])
+    for _ in range(3 if size > 500 else setting.rounds):
+        cold.repeat_first(max(1, 20 // size))
+    warmed = Commits(setting.baseline, warm(built, seats))
+    for _ in range(setting.rounds):
+        warmed.advance(BATCH)
+    return cold, warmed
+
+
 def run(report: Report, setting: Setting) -> None:
     """Measure commits in warm and in cold trees."""
     for suite_id, suite in setting.suites:
-        factor = 1 if suite_id == SUITE_1 else DEFAULT_SUITE_FACTOR
         made: dict[int, float] = {}
-        processed: dict[int, float] = {}
-        cold_made: dict[int, float] = {}
+        followed: dict[int, float] = {}
+        first: dict[int, float] = {}
         for size in setting.sizes:
-            built = build(suite, size)
             end = suffix(size, suite_id)
-            joined = (built.founder, built.join(size // 2), built.join(1))
-            cold = Commits(setting.baseline, joined)
-            for _ in range(3 if size > 500 else setting.rounds):
-                cold.repeat_first(max(1, 20 // size))
-            warmed = Commits(setting.baseline, warm(built, (0, size // 2, 1)))
-            for _ in range(setting.rounds):
-                warmed.advance(BATCH)
-            make, process = warmed.making.median(), warmed.following.median()
-            target = MAKE_TARGET_MS.get(size)
-            most = None if target is None else signs(target * factor)
-            report.duration(f"commit_make_ms{end}", "ms", make, "sign", most)
-            target = PROCESS_TARGET_MS.get(size)
-            most = None if target is None else verifies(target * factor)
-            report.duration(f"commit_process_ms{end}", "ms", process, "verify", most)
-            beside = warmed.following_beside.median()
+            cold, warmed = measure(setting, build(suite, size))
+            make, follow, beside = (
+                series.median()
+                for series in (warmed.making, warmed.following, warmed.following_beside)
+            )
+            most_make, most_follow = _targets(size, suite_id)
+            report.duration(f"commit_make_ms{end}", "ms", make, "sign", most_make)
+            report.duration(f"commit_process_ms{end}", "ms", follow, "verify", most_follow)
             report.duration(f"commit_process_neighbour_ms{end}", "ms", beside, "verify")
             report.most(f"commit_bytes{end}", warmed.sent_bytes, "B")
-            first = cold.making.median()
-            report.duration(f"commit_cold_ms{end}", "ms", first, "sign", _cold(size, suite_id))
-            first_followed = cold.following.median()
-            report.duration(f"commit_cold_process_ms{end}", "ms", first_followed, "verify")
+            make_first, follow_first = cold.making.median(), cold.following.median()
+            report.duration(f"commit_cold_ms{end}", "ms", make_first, "sign", _cold(size, suite_id))
+            report.duration(f"commit_cold_process_ms{end}", "ms", follow_first, "verify")
             report.most(f"commit_cold_bytes{end}", cold.sent_bytes, "B")
-            made[size], processed[size], cold_made[size] = _signs(make, process, first)
+            # Growth is fitted through ratios: the machine's own ups and downs are not in them.
+            made[size], followed[size], first[size] = make.signs, follow.signs, make_first.signs
         if len(setting.sizes) > 1:
             end = suffix(None, suite_id)
-            report.most(f"exponent_commit_make{end}", growth(made, math.log2), "of log n", 1)
-            report.most(
-                f"exponent_commit_process{end}", growth(processed, math.log2), "of log n", 1
-            )
-            report.most(f"exponent_cold{end}", growth(cold_made), "of n", 1)
+            report.exponent(f"commit_make{end}", growth_with_log_n(made), "log n")
+            report.exponent(f"commit_process{end}", growth_with_log_n(followed), "log n")
+            report.exponent(f"cold{end}", growth_with_n(first), "n")
 
 
-def _signs(*figures: Timed) -> tuple[float, ...]:
-    """Fit growth through ratios: the machine's own ups and downs are not in them."""
-    return tuple(figure.signs for figure in figures)
+def _targets(size: int, suite_id: int) -> tuple[float | None, float | None]:
+    """Return what making and following a warm commit may cost, in signatures of each kind."""
+    if size not in MAKE_TARGET_MS:
+        return None, None
+    factor = 1 if suite_id == SUITE_1 else DEFAULT_SUITE_FACTOR
+    return signs(factor * MAKE_TARGET_MS[size]), verifies(factor * PROCESS_TARGET_MS[size])
 
 
 def _cold(size: int, suite_id: int) -> float | None:

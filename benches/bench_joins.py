@@ -14,7 +14,7 @@ import os
 from alcove.mls import Add, Suite, join_group
 from benches.groups import POLICY, build, forget_public_keys, found, new_member, warm
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
-from benches.timing import Series, Timed, growth
+from benches.timing import Series, Timed, growth_with_n
 
 CREATE_TARGET_MS = {2: 0.4, 50: 11.0, 200: 45.0, 1000: 306.0}
 JOIN_TARGET_MS = {2: 0.3, 50: 4.0, 200: 15.0, 1000: 70.0}
@@ -36,7 +36,8 @@ def run(report: Report, setting: Setting) -> None:
             report.duration(f"join_warm_ms{end}", "ms", into_warm, "verify")
             joined[size] = join.verifies
         if len(setting.sizes) > 1:
-            report.most(f"exponent_join{suffix(None, suite_id)}", growth(joined), "of n", 1)
+            end = suffix(None, suite_id)
+            report.exponent(f"join{end}", growth_with_n(joined), "n")
 
 
 def measure(setting: Setting, suite: Suite, size: int) -> tuple[Timed, Timed]:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 if not __package__:  # Run as a file: then Python looks for `benches` beside it, not above it.
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path[0] = str(Path(__file__).parents[1])
 
 from benches import (
     bench_commits,

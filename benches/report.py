@@ -16,6 +16,9 @@ SIGN_US: Final = 18.6
 VERIFY_US: Final = 56.6
 """The machine that the targets in milliseconds were given for."""
 
+EXPONENT_MAX: Final = 1.05
+"""No faster than, but for what a fit through three or four noisy points may be off."""
+
 SUITE_1: Final = 1
 SIZES: Final = (2, 50, 200, 1000)
 QUICK_SIZES: Final = (2, 50)
@@ -114,6 +117,10 @@ class Report:
         """Add a figure that should be large."""
         self._add(Row(name, value, unit, target=target, met=value >= target))
 
+    def exponent(self, name: str, value: float, of: str) -> None:
+        """Add how something grows: at most in proportion to `of`."""
+        self.most(f"exponent_{name}", value, f"of {of}", EXPONENT_MAX)
+
     def print_table(self) -> None:
         """Print every figure, aligned."""
         head = ("figure", "value", "unit", "ratio", "target", "met")
@@ -149,6 +156,8 @@ def run_all(benches: Sequence[Bench], description: str) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="members per group")
     parser.add_argument("--suites", nargs="+", choices=("1", "default"), default=["1", "default"])
     options = parser.parse_args()
+    if min(options.sizes or SIZES) < 2:
+        parser.error("a group to measure has two members or more")
     numbers = [SUITE_1 if name == "1" else DEFAULT_SUITE for name in options.suites]
     setting = Setting(
         Baseline(),

@@ -28,7 +28,7 @@ MESSAGE: Final = bytes(range(200))
 """What is signed, verified, sealed and opened: 200 bytes."""
 BASELINE_ACTS: Final = 20
 FITTED_FROM: Final = 50
-"""Members from which on a group says something about growth."""
+"""Members from which on a group says something about growth with n."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,16 @@ def exponent(points: Iterable[tuple[float, float]]) -> float:
     return slope
 
 
-def growth(figures: Mapping[int, float], scale: Callable[[int], float] = float) -> float:
-    """Return the exponent by which figures grow with `scale` of the number of members.
+def growth_with_n(figures: Mapping[int, float]) -> float:
+    """Return the e of "grows as n^e", for figures by number of members.
 
     Small groups are left out where there are enough large ones: the part of the cost that does not
     grow at all would make the exponent look better than it is.
     """
     large = {size: value for size, value in figures.items() if size >= FITTED_FROM}
-    fitted = large if len(large) > 1 else figures
-    return exponent((scale(size), value) for size, value in fitted.items())
+    return exponent((large if len(large) > 1 else figures).items())
+
+
+def growth_with_log_n(figures: Mapping[int, float]) -> float:
+    """Return the e of "grows as (log n)^e".  All sizes count: logarithms lie close enough."""
+    return exponent((math.log2(size), value) for size, value in figures.items())

@@ -105,6 +105,8 @@ class Corpus:
     """Application messages by Alice."""
     welcomes: tuple[bytes, ...]
     infos: tuple[bytes, ...]
+    next_info: bytes
+    """Of the epoch in which the newcomer is a member."""
     packages: tuple[bytes, ...]
     proposals: tuple[Proposal, ...]
     certificate: bytes
@@ -246,6 +248,7 @@ def make(seed: int) -> Corpus:
         talk,
         tuple(commit.welcome for commit in commits if commit.welcome is not None),
         infos,
+        commits[4].merge().group_info(),
         tuple(bundle.message() for bundle in everyone),
         proposals,
         certificate(alice.signing_key.private),

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from alcove.mls import (
     ALGORITHMS,
-    Add,
     Credential,
     CryptoError,
     DecodeError,
@@ -31,14 +30,21 @@ from alcove.mls import (
     standard_suites,
 )
 from alcove.mls.changes import check_extensions
-from alcove.mls.codec import Reader, decode, opaque
+from alcove.mls.codec import Reader, decode
 from alcove.mls.commit import Commit, read_commit, read_path, read_sealed
 from alcove.mls.context import read_context, read_group_info
 from alcove.mls.extensions import external_pub, read_extensions
-from alcove.mls.framing import Content, PublicMessage, read_authenticated
+from alcove.mls.framing import (
+    Content,
+    PublicMessage,
+    read_authenticated,
+    read_private_message,
+    read_public_message,
+)
 from alcove.mls.key_package import read_key_package
 from alcove.mls.leaf import check_leaf_alone, read_leaf
 from alcove.mls.proposals import PskId, read_proposal, read_psk_id
+from alcove.mls.tree import _read_node
 from alcove.mls.tree_checks import check_tree
 from alcove.mls.welcome import GroupSecrets, read_group_secrets, read_welcome
 from fuzz import encode
@@ -114,6 +120,11 @@ def _decoder(
     return Target(name, weight, [traced(data, read) for data in real], feed, exact)
 
 
+def _read_nodes(reader: Reader) -> None:
+    """Read a tree node by node, so that what is inside of each is seen."""
+    reader.vector(lambda item: item.optional(_read_node))
+
+
 def _contents(corpus: Corpus) -> list[Content]:
     decoded = [decode_message(message) for message in corpus.handshakes]
     return [message.content for message in decoded if isinstance(message, PublicMessage)]
@@ -146,8 +157,10 @@ def structures(corpus: Corpus) -> list[Target]:
         check_extensions(extensions, policy)
         external_pub(extensions)
 
+    extensions = corpus.alice.public.context.extensions
+
     def check_whole_tree(tree: RatchetTree) -> None:
-        check_tree(tree, corpus.alice.group_id, corpus.alice.public.context.extensions, policy)
+        check_tree(tree, corpus.alice.group_id, extensions, policy, None)
 
     def read_tree(data: bytes) -> RatchetTree:
         return RatchetTree.decode(suite, data)
@@ -182,8 +195,7 @@ def structures(corpus: Corpus) -> list[Target]:
             GroupSecrets.encode),
         row("authenticated", 5, [content.encode() for content in contents], read_authenticated,
             encode.authenticated),
-        row("tree", 8, trees, lambda reader: RatchetTree.read(suite, reader), encode.tree,
-            whole=read_tree, check=check_whole_tree),
+        row("tree", 8, trees, _read_nodes, encode.tree, whole=read_tree, check=check_whole_tree),
     ]  # fmt: skip
 
 
@@ -205,7 +217,7 @@ def _messages(messages: Iterable[bytes]) -> Target:
 
 
 def _store(
-    name: str, real: Iterable[bytes], load: Callable[[bytes], Any], save: Callable[[Any], bytes]
+    name: str, real: Iterable[bytes], load: Callable[[bytes], Any], save: Callable[[Any], Any]
 ) -> Target:
     def feed(_dice: random.Random, data: bytes) -> bool:
         try:
@@ -280,16 +292,11 @@ def primitives(corpus: Corpus) -> Target:
 
     def feed(_dice: random.Random, data: bytes) -> bool:
         try:
-            uses[data[0]][1](data[1:])
+            if data:
+                uses[data[0] % len(uses)][1](data[1:])
         except CryptoError:
             return False
         return True
 
     seeds = [Seed(bytes((at,)) + data) for at, (data, _) in enumerate(uses)]
-    target = Target("primitives", 8, seeds, feed, exact=False)
-    return target
-
-
-def added(package: bytes) -> Add:
-    """Return a proposal to add whoever a key package is of."""
-    return Add(decode_key_package(opaque(package)))
+    return Target("primitives", 8, seeds, feed, exact=False)

@@ -8,7 +8,8 @@ from itertools import count, islice
 import pytest
 
 from alcove.mls import Proposal, Remove
-from tests.interop.voice import Call, Mlspp, OpenMls, Ours, Seat
+from alcove.mls.tree import ParentNode
+from tests.interop.voice import Call, Mlspp, OpenMls, Ours, Refused, Seat
 
 pytest.importorskip("davey", reason="davey (OpenMLS) has no wheel for this machine")
 pytest.importorskip("dave", reason="dave.py (mlspp) has no wheel for this machine")
@@ -53,8 +54,34 @@ def test_the_commit_secret_is_that_of_the_last_node_of_the_path(committer: Kind)
     assert len(call.members) == 7
 
 
+def call_with_somebody_unmerged(newcomer: Kind) -> Call:
+    """Return a call in which the last member's leaf is below a node whose key it has not got."""
+    call = call_of(*[Ours] * 8)
+    call.dismiss(4, committer=call.members[6])  # That path gives the right half a key.
+    call.welcome(newcomer(1010, call.server))  # Leaf 4 again, by a commit without a path.
+    tree = call.ours().group.public.tree
+    assert [node.unmerged for node in tree.nodes[11:12] if isinstance(node, ParentNode)] == [(4,)]
+    return call
+
+
+@pytest.mark.parametrize("newcomer", [OpenMls, Ours])
+def test_who_is_not_merged_below_a_node_follows_by_the_key_of_its_leaf(newcomer: Kind) -> None:
+    call = call_with_somebody_unmerged(newcomer)
+    call.dismiss(1, committer=call.members[0])
+    assert call.members[-1].authenticator() == call.ours().authenticator()
+
+
+def test_mlspp_gets_lost_where_it_is_not_merged_below_a_node() -> None:
+    call = call_with_somebody_unmerged(Mlspp)
+    with pytest.raises(Refused):
+        call.dismiss(1, committer=call.members[0])
+
+
 class VoiceWalk:
-    """People come and go, several in one commit, and anyone of any library commits that."""
+    """People come and go, several in one commit, and anyone of any library commits that.
+
+    Whoever of mlspp would get lost by a path leaves with it.
+    """
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -67,10 +94,21 @@ class VoiceWalk:
         free = (number for number in count(FIRST_USER) if number not in present)
         return [self.dice.choice(KINDS)(user, self.call.server) for user in islice(free, wanted)]
 
+    def would_get_lost(self) -> list[Seat]:
+        """Return the members of mlspp who are not merged below the root."""
+        tree = self.call.ours().group.public.tree
+        parents = [node for node in tree.nodes if isinstance(node, ParentNode)]
+        below = [node for node in parents if node is not tree.nodes[tree.width >> 1]]
+        waiting = [leaf for parent in below for leaf in parent.unmerged]
+        seats = [member for member in self.call.members if isinstance(member, Mlspp)]
+        return [member for member in seats if self.call.leaf_of(member) in waiting]
+
     def step(self) -> None:
         """Let up to two go and up to two come; one of ours always stays to tell who is where."""
         call, members = self.call, self.call.members
         leaving = self.dice.sample(members[1:], min(self.dice.randint(0, 2), len(members) - 1))
+        if leaving:
+            leaving += [member for member in self.would_get_lost() if member not in leaving]
         wanted = self.dice.randint(0, 2) if len(members) < MEMBERS_MAX else 0
         if not leaving and not wanted:
             wanted = 1

@@ -15,6 +15,17 @@ A first look; `docs/mls.md` goes on from here, and every block in it is run by t
 Everything is a value: nothing changes, everything returns what comes next.  Bytes from outside are
 refused with a `PeerError` that names the broken rule; `docs/mls-rules.md` lists them all.
 
+Where things are, lowest first; a module imports from its own floor and those above it here:
+
+    bytes       codec, tree_math, errors
+    primitives  provider (the seam), pyca, hpke, suites
+    structs     credentials, extensions, leaf, key_package, proposals, commit, context, welcome, framing
+    the tree    tree, tree_checks, paths
+    secrets     schedule, secret_tree, private
+    judging     policy, verify, changes, public_group
+    a member    group, high_water, choosing, commit_making, commit_following, results, saved
+    the door    joining, successors, outsiders
+
 This package imports nothing else of Alcove, reads no clock and draws no dice: time and entropy are
 arguments.  Cryptography is reached through `Provider` alone.
 """

@@ -26,7 +26,7 @@ from alcove.mls.framing import (
 )
 from alcove.mls.group import Group, new_group
 from alcove.mls.key_package import Entropy, KeyPackageBundle, suite_of
-from alcove.mls.leaf import LeafNode, LeafTemplate
+from alcove.mls.leaf import Capabilities, LeafTemplate
 from alcove.mls.paths import path_secret_keys
 from alcove.mls.policy import Policy
 from alcove.mls.proposals import (
@@ -98,8 +98,8 @@ def join_group(
     info = _open_info(message, joiner, suite)
     if info.context.suite_id != suite.id:
         raise RuleBroken("welcome-info-suite")
+    check_can_join(bundle.package.leaf.capabilities, info.context.extensions)
     public = public_group_from(info, suite, policy, tree, bundle.package.leaf)
-    check_can_join(bundle.package.leaf, public)
     me = public.tree.find(bundle.package.leaf)
     if me is None:
         raise RuleBroken("welcome-leaf")
@@ -162,11 +162,10 @@ def _open_info(message: Welcome, joiner: Joiner, suite: Suite) -> GroupInfo:
     return decode(raw, read_group_info, limit=len(raw))
 
 
-def check_can_join(leaf: LeafNode, public: PublicGroup) -> None:
+def check_can_join(mine: Capabilities, extensions: Extensions) -> None:
     """Section 13.4: who joins supports every extension of the group's context."""
-    for extension in public.context.extensions:
-        listed = leaf.capabilities.extensions
-        if extension.type not in DEFAULT_EXTENSIONS and extension.type not in listed:
+    for extension in extensions:
+        if extension.type not in DEFAULT_EXTENSIONS and extension.type not in mine.extensions:
             raise RuleBroken("join-extensions-supported")
 
 
@@ -201,6 +200,7 @@ def join_by_commit(
     anybody else commits; then begin again from the next public state.
     """
     suite = public.suite
+    check_can_join(template.capabilities, public.context.extensions)
     if public.external_pub is None:
         raise RuleBroken("external-pub-missing")
     try:
@@ -222,7 +222,6 @@ def join_by_commit(
     commit = Commit(tuple(proposals), attached.path)
     content = _signed(public, commit, sender, signing_key, authenticated_data)
     staged = public.finish(content, listed, changes, index, attached.steps, ours=True)
-    check_can_join(attached.path.leaf, staged.group)
     found = []
     for psk in staged.psks:
         value = psks(psk.key)

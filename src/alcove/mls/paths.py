@@ -8,6 +8,7 @@ key pair     key pair                              public halves go into the tre
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from alcove.mls import tree_math as math
@@ -111,10 +112,8 @@ def _open_secret(
         for node, sealed in zip(receivers(step, newcomers), path.nodes[at].secrets, strict=True):
             key = keys.get(node)
             if key is not None:
-                try:
+                with suppress(CryptoError):
                     return at, suite.open(key, _LABEL, context, *sealed)
-                except CryptoError:
-                    raise RuleBroken("path-decrypt") from None
         break
     raise RuleBroken("path-decrypt")
 

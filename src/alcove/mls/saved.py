@@ -153,11 +153,12 @@ def _read_epoch(reader: Reader, messages: bytes, policy: Policy, suites: Suites 
     def read_past(item: Reader) -> tuple[GroupContext, RatchetTree, bytes]:
         return read_context(item), RatchetTree.read(suite, item), item.opaque()
 
+    epochs = reader.vector(read_past)
+    if len(trees) != 1 + len(epochs):
+        raise UsageError("the two parts of this saved group hold different numbers of epochs")
     past = tuple(
         Epoch(_head(context), context, tree, sender_data, left)
-        for (context, tree, sender_data), left in zip(
-            reader.vector(read_past), trees[1:], strict=True
-        )
+        for (context, tree, sender_data), left in zip(epochs, trees[1:], strict=True)
     )
     head = _head(public.context)
     current = Epoch(head, public.context, public.tree, secrets.sender_data, trees[0])

@@ -1,6 +1,6 @@
 """Removes one check after the other, and sees its test turn red.
 
-    python -m tests.mls.rules.removal [RULE…] [--some N] [--workers N]
+    python -m tests.mls.rules.removal [RULE…] [--some N] [--calls] [--workers N]
 
 For every rule that the library raises, a forked process takes that one check out of the running
 code (`sites` says how) and runs the tests marked with the rule.  A line says what became of it:
@@ -14,6 +14,9 @@ code (`sites` says how) and runs the tests marked with the rule.  A line says wh
 A rule that stands in several places is removed from all of them at once, then from each by itself;
 `SECOND_DOORS` lists the places that only ever see what another place let through, and `ELSEWHERE`
 the rules without which a message cannot be accepted, each with the reason.
+
+Last, every call of a check is left out, one at a time, and any test of a rule that the check knows
+must turn red: a rule that is enforced in one place may have been forgotten in another.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ import pytest
 
 from alcove.mls import PeerError
 from tests.mls.rules.frankenstein import Accepted, OtherRule
-from tests.mls.rules.sites import ASKED, Site, by_rule, remove
+from tests.mls.rules.sites import ASKED, Site, by_rule, calls, remove
 
 SECONDS_MAX: Final = 20
 """How long one altered library may take over its tests: without a limit's check it may run on."""
@@ -40,6 +43,7 @@ SECONDS_MAX: Final = 20
 # Places that see only what another place has let through, by `rule@module:function`.
 SECOND_DOORS: Final[dict[str, str]] = {
     "leaf-source-update@changes:check_new_leaves": "an Update was judged when it was proposed",
+    "check_can_add@successors:_begin": "a group with nobody is the caller's mistake, no rule of MLS",
 }
 
 # Rules without which a message still cannot be accepted, and why not.
@@ -67,9 +71,12 @@ class Trial(NamedTuple):
     """One alteration of the library."""
 
     rule: str
+    """The rule; for a call the name of the check that is not called."""
     gone: tuple[Site, ...]
     alone: bool
     """Whether this is one place out of several."""
+    shown_by: frozenset[str]
+    """The rules whose tests have to notice; empty for those of every rule."""
 
     @property
     def name(self) -> str:
@@ -108,11 +115,16 @@ def trials(rules: list[str]) -> list[Trial]:
     """Return what has to be tried for these rules."""
     made = []
     for rule in rules:
-        found = by_rule().get(rule, [])
-        made.append(Trial(rule, tuple(found), alone=False))
+        found, shown_by = by_rule().get(rule, []), frozenset({rule})
+        made.append(Trial(rule, tuple(found), alone=False, shown_by=shown_by))
         if len(found) > 1 and rule not in ASKED:
-            made += [Trial(rule, (site,), alone=True) for site in found]
+            made += [Trial(rule, (site,), alone=True, shown_by=shown_by) for site in found]
     return made
+
+
+def trials_of_calls() -> list[Trial]:
+    """Return one for each place that calls a check."""
+    return [Trial(site.rule, (site,), alone=True, shown_by=rules) for site, rules in calls()]
 
 
 def fixed_slice(count: int) -> list[str]:
@@ -143,17 +155,12 @@ class Plugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if self.uncollected:
             return True
-        marked: dict[str, list[pytest.Item]] = {}
-        for item in session.items:
-            for mark in item.iter_markers("rule"):
-                for rule in mark.args:
-                    marked.setdefault(rule, []).append(item)
         waiting = list(reversed(self.wanted))
         running: dict[int, tuple[Trial, int, int]] = {}
         while waiting or running:
             while waiting and len(running) < self.workers:
                 trial = waiting.pop()
-                items = marked.get(trial.rule, [])
+                items = [item for item in session.items if _shows(item, trial)]
                 pid, pipe = self._start(trial, items)
                 running[pid] = trial, len(items), pipe
             pid, status = os.wait()
@@ -177,6 +184,12 @@ class Plugin:
             os.write(writing, json.dumps(self.failures).encode()[:60_000])
         finally:
             os._exit(0)
+
+
+def _shows(item: pytest.Item, trial: Trial) -> bool:
+    """Say whether a test has to notice."""
+    rules = [rule for mark in item.iter_markers("rule") for rule in mark.args]
+    return not trial.shown_by.isdisjoint(rules) if trial.shown_by else bool(rules)
 
 
 def _told(error: BaseException) -> str:
@@ -203,9 +216,8 @@ def _verdict(trial: Trial, tests: int, pipe: int, status: int) -> Verdict:
     return Verdict(trial, best, len(failures), tests)
 
 
-def run(rules: list[str], workers: int) -> list[Verdict]:
-    """Try every rule; return what came of it, in the order of the rules."""
-    wanted = trials(rules)
+def run(wanted: list[Trial], workers: int) -> list[Verdict]:
+    """Try everything that is wanted; return what came of it, in the same order."""
     plugin = Plugin(wanted, workers)
     folder = str(Path(__file__).parent)
     quiet = ["-o", "addopts=", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist"]
@@ -220,13 +232,19 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="removal", description=__doc__.partition("\n")[0])
     parser.add_argument("rules", nargs="*", metavar="RULE")
     parser.add_argument("--some", type=int, metavar="N", help="a fixed choice of N rules")
+    parser.add_argument("--calls", action="store_true", help="the calls of checks, and no rules")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N")
     chosen = parser.parse_args(arguments)
-    rules = chosen.rules or (fixed_slice(chosen.some) if chosen.some else list(by_rule()))
-    unknown = [rule for rule in rules if rule not in by_rule()]
+    unknown = [rule for rule in chosen.rules if rule not in by_rule()]
     if unknown:
         parser.error(f"the library raises no {', '.join(unknown)}")
-    verdicts = run(rules, chosen.workers)
+    if chosen.calls:
+        wanted = trials_of_calls()
+    elif chosen.rules or chosen.some:
+        wanted = trials(chosen.rules or fixed_slice(chosen.some))
+    else:
+        wanted = trials(list(by_rule())) + trials_of_calls()
+    verdicts = run(wanted, chosen.workers)
     for verdict in verdicts:
         why = f" ({verdict.trial.excuse})" if verdict.trial.excuse else ""
         state = "ok " if verdict.good else "BAD"
@@ -237,7 +255,7 @@ def main(arguments: list[str]) -> int:
     print(
         f"{len(whole)} rules, {sum(v.red > 0 for v in whole)} red, "
         f"{sum(v.accepted for v in whole)} accepted without their check; "
-        f"{len(verdicts) - len(whole)} single places; {len(bad)} not as they should be"
+        f"{len(verdicts) - len(whole)} single places and calls; {len(bad)} not as they should be"
     )
     return 1 if bad else 0
 

@@ -7,12 +7,15 @@ A site is one place that refuses.  There are four forms, and each is removed in 
     except CryptoError: raise RuleBroken("id")  or returns None where nothing is below
     check_encryption_key(…, "id")               the call becomes `pass`
     policy.check_credential(…)                  the call becomes `pass`: nobody asks the application
+
+A check that is asked in several places can also be left out in one: `calls` are those places.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +25,7 @@ from typing import Final, NamedTuple
 import alcove.mls
 
 PACKAGE: Final = Path(alcove.mls.__file__).parent
+_CHOOSING = ("choosing", "demo")
 _ERRORS = ("RuleBroken", "DecodeError", "Lost")
 
 # Rules that have no id of their own in the library: it asks the application, which names one.
@@ -63,7 +67,8 @@ class Site(NamedTuple):
 
 
 @cache
-def _tree(module: str) -> ast.Module:
+def parsed(module: str) -> ast.Module:
+    """Return a module's source as a tree."""
     return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
 
 
@@ -112,8 +117,47 @@ def _statements(function: ast.FunctionDef) -> Iterator[tuple[ast.stmt, list[str]
     statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
     for node in sorted(statements, key=lambda node: (node.lineno, node.col_offset)):
         rules = _raised(node)
-        if rules:
+        if rules or _called(node):
             yield node, rules
+
+
+def _called(statement: ast.stmt) -> str:
+    """Return the name of the check that a statement calls, without looking at what it returns."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return ""
+    name = ast.unparse(statement.value.func).rpartition(".")[2]
+    return name if name != "check_credential" and name in _refusing() else ""
+
+
+def _asked(module: str, function: str) -> list[str]:
+    """Return the rules by which a function asks the application."""
+    return [name for name, places in ASKED.items() if f"{module}:{function}" in places]
+
+
+@cache
+def _refusing() -> dict[str, frozenset[str]]:
+    """Return the rules by which each check can refuse, itself or by asking others, by its name.
+
+    A check is a function whose name says so: `check_…`.
+    """
+    own: dict[str, set[str]] = {}
+    asks: dict[str, set[str]] = {}
+    for module in modules():
+        for function, node in _functions(parsed(module)):
+            name = function.rpartition(".")[2]
+            if name.lstrip("_").startswith("check_"):
+                inside = list(ast.walk(node))
+                statements = [inner for inner in inside if isinstance(inner, ast.stmt)]
+                called = [inner.func for inner in inside if isinstance(inner, ast.Call)]
+                own.setdefault(name, set()).update(_asked(module, function))
+                own[name].update(*map(_raised, statements))
+                asks.setdefault(name, set()).update(
+                    ast.unparse(other).rpartition(".")[2] for other in called
+                )
+    for _ in asks:  # As often as a chain of calls can be long.
+        for name, others in asks.items():
+            own[name].update(*(own[other] for other in sorted(others) if other in own))
+    return {name: frozenset(filter(None, rules)) for name, rules in own.items()}
 
 
 @cache
@@ -121,11 +165,28 @@ def sites() -> tuple[Site, ...]:
     """Return every place of the package that refuses, in the order of the source."""
     found = []
     for module in modules():
-        for function, node in _functions(_tree(module)):
-            asked = [name for name, places in ASKED.items() if f"{module}:{function}" in places]
+        for function, node in _functions(parsed(module)):
+            asked = _asked(module, function)
             for nth, (_, rules) in enumerate(_statements(node)):
                 names = asked if rules == [""] else rules
                 found += [Site(name, module, function, nth) for name in names]
+    return tuple(found)
+
+
+@cache
+def calls() -> tuple[tuple[Site, frozenset[str]], ...]:
+    """Return every place that calls a check and lets it refuse, with the rules it may refuse by.
+
+    A `Site` of this kind has the name of the check in the place of a rule.  What calls a check to
+    choose, not to refuse, is left out.
+    """
+    found = []
+    for module in sorted(set(modules()).difference(_CHOOSING)):
+        for function, node in _functions(parsed(module)):
+            for nth, (statement, rules) in enumerate(_statements(node)):
+                name = _called(statement)
+                if name and not rules:
+                    found.append((Site(name, module, function, nth), _refusing()[name]))
     return tuple(found)
 
 
@@ -173,8 +234,7 @@ def remove(gone: list[Site]) -> None:
     """Take checks out of the running library.  For good: call it in a process of its own."""
     places = sorted({(site.module, site.function) for site in gone})
     for module, function in places:
-        # A tree of its own: what one removal has changed is not the next one's source.
-        tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+        tree = deepcopy(parsed(module))
         node = dict(_functions(tree))[function]
         numbers = [site.nth for site in gone if (site.module, site.function) == (module, function)]
         marked = [

@@ -139,7 +139,7 @@ def forge(
     items: Sequence[Proposal | Reference] = (),
     *,
     path: bool | None = None,
-    seed: str = "forged",
+    seed: str = "",
     leaf: Callable[[LeafNode], LeafNode] = same,
     keys: Callable[[list[bytes]], list[bytes]] = same,
     nodes: Callable[[PathNodes], PathNodes] = same,
@@ -163,7 +163,8 @@ def forge(
     who = _committer(member, changes, outsider)
     attached = None
     if changes.path_required if path is None else path:
-        attached = _attach(member, who, changes, seed, leaf, keys, nodes)
+        drawn = seed or f"forged by {who.leaf_index} in {member.epoch}"
+        attached = _attach(member, who, changes, drawn, leaf, keys, nodes)
     content = signed(
         member,
         COMMIT,
@@ -217,11 +218,16 @@ def forge_join(
     member: Group,
     outsider: KeyPackageBundle,
     items: Sequence[Proposal | Reference] = (),
+    *,
+    init: bytes | None = None,
     **wrong: Any,
 ) -> Forged:
-    """Return an external commit onto a member's group; an ExternalInit stands first in it."""
-    first, init = external_init(member)
-    return forge(member, (first, *items), outsider=outsider, init=init, **wrong)
+    """Return an external commit onto a member's group; an ExternalInit stands first in it.
+
+    `init` is another secret to go on with than the one that stands there.
+    """
+    first, secret = external_init(member)
+    return forge(member, (first, *items), outsider=outsider, init=init or secret, **wrong)
 
 
 def external_init(member: Group) -> tuple[ExternalInit, bytes]:
@@ -303,7 +309,7 @@ def _attach(
     made = make_path(suite, steps, dice(seed)(suite.secret_bytes))
     keys = change_keys([made.keys[step.node].public for step in steps])
     parent_hash = edit.merge_path(who.leaf_index, steps, keys[: len(steps)])
-    pair = kem_pair(f"leaf of {seed} at {who.leaf_index}", suite)
+    pair = kem_pair(f"leaf, {seed}", suite)
     leaf = change_leaf(
         re_leaf(
             who.leaf,

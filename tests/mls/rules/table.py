@@ -4,8 +4,9 @@
     python -m tests.mls.rules.table --write     fill both columns
 
 *Where* comes from the library's source: every function that refuses by the rule.  A row of a rule
-that is nowhere refused keeps what people wrote there: why not, or what keeps the rule.  *Test*
-comes from the marks `@pytest.mark.rule("id")` in this folder.  Both are read, not run.
+that is nowhere refused keeps what people wrote there: why not, or what keeps the rule; the places
+named there must exist.  *Test* comes from the marks `@pytest.mark.rule("id")` in this folder.  Both
+are read, not run.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.mls.rules.sites import ASKED, by_rule
+from tests.mls.rules.sites import ASKED, by_rule, modules, parsed
 
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs" / "mls-rules.md"
@@ -28,7 +29,9 @@ NOTHING: Final = "-"
 
 _ROW = re.compile(r"^\| `[a-z0-9]+-[a-z0-9-]+` \|")
 _PLACES = re.compile(r"`\w+\.py:[\w.]+`(, `\w+\.py:[\w.]+`)*")
-_REASONS = ("application:", "by construction:", "raised as", "asked through", "kept by")
+_PLACE = re.compile(r"`(\w+\.py:[\w.]+)`")
+_RULE = re.compile(r"`([a-z0-9]+-[a-z0-9-]*[a-z0-9])`")
+_REASONS = ("application:", "by construction:", "raised as", "asked through")
 
 
 class Row(NamedTuple):
@@ -77,6 +80,26 @@ def _marks(function: ast.FunctionDef) -> Iterator[str]:
                 yield from (str(ast.literal_eval(rule)) for rule in node.args)
 
 
+@cache
+def names() -> frozenset[str]:
+    """Return everything that the library defines, as `module.py:name`."""
+    found = []
+    for module in modules():
+        for node in parsed(module).body:
+            found += [f"{module}.py:{name}" for name in _defined(node)]
+    return frozenset(found)
+
+
+def _defined(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.AnnAssign):
+        yield ast.unparse(node.target)
+    elif isinstance(node, ast.FunctionDef):
+        yield node.name
+    elif isinstance(node, ast.ClassDef):
+        yield node.name
+        yield from (f"{node.name}.{name}" for inner in node.body for name in _defined(inner))
+
+
 def where_of(row: Row) -> str:
     """Return what stands in the column *where*."""
     places = {f"`{site.module}.py:{site.function}`" for site in by_rule().get(row.rule, [])}
@@ -112,11 +135,24 @@ def wrong(page: str) -> list[str]:
     told += [f"{rule}: tested, and not on the page" for rule in marked() if rule not in listed]
     for row in rows(page):
         where, test = where_of(row), test_of(row)
+        if where == NOTHING:
+            told.append(f"{row.rule}: neither kept anywhere nor a reason why not")
         if test == NOTHING and not where.startswith(_REASONS):
             told.append(f"{row.rule}: neither a test nor a reason why there is none")
+        told += [
+            f"{row.rule}: no {place}" for place in _PLACE.findall(where) if place not in names()
+        ]
         if (row.where, row.test) != (where, test):
             told.append(f"{row.rule}: out of date; run python -m tests.mls.rules.table --write")
     return told
+
+
+def _missing(where: str) -> list[str]:
+    """Return what a cell names and the library has not: a place, or a rule it is raised as."""
+    missing = [place for place in _PLACE.findall(where) if place not in names()]
+    if where.startswith("raised as"):
+        missing += [rule for rule in _RULE.findall(where) if rule not in by_rule()]
+    return missing
 
 
 def main(arguments: list[str]) -> int:

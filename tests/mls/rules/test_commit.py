@@ -27,10 +27,8 @@ from alcove.mls import (
     UsageError,
     join_group,
 )
-from alcove.mls import changes as library_changes
 from alcove.mls.codec import opaque, optional, u8, u64, vector
 from alcove.mls.commit import Commit
-from alcove.mls.framing import COMMIT
 from tests.mls.rules.frankenstein import (
     LENIENT,
     SUITE,
@@ -38,16 +36,13 @@ from tests.mls.rules.frankenstein import (
     dice,
     following,
     goes_on,
-    in_public,
     leaf_of,
     lenient,
     new_leaf,
     package_with_leaf,
     proposed,
     refused,
-    refuses,
     room,
-    signed,
     signer,
     state,
 )
@@ -439,14 +434,6 @@ def test_commit_before_application() -> None:
 # How much there may be.
 
 
-@pytest.mark.rule("limit-leaves")
-def test_limit_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    alice, bob, *_ = room("alice", "bob", "carol", "dave")
-    monkeypatch.setattr(library_changes, "MAX_LEAVES", 4)
-    message = forge(alice, [Add(device("dora").package)]).message
-    declines("limit-leaves", bob, alice, message)
-
-
 def in_epoch(member: Group, epoch: int) -> Group:
     """Return a member's group as if it had come as far as that."""
     context = changed_context(member.public.context, epoch=epoch)
@@ -456,13 +443,6 @@ def in_epoch(member: Group, epoch: int) -> Group:
         public=replace(member.public, context=context),
         current=member.current._replace(head=head, context=context),
     )
-
-
-@pytest.mark.rule("limit-epoch")
-def test_limit_epoch() -> None:
-    alice, bob, _ = (in_epoch(member, 2**64 - 1) for member in room())
-    content = replace(signed(alice, COMMIT, Commit((psk(),), None)), confirmation_tag=b"none fits")
-    refuses(bob, alice, in_public(alice, content), "limit-epoch")
 
 
 @pytest.mark.rule("limit-epoch")

@@ -6,8 +6,12 @@ import pytest
 
 from alcove.mls import (
     ApplicationMessage,
+    Extension,
+    ExternalSender,
     PublicGroup,
+    basic,
     create_group,
+    external_senders,
     schedule,
     standard_suites,
 )
@@ -18,9 +22,11 @@ from tests.mls.rules.frankenstein import (
     SUITE,
     device,
     dice,
+    lenient,
     re_info,
     refused,
     room,
+    signer,
 )
 
 
@@ -41,6 +47,21 @@ def test_suite_known(number: int) -> None:
     alice, _, _ = room()
     with refused("suite-known"):
         PublicGroup.from_group_info(re_info(alice, suite_id=number).message(), LENIENT)
+
+
+@pytest.mark.rule("leaf-group-extensions-supported")
+def test_leaf_group_extensions_supported_by_the_creator() -> None:
+    ours = Extension(0xF042, b"for us")
+    with refused("leaf-group-extensions-supported"):
+        create_group(device("alice"), b"the room", LENIENT, dice("new"), extensions=(ours,))
+
+
+@pytest.mark.rule("cred-valid-external-senders")
+def test_cred_valid_external_senders_at_the_beginning() -> None:
+    listed = external_senders([ExternalSender(signer("another").public, basic(b"another"))])
+    doubtful = lenient(external_sender=lambda _credential, _key: "cred-valid-external-senders")
+    with refused("cred-valid-external-senders"):
+        create_group(device("alice"), b"the room", doubtful, dice("new"), extensions=(listed,))
 
 
 @pytest.mark.rule("create-tree")

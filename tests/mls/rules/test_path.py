@@ -1,16 +1,30 @@
 """Rules about a commit's path of new keys (sections 7.5, 7.6 and 12.4.2 of RFC 9420).
 
-     3        Alice commits.  Her path is node 1, sealed to Bob, and node 3, sealed to node 5,
-   1   5      whose key Carol and Dave have.  What is wrong with node 1 alone is not Carol's
-  a b c d     concern: she would follow if nobody looked.
+   3        Alice commits.  Her path is node 1, sealed to Bob, and node 3, sealed to node 5,
+ 1   5      whose key Carol and Dave have.  What is wrong with node 1 alone is not Carol's
+a b c d     concern: she would follow if nobody looked.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from alcove.mls import Add, CommitOptions, Extension, join_group, save_group
+from alcove.mls.commit import PathNode, Sealed
+from tests.mls.rules.frankenstein import (
+    LENIENT,
+    SUITE,
+    device,
+    dice,
+    following,
+    goes_on,
+    kem_pair,
+    leaf_of,
+    room,
+)
+from tests.mls.rules.surgery import PathNodes, accepts, declines, forge, loses, re_sign, welcomed
 
-SIX = ("alice", "bob", "carol", "dave")
+FOUR = ("alice", "bob", "carol", "dave")
 
 
 @pytest.mark.rule("path-leaf-as-update")
@@ -46,16 +60,6 @@ def test_path_keys_unused_elsewhere(node: int) -> None:
     declines("path-keys-unused", carol, alice, message)
 
 
-@pytest.mark.rule("path-keys-unused")
-def test_path_keys_unused_by_who_joins() -> None:
-    alice, bob, carol, _ = room(*FOUR)
-    dora = device("dora").package
-    message = forge(
-        alice, [Add(dora)], path=True, keys=lambda keys: [dora.leaf.encryption_key, *keys[1:]]
-    ).message
-    declines("path-keys-unused", carol, alice, message)
-
-
 @pytest.mark.rule("path-keys-distinct")
 def test_path_keys_distinct() -> None:
     alice, _, carol, _ = room(*FOUR)
@@ -82,7 +86,9 @@ def test_path_node_count(count: int) -> None:
 def test_path_node_count_too_many() -> None:
     alice, bob, *_ = room(*FOUR)
     more = PathNode(kem_pair("more").public, ())
-    declines("path-node-count", bob, alice, forge(alice, nodes=lambda nodes: (*nodes, more)).message)
+    declines(
+        "path-node-count", bob, alice, forge(alice, nodes=lambda nodes: (*nodes, more)).message
+    )
 
 
 @pytest.mark.rule("path-ciphertext-count")
@@ -137,13 +143,15 @@ def test_path_decrypt(private: bool) -> None:
 
 @pytest.mark.rule("path-decrypt")
 def test_path_decrypt_without_a_key() -> None:
-    alice, bob, _ = room()
-    dora = device("dora")
-    made = forge(alice, [Add(dora.package)], path=True)
+    alice, *_, erin = room(*FOUR, "erin")
+    frank = device("frank")
+    made = forge(erin, [Add(frank.package)], path=True)
     welcome = welcomed(made, secrets=lambda secrets: secrets._replace(path_secret=None))
-    knows_too_little = join_group(welcome, dora, LENIENT)
-    bob = accepts(bob, made.message)
-    ...
+    knows_too_little = join_group(welcome, frank, LENIENT)
+
+    commit = forge(accepts(alice, made.message)).message
+
+    loses("path-decrypt", knows_too_little, commit, accepts(made.after, commit))
 
 
 @pytest.mark.rule("path-derived-keys")
@@ -160,3 +168,58 @@ def test_path_derived_keys_at_the_root() -> None:
     other = kem_pair("other").public
     made = forge(alice, keys=lambda keys: [keys[0], other])
     loses("path-derived-keys", bob, made.message, made.after)
+
+
+# What is sent and what is kept.
+
+
+@pytest.mark.rule("path-exclude-new")
+def test_path_exclude_new() -> None:
+    alice, bob, _ = room()
+    dora = device("dora")
+    made = alice.commit(
+        [Add(dora.package)], entropy=dice("commit"), options=CommitOptions(path=True)
+    )
+    assert made.public.path is not None
+    assert made.welcome is not None
+    assert [len(node.secrets) for node in made.public.path.nodes] == [1, 1]
+    joined = join_group(made.welcome, dora, LENIENT)
+    next_path = forge(following(bob, made.message))
+    assert goes_on(next_path.after, accepts(joined, next_path.message))
+
+
+@pytest.mark.rule("path-delete-secrets")
+def test_path_delete_secrets() -> None:
+    alice, bob, *_ = room(*FOUR)
+    made = forge(alice)
+    assert made.path is not None
+    secrets = [*made.path.secrets.values(), made.path.commit_secret]
+    secrets += [SUITE.derive(secret, b"node") for secret in made.path.secrets.values()]
+
+    kept = b"".join(save_group(accepts(bob, made.message)))
+
+    assert [secret for secret in secrets if secret in kept] == []
+    assert all(key.private in kept for key in made.path.keys.values())
+
+
+@pytest.mark.rule("path-delete-keys")
+def test_path_delete_keys() -> None:
+    alice, bob, *_ = room(*FOUR)
+    replaced = [bob.keys[1].private, bob.keys[3].private]
+    assert all(key in save_group(bob).epoch for key in replaced)
+
+    kept = b"".join(save_group(accepts(bob, forge(alice).message)))
+
+    assert [key for key in replaced if key in kept] == []
+
+
+@pytest.mark.rule("path-delete-keys")
+def test_path_delete_keys_of_who_commits() -> None:
+    alice, *_ = room(*FOUR)
+    replaced = [key.private for key in alice.keys.values()]
+    assert len(replaced) == 3
+
+    made = alice.commit([], entropy=dice("commit"))
+
+    kept = b"".join(save_group(made.merge()))
+    assert [key for key in replaced if key in kept] == []

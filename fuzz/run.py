@@ -1,0 +1,146 @@
+"""Running targets in batches, so that a run can stop anywhere and go on later."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fuzz import corpus, decoders, groups
+from fuzz.decoders import Target
+
+BATCH = 250
+
+
+class Broken(AssertionError):
+    """A target did what none may do.  The message says how to see it again."""
+
+    def __init__(self, what: str, data: bytes) -> None:
+        self.data = data
+        """The input that did it."""
+        super().__init__(what)
+
+
+@dataclass
+class Figures:
+    """What came of one target's inputs."""
+
+    batches: int = 0
+    """Done; the first is every prefix of every real input."""
+    inputs: int = 0
+    accepted: int = 0
+    seconds: float = 0.0
+
+    @property
+    def refused(self) -> int:
+        """How many inputs were refused, as they should be or because they make no sense."""
+        return self.inputs - self.accepted
+
+
+@dataclass
+class Run:
+    """A run so far: enough to go on with it."""
+
+    seed: int
+    figures: dict[str, Figures] = field(default_factory=dict)
+
+    def of(self, name: str) -> Figures:
+        """Return the figures of a target."""
+        return self.figures.setdefault(name, Figures())
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs there were in all."""
+        return sum(figures.inputs for figures in self.figures.values())
+
+    def save(self, file: Path) -> None:
+        """Write the run down."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path, seed: int) -> Run:
+        """Return the run that the file has, or a new one."""
+        if not file.exists():
+            return cls(seed)
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        figures = {name: Figures(**values) for name, values in saved["figures"].items()}
+        return cls(saved["seed"], figures)
+
+    def table(self) -> str:
+        """Return the figures as a table."""
+        lines = [f"{'target':20}{'inputs':>10}{'accepted':>10}{'refused':>10}{'seconds':>9}"]
+        for name, row in sorted(self.figures.items()):
+            lines.append(
+                f"{name:20}{row.inputs:>10,}{row.accepted:>10,}{row.refused:>10,}{row.seconds:>9.1f}"
+            )
+        seconds = sum(row.seconds for row in self.figures.values())
+        accepted = sum(row.accepted for row in self.figures.values())
+        refused = self.inputs - accepted
+        lines.append(f"{'all':20}{self.inputs:>10,}{accepted:>10,}{refused:>10,}{seconds:>9.1f}")
+        return "\n".join(lines)
+
+
+def all_targets(seed: int) -> list[Target]:
+    """Return every target, on inputs that this seed makes."""
+    made = corpus.make(seed)
+    return [
+        *decoders.structures(made),
+        *decoders.stores(made),
+        decoders.primitives(made),
+        *groups.outside(made),
+        *groups.inside(made),
+        *groups.invitations(made),
+    ]
+
+
+def _inputs(target: Target, seed: int, batch: int) -> Iterator[tuple[random.Random, bytes]]:
+    dice = random.Random(f"{seed}/{target.name}/{batch}")  # noqa: S311 - it has to be repeatable.
+    if batch == 0:
+        for data in target.prefixes():
+            yield dice, data
+        return
+    for _ in range(BATCH):
+        data = target.draw(dice)
+        yield dice, data
+
+
+def run_batch(target: Target, run: Run) -> None:
+    """Give a target its next batch."""
+    figures = run.of(target.name)
+    begin = time.perf_counter()
+    inputs = accepted = 0
+    for dice, data in _inputs(target, run.seed, figures.batches):
+        inputs += 1
+        try:
+            taken = target.feed(dice, data)
+        except Exception as error:
+            where = f"python -m fuzz {target.name} --seed {run.seed}, batch {figures.batches}"
+            raise Broken(f"{where}, input {inputs}: {error!r}", data) from error
+        if taken and figures.batches == 0:
+            raise Broken(f"{target.name} took the beginning of a message", data)
+        accepted += taken
+    figures.batches += 1
+    figures.inputs += inputs
+    figures.accepted += accepted
+    figures.seconds += time.perf_counter() - begin
+
+
+def go(
+    targets: Sequence[Target],
+    run: Run,
+    inputs: int,
+    *,
+    after_batch: Callable[[Run], bool] = lambda _run: True,
+) -> Run:
+    """Give inputs to the targets, by weight, until there were so many; or until told to stop."""
+    while sum(run.of(target.name).inputs for target in targets) < inputs:
+        # Whoever is furthest behind its share is next.
+        target = min(targets, key=lambda target: run.of(target.name).batches / target.weight)
+        run_batch(target, run)
+        if not after_batch(run):
+            break
+    return run
