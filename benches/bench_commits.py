@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from alcove.mls import CommitOptions, Group, StagedCommit
 from benches.groups import Built, build, warm
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
-from benches.timing import Baseline, Series, growth_with_log_n, growth_with_n
+from benches.timing import Baseline, Series, growth_with_log_n, growth_with_n, rounds
 
 PATH = CommitOptions(path=True)
 MAKE_TARGET_MS = {2: 0.3, 50: 0.8, 200: 1.0, 1000: 1.5}
@@ -92,10 +92,10 @@ def measure(setting: Setting, built: Built) -> tuple[Commits, Commits]:
     size = len(built.members)
     seats = (0, size // 2, 1)
     cold = Commits(setting.baseline, [built.founder, *map(built.join, seats[1:])])
-    for _ in range(3 if size > 500 else setting.rounds):
+    for _ in rounds(3 if size > 500 else setting.rounds, cold.making, cold.following):
         cold.repeat_first(max(1, 20 // size))
     warmed = Commits(setting.baseline, warm(built, seats))
-    for _ in range(setting.rounds):
+    for _ in rounds(setting.rounds, warmed.making, warmed.following):
         warmed.advance(BATCH)
     return cold, warmed
 

@@ -14,7 +14,7 @@ import os
 from alcove.mls import Add, Suite, join_group
 from benches.groups import POLICY, build, forget_public_keys, found, new_member, warm
 from benches.report import SUITE_1, Report, Setting, run_alone, signs, suffix, verifies
-from benches.timing import Series, Timed, growth_with_n
+from benches.timing import Series, Timed, growth_with_n, rounds
 
 CREATE_TARGET_MS = {2: 0.4, 50: 11.0, 200: 45.0, 1000: 306.0}
 JOIN_TARGET_MS = {2: 0.3, 50: 4.0, 200: 15.0, 1000: 70.0}
@@ -61,7 +61,7 @@ def measure(setting: Setting, suite: Suite, size: int) -> tuple[Timed, Timed]:
         join_group(welcome, me, POLICY)
 
     creating, joining = Series(setting.baseline), Series(setting.baseline)
-    for _ in range(3 if size > 500 else setting.rounds):
+    for _ in rounds(3 if size > 500 else setting.rounds, creating, joining):
         creating.time(create, batch)
         joining.time(join, batch)
     return creating.median(), joining.median()
@@ -83,7 +83,7 @@ def measure_warm(setting: Setting, suite: Suite, size: int) -> Timed:
         forget_public_keys()
         join_group(welcome, newcomer, POLICY)
 
-    for _ in range(3 if size > 500 else setting.rounds):
+    for _ in rounds(3 if size > 500 else setting.rounds, joining):
         joining.time(join, batch)
     return joining.median()
 

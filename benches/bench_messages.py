@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from alcove.mls import ApplicationMessage, Group, Suite
 from benches.groups import build
 from benches.report import Report, Setting, run_alone, suffix
-from benches.timing import MESSAGE, Series, Timed
+from benches.timing import MESSAGE, Series, Timed, rounds
 
 SIZES = (2, 100)
 BATCH = 100
-SAMPLES_PER_ROUND = 3
 ENCRYPT_TARGET = 1.9
 DECRYPT_TARGET = 1.4
 
@@ -59,7 +58,7 @@ def measure(setting: Setting, suite: Suite, size: int) -> tuple[Timed, Timed]:
     receiving.waiting = iter([sending.seal()])
     receiving.open_next()
     sealing, opening = Series(setting.baseline), Series(setting.baseline)
-    for _ in range(SAMPLES_PER_ROUND * setting.rounds):
+    for _ in rounds(setting.rounds, sealing, opening):
         receiving.waiting = iter(sealing.time(sending.seal, BATCH))
         opening.time(receiving.open_next, BATCH)
     return sealing.median(), opening.median()
@@ -75,7 +74,7 @@ def measure_all_sending(setting: Setting, suite: Suite, size: int) -> Timed:
     for _ in senders:
         receiving.open_next()
     opening = Series(setting.baseline)
-    for _ in range(2 * setting.rounds):
+    for _ in rounds(setting.rounds, opening):
         receiving.waiting = iter([sender.seal() for sender in senders])
         opening.time(receiving.open_next, len(senders))
     return opening.median()

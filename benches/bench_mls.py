@@ -26,13 +26,13 @@ from benches import (
     bench_refusals,
 )
 from benches.report import Report, Setting, run_all
-from benches.timing import Series
+from benches.timing import Series, rounds
 
 
 def baseline(report: Report, setting: Setting) -> None:
     """Say what one signature costs here, alone."""
     series = Series(setting.baseline)
-    for _ in range(5 * setting.rounds):
+    for _ in rounds(setting.rounds, series):
         series.time(lambda: None)
     timed = series.median()
     report.most("sign_us", timed.sign * 1e6, "us")

@@ -21,7 +21,7 @@ from typing import Any
 from alcove.mls import KeyPackageBundle, standard_suites
 from benches.groups import new_member
 from benches.report import SUITE_1, Report, Setting, run_alone
-from benches.timing import MESSAGE, Series
+from benches.timing import MESSAGE, Series, rounds
 
 MEMBERS = 50
 
@@ -45,7 +45,7 @@ def _measure_both(
     """Time sealing and opening.  What is sealed has to be opened in the same order."""
     count = 20 if setting.quick else 100
     sealing, opening = Series(setting.baseline), Series(setting.baseline)
-    for _ in range(setting.rounds):
+    for _ in rounds(setting.rounds, sealing, opening):
         sealing.time(seal, count)
         opening.time(open_next, count)
     report.duration(f"{name}_encrypt_us", "us", sealing.median(), "sign")
@@ -113,7 +113,7 @@ def python_mls(report: Report, setting: Setting) -> None:
     suite = standard_suites()[SUITE_1]
     members = [new_member(suite, f"member {index}") for index in range(MEMBERS)]
     creating, joining = Series(setting.baseline), Series(setting.baseline)
-    for _ in range(1 if setting.quick else 3):
+    for _ in rounds(1 if setting.quick else 3, creating, joining):
         ((_, welcome),) = creating.time(lambda: theirs.create(members))
         joining.time(lambda w=welcome: theirs.join(w, members[-1]))  # type: ignore[misc]
     report.duration(f"rfc9420_create_ms_{MEMBERS}", "ms", creating.median(), "sign")

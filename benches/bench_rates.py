@@ -13,7 +13,7 @@ from alcove.mls import Suite
 from benches import bench_messages
 from benches.groups import new_member
 from benches.report import Report, Setting, run_alone, suffix
-from benches.timing import Series
+from benches.timing import Series, rounds
 
 SEALED_TARGET = 10_000
 THROUGHPUT_TARGET = 1_000
@@ -34,7 +34,7 @@ def measure(setting: Setting, suite: Suite) -> tuple[float, float, float]:
     """Return the seconds to seal, to seal and open, and to make a key package with its keys."""
     sealing, opening = bench_messages.measure(setting, suite, 2)
     making = Series(setting.baseline)
-    for _ in range(setting.rounds):
+    for _ in rounds(setting.rounds, making):
         making.time(lambda: new_member(suite, "a device"), 50)
     return sealing.seconds, sealing.seconds + opening.seconds, making.median().seconds
 

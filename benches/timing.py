@@ -6,7 +6,9 @@
 
 Machines differ, and a shared one differs from itself from one second to the next.  A ratio to one
 Ed25519 signature of the same moment differs far less, so the targets are ratios.  Times are CPU
-time of this process: nothing here waits, and what else runs on the machine is not counted.
+time of this process: nothing here waits, and what else runs on the machine is not counted.  What
+it does to our caches is, and costs Python more than a signature; so samples taken while signatures
+were slow are left out, if enough others can be had.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -29,6 +31,13 @@ MESSAGE: Final = bytes(range(200))
 BASELINE_ACTS: Final = 20
 FITTED_FROM: Final = 50
 """Members from which on a group says something about growth with n."""
+
+
+DISTURBED: Final = 1.05
+"""A moment in which a signature takes this much longer than in the best one is not quiet."""
+QUIET_ENOUGH: Final = 3
+ROUNDS_MAX: Final = 8
+"""How many times the wanted number of samples is taken, at most, in search of quiet ones."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,18 @@ class Baseline:
         self._key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         self._public = self._key.public_key()
         self._signature = self._key.sign(MESSAGE)
+        self.best = min(self._sign() for _ in range(50))
+        """What a signature has cost in the best moment so far."""
+
+    def _sign(self) -> float:
+        sign = self._key.sign
+        return _each(lambda: sign(MESSAGE), BASELINE_ACTS)[1]
 
     def sample(self) -> tuple[float, float]:
         """Return how long one signature takes to make and to verify, at this moment."""
-        sign, verify, signature = self._key.sign, self._public.verify, self._signature
-        made = _each(lambda: sign(MESSAGE), BASELINE_ACTS)[1]
+        verify, signature = self._public.verify, self._signature
+        made = self._sign()
+        self.best = min(self.best, made)
         verified = _each(lambda: verify(signature, MESSAGE), BASELINE_ACTS)[1]
         return made, verified
 
@@ -65,7 +81,8 @@ class Series:
 
     def __init__(self, baseline: Baseline) -> None:
         self._baseline = baseline
-        self._samples: list[Timed] = []
+        self._samples: list[tuple[float, Timed]] = []
+        """Each with the slower of the two signatures around it."""
 
     def time(self, act: Callable[[], T], times: int = 1) -> list[T]:
         """Run `act` some times and return what it returned.  The batch counts as its median.
@@ -80,18 +97,34 @@ class Series:
             gc.enable()
         after = self._baseline.sample()
         sign, verify = ((one + two) / 2 for one, two in zip(before, after, strict=True))
-        self._samples.append(Timed(seconds, sign, verify, seconds / sign, seconds / verify))
+        timed = Timed(seconds, sign, verify, seconds / sign, seconds / verify)
+        self._samples.append((max(before[0], after[0]), timed))
         return results
 
+    def quiet(self) -> list[Timed]:
+        """Return the samples that were taken in quiet moments."""
+        most = DISTURBED * self._baseline.best
+        return [timed for slowest, timed in self._samples if slowest <= most]
+
     def median(self) -> Timed:
-        """Return the median of each column."""
+        """Return the median of each column, over the quiet samples if there are some."""
+        quiet = self.quiet()
+        used = quiet if len(quiet) >= QUIET_ENOUGH else [timed for _, timed in self._samples]
         return Timed(
-            statistics.median(sample.seconds for sample in self._samples),
-            statistics.median(sample.sign for sample in self._samples),
-            statistics.median(sample.verify for sample in self._samples),
-            statistics.median(sample.signs for sample in self._samples),
-            statistics.median(sample.verifies for sample in self._samples),
+            statistics.median(sample.seconds for sample in used),
+            statistics.median(sample.sign for sample in used),
+            statistics.median(sample.verify for sample in used),
+            statistics.median(sample.signs for sample in used),
+            statistics.median(sample.verifies for sample in used),
         )
+
+
+def rounds(wanted: int, *series: Series) -> Iterator[int]:
+    """Count rounds until every series has the quiet samples that are wanted, or too many others."""
+    for at in range(ROUNDS_MAX * wanted):
+        if all(len(each.quiet()) >= wanted for each in series):
+            return
+        yield at
 
 
 def _each(act: Callable[[], T], times: int) -> tuple[list[T], float]:

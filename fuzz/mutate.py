@@ -42,6 +42,9 @@ class _TracingReader(Reader):
         self.spans.append(Span(prefix, self.at, self.at + length))
         return length
 
+    def opaque(self) -> bytes:
+        return self.take(self.varint())
+
 
 def traced(data: bytes, read: Callable[[Reader], Any]) -> Seed:
     """Return an input with its vectors, found by reading it."""

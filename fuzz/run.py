@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fuzz import corpus, decoders, groups
 from fuzz.decoders import Target
@@ -56,19 +57,27 @@ class Run:
         """How many inputs there were in all."""
         return sum(figures.inputs for figures in self.figures.values())
 
+    def to_state(self) -> dict[str, object]:
+        """Return the run as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Run:
+        """Return the run that `to_state` wrote down."""
+        figures = {name: Figures(**values) for name, values in state["figures"].items()}
+        return cls(state["seed"], figures)
+
     def save(self, file: Path) -> None:
-        """Write the run down."""
+        """Write the run into a file."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(self.to_state(), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, file: Path, seed: int) -> Run:
         """Return the run that the file has, or a new one."""
         if not file.exists():
             return cls(seed)
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        figures = {name: Figures(**values) for name, values in saved["figures"].items()}
-        return cls(saved["seed"], figures)
+        return cls.of_state(json.loads(file.read_text(encoding="utf-8")))
 
     def table(self) -> str:
         """Return the figures as a table."""

@@ -19,7 +19,8 @@ Where things are, lowest first; a module imports from its own floor and those ab
 
     bytes       codec, tree_math, errors
     primitives  provider (the seam), pyca, hpke, suites
-    structs     credentials, extensions, leaf, key_package, proposals, commit, context, welcome, framing
+    structs     credentials, extensions, leaf, key_package, proposals, commit, context, welcome,
+                framing
     the tree    tree, tree_checks, paths
     secrets     schedule, secret_tree, private
     judging     policy, verify, changes, public_group

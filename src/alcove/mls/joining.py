@@ -135,12 +135,7 @@ def _find_psks(
     secrets: GroupSecrets, follows: Group | None, psks: Psks
 ) -> list[tuple[PskId, bytes]]:
     """Look up the pre-shared keys that a Welcome names."""
-    special = [
-        psk
-        for psk in secrets.psks
-        if isinstance(psk.key, ResumptionPsk) and psk.key.usage != FOR_APPLICATION
-    ]
-    if len(special) > 1:
+    if len(_special(secrets)) > 1:
         raise RuleBroken("welcome-psk-alone")
     if follows is not None:
         return follows.find_psks(secrets.psks, psks)
@@ -151,6 +146,15 @@ def _find_psks(
             raise RuleBroken("psk-available")
         found.append((psk, value))
     return found
+
+
+def _special(secrets: GroupSecrets) -> list[ResumptionPsk]:
+    """Return the keys by which a Welcome says that its group continues another."""
+    return [
+        psk.key
+        for psk in secrets.psks
+        if isinstance(psk.key, ResumptionPsk) and psk.key.usage != FOR_APPLICATION
+    ]
 
 
 def _open_info(message: Welcome, joiner: Joiner, suite: Suite) -> GroupInfo:
@@ -173,14 +177,16 @@ def _check_follows(secrets: GroupSecrets, public: PublicGroup, follows: Group | 
     """Sections 11.2 and 11.3: a group that continues another is what the other decided."""
     from alcove.mls.successors import check_branch, check_reinit  # noqa: PLC0415 - it joins too.
 
-    for psk in secrets.psks:
-        if isinstance(psk.key, ResumptionPsk) and psk.key.usage != FOR_APPLICATION:
-            if follows is None:
-                raise UsageError("this group continues another: pass that one as `follows`")
-            if psk.key.usage == FOR_REINIT:
-                check_reinit(psk.key, public, follows)
-            else:
-                check_branch(public, follows)
+    special = _special(secrets)
+    if not special and follows is not None and follows.public.reinit is not None:
+        raise RuleBroken("reinit-psk")
+    for key in special:
+        if follows is None:
+            raise UsageError("this group continues another: pass that one as `follows`")
+        if key.usage == FOR_REINIT:
+            check_reinit(key, public, follows)
+        else:
+            check_branch(key, public, follows)
 
 
 def join_by_commit(

@@ -54,6 +54,7 @@ from alcove.mls.tree_checks import check_tree
 from alcove.mls.verify import verify_content
 
 _SNAPSHOT_VERSION: Final = 1
+_DAMAGED: Final = "this snapshot holds what no snapshot can: it was damaged"
 _REFERENCE: Final = b"MLS 1.0 Proposal Reference"
 _LAST_EPOCH: Final = 2**64 - 1
 
@@ -318,7 +319,8 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
     tag = reader.opaque()
     raw = reader.vector(Reader.opaque, most=reader.end)  # As many as the policy let in.
     reinit = reader.optional(read_proposal)
-    assert reinit is None or isinstance(reinit, ReInit)
+    if reinit is not None and not isinstance(reinit, ReInit):
+        raise UsageError(_DAMAGED)
     group = PublicGroup(
         suite,
         policy,
@@ -330,6 +332,8 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
     )
     for item in raw:
         content = decode(item, read_authenticated, limit=len(item))
+        if content.content_type != PROPOSAL:
+            raise UsageError(_DAMAGED)
         group = group.with_proposal(suite.reference(_REFERENCE, item), content)
     return group
 

@@ -61,7 +61,7 @@ _HPKE_AEADS = {
 }
 _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_CIPHERTEXT_BYTES = 1088
-_REFUSALS = (InvalidTag, InvalidSignature, ValueError, UnsupportedAlgorithm)
+_REFUSALS = (InvalidTag, InvalidSignature, ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 def _one_error(function: Callable[P, R]) -> Callable[P, R]:

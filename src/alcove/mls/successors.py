@@ -113,8 +113,10 @@ def check_reinit(psk: ResumptionPsk, new: PublicGroup, old: Group) -> None:
         raise RuleBroken("reinit-members")
 
 
-def check_branch(new: PublicGroup, old: Group) -> None:
+def check_branch(psk: ResumptionPsk, new: PublicGroup, old: Group) -> None:
     """Raise unless `new` is a subgroup of `old`, judged by who its members are."""
+    if psk.group_id != old.group_id:
+        raise RuleBroken("branch-psk")
     if new.epoch != 1:
         raise RuleBroken("branch-epoch")
     if new.suite.id != old.suite.id:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from alcove.mls import (
     Add,
     Extension,
+    Extensions,
     ExternalInit,
     Group,
     GroupContext,
@@ -31,17 +32,20 @@ from alcove.mls import (
     Lost,
     PreSharedKey,
     Proposal,
+    PskId,
     Psks,
     PublicGroup,
     ReceivedProposal,
     ReInit,
     Remove,
+    ResumptionPsk,
     Sender,
     StagedCommit,
     StagedPublicCommit,
     Suite,
     Update,
     basic,
+    create_group,
     join_by_commit,
     new_key_package,
     no_psks,
@@ -71,6 +75,7 @@ from alcove.mls.provider import KemKey, SigningKey
 from alcove.mls.schedule import EXTERNAL_INIT_LABEL, Joiner
 from alcove.mls.welcome import GroupSecrets, SealedSecrets, Welcome
 from tests.mls.rules.frankenstein import (
+    LENIENT,
     LONG,
     SUITE,
     dice,
@@ -393,6 +398,37 @@ def welcomed(
         sealed = Sealed(*suite.seal(package.init_key, b"Welcome", hidden, plain))
         entries.append(SealedSecrets(package.reference(suite), seal(sealed)))
     return Welcome(suite.id, tuple(entries), hidden).message()
+
+
+def begun(
+    old: Group,
+    usage: int,
+    *names: str,
+    group_id: bytes = b"second",
+    extensions: Extensions = (),
+    suite: Suite = SUITE,
+    commits: int = 0,
+    psks: Sequence[PskId] | None = None,
+    secret: bytes | None = None,
+) -> Forged:
+    """Return the commit that begins a group which says that it continues `old`.
+
+    `names` are its members, its founder first, who has made some `commits` before; `psks` are other
+    names for the key that proves it, and `secret` is another key.
+    """
+    founder, *others = [other_package(name, suite) for name in names]
+    group = create_group(founder, group_id, LENIENT, dice("founder"), extensions=extensions)
+    for _ in range(commits):
+        group = forge(group).after
+    if psks is None:
+        nonce = dice("nonce")(suite.secret_bytes)
+        psks = [PskId(ResumptionPsk(usage, old.group_id, old.epoch), nonce)]
+    adds = [Add(other.package) for other in others]
+    return forge(
+        group,
+        [*adds, *map(PreSharedKey, psks)],
+        psks=lambda _key: old.secrets.resumption if secret is None else secret,
+    )
 
 
 def external_info(member: Group, key: bytes) -> GroupInfo:

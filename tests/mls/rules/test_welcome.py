@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ def test_group_info_signature_for_who_follows() -> None:
 def test_context_version(version: int) -> None:
     made = added()
     context = made.after.public.context
-    info = info_on(made(context, raw=u16(version) + context.raw[2:]))
+    info = info_on(made, replace(context, raw=u16(version) + context.raw[2:]))
     turned_away("context-version", made, welcomed(made, info))
 
 
