@@ -11,8 +11,12 @@ from alcove.mls import Proposal, Remove
 from alcove.mls.tree import ParentNode
 from tests.interop.voice import Call, Mlspp, OpenMls, Ours, Refused, Seat
 
-pytest.importorskip("davey", reason="davey (OpenMLS) has no wheel for this machine")
-pytest.importorskip("dave", reason="dave.py (mlspp) has no wheel for this machine")
+pytest.importorskip(
+    "davey", reason="davey (OpenMLS) has no wheel for this machine", exc_type=ImportError
+)
+pytest.importorskip(
+    "dave", reason="dave.py (mlspp) has no wheel for this machine", exc_type=ImportError
+)
 
 Kind = type[OpenMls] | type[Mlspp] | type[Ours]
 KINDS: list[Kind] = [OpenMls, Mlspp, Ours]

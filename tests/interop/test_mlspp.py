@@ -11,7 +11,9 @@ import pytest
 from alcove.mls import Remove, StagedCommit
 from tests.interop.voice import Call, Mlspp, Ours, Refused, Seat, open_frame
 
-pytest.importorskip("dave", reason="dave.py (mlspp) has no wheel for this machine")
+pytest.importorskip(
+    "dave", reason="dave.py (mlspp) has no wheel for this machine", exc_type=ImportError
+)
 
 
 def call_of(*kinds: type[Mlspp] | type[Ours]) -> Call:
@@ -79,6 +81,19 @@ def test_a_member_of_ours_hears_that_mlspp_removes_it() -> None:
     staged = heard.group.receive(made.commit)
     assert isinstance(staged, StagedCommit)
     assert staged.removes_me
+
+
+def test_mlspp_is_out_when_ours_removes_it() -> None:
+    call = call_of(Ours, Mlspp, Mlspp)
+    first, second, _ = call.members
+    removal = call.server.propose(call.epoch, Remove(1))
+    answers = [member.answer([removal]) for member in call.members]
+    assert answers[0] is not None
+    with pytest.raises(Refused, match="failed"):
+        second.follow(answers[0].commit)
+    call.members.remove(second)
+    call.deliver(answers[0])
+    assert call.members[0] is first
 
 
 def test_mlspp_and_ours_export_the_same() -> None:

@@ -33,7 +33,9 @@ from tests.interop.voice import (
     open_frame,
 )
 
-pytest.importorskip("davey", reason="davey (OpenMLS) has no wheel for this machine")
+pytest.importorskip(
+    "davey", reason="davey (OpenMLS) has no wheel for this machine", exc_type=ImportError
+)
 
 
 def call_of(*kinds: type[OpenMls] | type[Ours]) -> Call:

@@ -5,6 +5,8 @@ with ours must know (README.md, "What ts-mls does otherwise"), and a new version
 of it should tell us by a red test when something there has been mended.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import pytest
 
 from tests.interop.driver import HERE, Peer, PeerProcess, PeerRefusal, assert_agree, tsmls
 from tests.interop.protocol import Changes, Extension, PeerFault, ReInit
+from tests.interop.room import Room
 
 SUITES = [1, 2, 3, 4, 5, 6, 7, 83, 84]
 
@@ -29,13 +32,12 @@ def process() -> Iterator[PeerProcess]:
         yield running
 
 
-class Room:
-    """Clients in one ts-mls process, who hear everything that is said in the group."""
+class Crowd(Room):
+    """A room in which everybody is a client of one ts-mls process."""
 
     def __init__(self, process: PeerProcess, suite: int = 1) -> None:
+        super().__init__(suite)
         self.process = process
-        self.suite = suite
-        self.members: list[Peer] = []
 
     def peer(self, name: str) -> Peer:
         return self.process.client(name, self.suite)
@@ -43,35 +45,15 @@ class Room:
     def start(self, *names: str, extensions: list[Extension] | None = None) -> list[Peer]:
         first, *others = [self.peer(name) for name in names]
         first.key_package()
-        first.create_group(b"room", extensions or [])
-        self.members = [first]
+        self.found(first, extensions or [])
         if others:
-            offers = [peer.key_package().message for peer in others]
-            self.welcome(first, Changes(add=offers), others)
+            self.welcome(first, others)
         return [first, *others]
-
-    def hear(self, sender: Peer, message: bytes) -> None:
-        for member in self.members:
-            if member is not sender:
-                member.receive(message)
-
-    def welcome(self, sender: Peer, changes: Changes, joiners: list[Peer]) -> None:
-        made = sender.commit(changes)
-        assert made.welcome is not None
-        self.hear(sender, made.commit)
-        for joiner in joiners:
-            joiner.join(made.welcome)
-        self.members += joiners
-        assert_agree(self.members)
-
-    def commit(self, sender: Peer, changes: Changes | None = None, *, public: bool = False) -> None:
-        self.hear(sender, sender.commit(changes or Changes(), public=public).commit)
-        assert_agree(self.members)
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_group_lives_in_every_suite(process: PeerProcess, suite: int) -> None:
-    room = Room(process, suite)
+    room = Crowd(process, suite)
     alice, bob = room.start("alice", "bob")
     assert bob.receive(alice.send(b"hello", aad=b"seen")).data == b"hello"
     room.commit(bob)
@@ -84,7 +66,7 @@ def test_a_group_lives_in_every_suite(process: PeerProcess, suite: int) -> None:
 
 
 def test_messages_arrive_in_any_order_but_once(process: PeerProcess) -> None:
-    alice, bob = Room(process).start("alice", "bob")
+    alice, bob = Crowd(process).start("alice", "bob")
     messages = [alice.send(b"%d" % number) for number in range(5)]
     assert [bob.receive(messages[number]).data for number in (4, 0, 2, 1, 3)] == [
         b"4", b"0", b"2", b"1", b"3",
@@ -94,19 +76,19 @@ def test_messages_arrive_in_any_order_but_once(process: PeerProcess) -> None:
 
 
 def test_proposals_travel_by_reference(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob, carol = room.start("alice", "bob", "carol")
     dave, erin = room.peer("dave"), room.peer("erin")
     for message in bob.propose(Changes(add=[dave.key_package().message]), public=True):
         room.hear(bob, message)
     erin.key_package()
     room.hear(erin, erin.propose_add_external(carol.group_info()))
-    room.welcome(alice, Changes(), [dave, erin])
+    room.welcome(alice, [dave, erin], Changes())
     assert [member.leaf_index for member in alice.full_state().members] == [0, 1, 2, 3, 4]
 
 
 def test_an_update_is_committed_by_another_member(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob, _ = room.start("alice", "bob", "carol")
     before = bob.full_state().members[1]
     for public in (False, True):
@@ -121,7 +103,7 @@ def test_an_update_is_committed_by_another_member(process: PeerProcess) -> None:
 
 
 def test_who_commits_leaves_the_own_update_out(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     _, bob, _ = room.start("alice", "bob", "carol")
     for message in bob.propose(Changes(update=True)):
         room.hear(bob, message)
@@ -129,7 +111,7 @@ def test_who_commits_leaves_the_own_update_out(process: PeerProcess) -> None:
 
 
 def test_a_removed_member_hears_of_it_and_comes_back(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob, carol = room.start("alice", "bob", "carol")
     made = alice.commit(Changes(remove=[1]))
     assert bob.receive(made.commit).snapshot.active == "removedFromGroup"
@@ -142,7 +124,7 @@ def test_a_removed_member_hears_of_it_and_comes_back(process: PeerProcess) -> No
 
 
 def test_a_member_resyncs_onto_a_new_leaf(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     _, bob, _ = room.start("alice", "bob", "carol")
     package = bob.key_package(reuse_signature_key=0)
     made = bob.join_external(room.members[0].group_info(), resync=True, package=package.index)
@@ -152,7 +134,7 @@ def test_a_member_resyncs_onto_a_new_leaf(process: PeerProcess) -> None:
 
 
 def test_psks_of_both_kinds(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob = room.start("alice", "bob")
     for member in room.members:
         member.psk(b"shared", b"\x07" * 32)
@@ -163,7 +145,7 @@ def test_psks_of_both_kinds(process: PeerProcess) -> None:
 
 
 def test_the_first_of_two_commits_wins(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob, carol = room.start("alice", "bob", "carol")
     first, second = alice.commit(merge=False), bob.commit(merge=False)
     assert first.snapshot is None
@@ -179,7 +161,7 @@ def test_the_first_of_two_commits_wins(process: PeerProcess) -> None:
 
 
 def test_a_saved_group_goes_on(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob = room.start("alice", "bob")
     saved = alice.save()
     again = process.client("alice", 1)
@@ -190,7 +172,7 @@ def test_a_saved_group_goes_on(process: PeerProcess) -> None:
 
 
 def test_the_tree_can_come_beside_the_welcome(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     (alice,) = room.start("alice")
     bob, carol = room.peer("bob"), room.peer("carol")
     made = alice.commit(Changes(add=[bob.key_package().message]), ratchet_tree=False)
@@ -209,7 +191,7 @@ def test_the_tree_can_come_beside_the_welcome(process: PeerProcess) -> None:
 
 @pytest.mark.parametrize("suite", [1, 3])
 def test_a_group_is_reinitialised(process: PeerProcess, suite: int) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob = room.start("alice", "bob")
     room_now = Extension(0xF0A5, b"new")
     alice_package, bob_package = (
@@ -228,7 +210,7 @@ def test_a_group_is_reinitialised(process: PeerProcess, suite: int) -> None:
 
 
 def test_a_branch_is_made_of_some_members(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob, carol = room.start("alice", "bob", "carol")
     old = alice.save()
     alice.key_package()
@@ -241,8 +223,8 @@ def test_a_branch_is_made_of_some_members(process: PeerProcess) -> None:
 
 
 def test_a_branch_is_closed_to_who_was_not_in_the_group(process: PeerProcess) -> None:
-    alice, _ = Room(process).start("alice", "bob")
-    eve = Room(process).peer("eve")
+    alice, _ = Crowd(process).start("alice", "bob")
+    eve = Crowd(process).peer("eve")
     alice.key_package()
     begun = alice.branch(b"branch", [eve.key_package().message])
     assert begun.welcome is not None
@@ -254,7 +236,7 @@ def test_a_branch_is_closed_to_who_was_not_in_the_group(process: PeerProcess) ->
 
 
 def test_tsmls_puts_custom_proposals_in_a_vector_and_wants_no_path(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob = room.start("alice", "bob")
     made = alice.commit(Changes(custom=[Extension(0xF0B1, b"do it")]), public=True)
     assert b"\xf0\xb1\x05do it" in made.commit
@@ -263,7 +245,7 @@ def test_tsmls_puts_custom_proposals_in_a_vector_and_wants_no_path(process: Peer
 
 
 def test_tsmls_commits_new_extensions_without_the_path_they_need(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob = room.start("alice", "bob")
     # Required capabilities that everybody has, since they require nothing.
     changes = Changes(group_context_extensions=[Extension(3, b"\0\0\0")])
@@ -273,7 +255,7 @@ def test_tsmls_commits_new_extensions_without_the_path_they_need(process: PeerPr
 
 
 def test_tsmls_does_not_clear_the_extensions(process: PeerProcess) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, bob = room.start("alice", "bob", extensions=[Extension(3, b"\0\0\0")])
     before = bob.full_state().group_context
     room.commit(alice, Changes(group_context_extensions=[]))
@@ -283,7 +265,7 @@ def test_tsmls_does_not_clear_the_extensions(process: PeerProcess) -> None:
 
 
 def test_tsmls_puts_the_bare_key_into_external_pub(process: PeerProcess) -> None:
-    alice, bob = Room(process).start("alice", "bob")
+    alice, bob = Crowd(process).start("alice", "bob")
     as_in_the_rfc = alice.group_info(ratchet_tree=False)
     as_in_tsmls = alice.ask("group_info", ratchet_tree=False, bare_external_pub=True)
     key = as_in_tsmls.data("group_info").partition(b"\x00\x04\x20")[2][:32]
@@ -296,7 +278,7 @@ def test_tsmls_puts_the_bare_key_into_external_pub(process: PeerProcess) -> None
 
 
 def test_tsmls_wants_one_external_sender_where_the_rfc_has_a_list(process: PeerProcess) -> None:
-    alice = Room(process).peer("alice")
+    alice = Crowd(process).peer("alice")
     alice.key_package()
     sender = b"\x20" + b"\x01" * 32 + b"\x00\x01\x04host"
     alice.create_group(b"theirs", [Extension(5, sender)])
@@ -308,13 +290,13 @@ def test_tsmls_wants_one_external_sender_where_the_rfc_has_a_list(process: PeerP
 def test_tsmls_refuses_a_valid_tree_in_which_a_leaf_is_merged_only_above(
     process: PeerProcess,
 ) -> None:
-    room = Room(process)
+    room = Crowd(process)
     alice, _, carol, dave, erin = room.start("alice", "bob", "carol", "dave", "erin")
     room.members = [alice, carol, dave, erin]
     room.commit(alice, Changes(remove=[1]))
     # Frank on leaf 1 is unmerged in every node above; then erin's path renews the root alone.
     frank, grace = room.peer("frank"), room.peer("grace")
-    room.welcome(alice, Changes(add=[frank.key_package().message]), [frank])
+    room.welcome(alice, [frank], Changes(add=[frank.key_package().message]))
     room.commit(erin)
     made = alice.commit(Changes(add=[grace.key_package().message]))
     assert made.welcome is not None
@@ -324,7 +306,7 @@ def test_tsmls_refuses_a_valid_tree_in_which_a_leaf_is_merged_only_above(
     # The way around: each such leaf commits before ts-mls is to join.
     room.commit(frank)
     room.commit(alice, Changes(remove=[5]))
-    room.welcome(alice, Changes(add=[grace.key_package().message]), [grace])
+    room.welcome(alice, [grace], Changes(add=[grace.key_package().message]))
 
 
 # ---- What it stands on ----

@@ -126,7 +126,9 @@ class OpenMls:
     """OpenMLS, through davey.  A session stands alone in a group of its own until it joins one."""
 
     def __init__(self, user: int, server: VoiceServer) -> None:
-        self.library = pytest.importorskip("davey", reason="davey has no wheel for this machine")
+        self.library = pytest.importorskip(
+            "davey", reason="davey has no wheel for this machine", exc_type=ImportError
+        )
         self.user = user
         self.session: Any = self.library.DaveSession(PROTOCOL_VERSION, user, CHANNEL)
         self.session.set_external_sender(server.sender.encode())
@@ -171,7 +173,9 @@ class Mlspp:
     """Cisco's mlspp, through libdave and dave.py."""
 
     def __init__(self, user: int, server: VoiceServer) -> None:
-        self.library = pytest.importorskip("dave", reason="dave.py has no wheel for this machine")
+        self.library = pytest.importorskip(
+            "dave", reason="dave.py has no wheel for this machine", exc_type=ImportError
+        )
         self.user = user
         self.session: Any = self.library.Session(lambda _source, _reason: None)
         key = self.library.SignatureKeyPair.generate(PROTOCOL_VERSION)

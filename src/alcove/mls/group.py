@@ -373,12 +373,13 @@ class Group:
         staged = self.public.stage(verified)
         if self.me in staged.removed:
             return StagedCommit(self, staged, None)
-        if self.high_water.is_ours(staged.group.confirmation_tag):
+        from_us = staged.sender == Sender(MEMBER, self.me)
+        if from_us and self.high_water.is_ours(staged.group.confirmation_tag):
             raise UsageError("this commit is our own: merge what `commit` returned")
         try:
             if not genuine:
                 raise RuleBroken("frame-membership-tag")
-            if staged.sender == Sender(MEMBER, self.me):
+            if from_us:
                 raise RuleBroken("commit-from-own-leaf")
             return StagedCommit(self, staged, follow(self, staged, psks))
         except RuleBroken as broken:

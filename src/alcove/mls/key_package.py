@@ -194,8 +194,6 @@ def new_key_package(
     type.  With `grease`, values that mean nothing are mixed in, so that nobody comes to rely on a
     closed list (section 13.5).
     """
-    if credential.type in GREASE:
-        raise UsageError("a credential needs a type with a meaning, and GREASE has none")
     wanted = capabilities or Capabilities(suites=(suite.id,), credentials=(credential.type,))
     if last_resort:
         extensions = (*extensions, Extension(LAST_RESORT, b""))

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from alcove.mls.codec import Reader, opaque, u8, u16, u32, u64, vector
 from alcove.mls.credentials import X509, Credential, certificates
-from alcove.mls.errors import CryptoError, DecodeError, RuleBroken
+from alcove.mls.errors import CryptoError, DecodeError, RuleBroken, UsageError
 from alcove.mls.extensions import (
     DEFAULT_EXTENSIONS,
+    GREASE,
     Extension,
     Extensions,
     encode_extensions,
@@ -137,6 +138,8 @@ class LeafTemplate(NamedTuple):
     def _sign(
         self, suite: Suite, key: SigningKey, encryption_key: bytes, origin: bytes, place: bytes
     ) -> LeafNode:
+        if self.credential.type in GREASE:
+            raise UsageError("a credential needs a type with a meaning, and GREASE has none")
         content = (
             opaque(encryption_key)
             + opaque(self.signature_key)
@@ -180,9 +183,9 @@ class LeafTemplate(NamedTuple):
 def check_leaf_alone(leaf: LeafNode, suite: Suite) -> None:
     """The rules of section 7.3 that need neither the group nor the application."""
     if leaf.extensions:
-        supported = leaf.capabilities.extensions
+        supported = DEFAULT_EXTENSIONS.union(leaf.capabilities.extensions)
         for extension in leaf.extensions:
-            if extension.type not in supported and extension.type not in DEFAULT_EXTENSIONS:
+            if extension.type not in supported:
                 raise RuleBroken("leaf-extensions-supported")
     if leaf.credential.type not in leaf.capabilities.credentials:
         raise RuleBroken("leaf-credential-own-capability")
@@ -218,16 +221,19 @@ def check_supports(
 ) -> None:
     """Section 13.4 and 11.1: a member supports the group's extensions and required capabilities."""
     mine = leaf.capabilities
+    supported = DEFAULT_EXTENSIONS.union(mine.extensions)  # Sets: both sides may be long.
     for extension in extensions:
-        if extension.type not in DEFAULT_EXTENSIONS and extension.type not in mine.extensions:
+        if extension.type not in supported:
             raise RuleBroken("leaf-group-extensions-supported")
     needs_extensions, needs_proposals, needs_credentials = required
     for kind in needs_extensions:
-        if kind not in mine.extensions and kind not in DEFAULT_EXTENSIONS:
+        if kind not in supported:
             raise RuleBroken("leaf-required-extensions")
+    proposals = frozenset(mine.proposals) if needs_proposals else mine.proposals
     for kind in needs_proposals:
-        if kind not in mine.proposals and kind > 7:
+        if kind not in proposals and kind > 7:
             raise RuleBroken("leaf-required-proposals")
+    credentials = frozenset(mine.credentials) if needs_credentials else mine.credentials
     for kind in needs_credentials:
-        if kind not in mine.credentials:
+        if kind not in credentials:
             raise RuleBroken("leaf-required-credentials")

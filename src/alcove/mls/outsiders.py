@@ -15,7 +15,7 @@ from alcove.mls.framing import (
     frame,
 )
 from alcove.mls.key_package import KeyPackageBundle
-from alcove.mls.proposals import Add, Proposal
+from alcove.mls.proposals import Add, Proposal, check_sendable
 from alcove.mls.provider import SigningKey
 from alcove.mls.suites import Suite
 from alcove.mls.verify import FROM_OUTSIDE
@@ -34,6 +34,7 @@ def propose_as_outsider(
     """Return a proposal by the sender at `index` of the group's list of external senders."""
     if proposal.type not in FROM_OUTSIDE:
         raise UsageError("external senders cannot propose this")
+    check_sendable(proposal)
     sender = Sender(EXTERNAL, index)
     return _propose(suite, group_id, epoch, sender, signing_key, proposal, authenticated_data)
 

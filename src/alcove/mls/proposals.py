@@ -204,7 +204,7 @@ def check_sendable(proposal: Proposal) -> None:
     """Section 13.5: values without meaning are for lists of capabilities, not for proposals."""
     if isinstance(proposal, Custom) and proposal.type in GREASE:
         raise UsageError("a proposal needs a type with a meaning, and GREASE has none")
-    if isinstance(proposal, GroupContextExtensions):
+    if isinstance(proposal, GroupContextExtensions | ReInit):
         check_no_grease(proposal.extensions)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives import hpke as library
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mlkem, x448, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.utils import CryptographyDeprecationWarning
 
 from alcove.mls import hpke as ours
 from alcove.mls.errors import CryptoError
@@ -61,7 +63,14 @@ _HPKE_AEADS = {
 }
 _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_CIPHERTEXT_BYTES = 1088
-_REFUSALS = (InvalidTag, InvalidSignature, ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
+_REFUSALS = (
+    InvalidTag,
+    InvalidSignature,
+    ValueError,
+    UnsupportedAlgorithm,
+    CryptographyDeprecationWarning,
+    x509.InvalidVersion,
+)
 
 
 def _one_error(function: Callable[P, R]) -> Callable[P, R]:
@@ -325,7 +334,9 @@ class Pyca:
     @_one_error
     def certificate_key(self, scheme: str, certificate: bytes) -> bytes:
         """Return the public key in a DER certificate, in the form that leaves carry."""
-        key = x509.load_der_x509_certificate(certificate).public_key()
+        with warnings.catch_warnings():  # What is no longer allowed is refused, not talked about.
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            key = x509.load_der_x509_certificate(certificate).public_key()
         if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
             return key.public_bytes_raw()
         if isinstance(key, ec.EllipticCurvePublicKey):

@@ -6,6 +6,8 @@ of unmerged leaves is consistent, and no key stands in two places.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from alcove.mls import tree_math as math
 from alcove.mls.errors import RuleBroken
 from alcove.mls.extensions import Extensions, required_capabilities
@@ -37,7 +39,7 @@ def check_tree(
 
 def check_supports_credentials(leaf: LeafNode, kinds: tuple[int, ...]) -> None:
     """Section 7.3: a member supports every type of credential in use."""
-    supported = leaf.capabilities.credentials
+    supported = frozenset(leaf.capabilities.credentials)
     for kind in kinds:
         if kind not in supported:
             raise RuleBroken("leaf-supports-credentials")
@@ -65,17 +67,17 @@ def check_keys_unique(tree: RatchetTree) -> None:
 
 def check_parents(tree: RatchetTree) -> None:
     """Check unmerged leaves and parent hashes of every parent."""
-    for at in range(1, tree.width, 2):
-        parent = tree.nodes[at]
-        if isinstance(parent, ParentNode):
-            _check_unmerged(tree, at, parent)
-    for at in range(1, tree.width, 2):
-        parent = tree.nodes[at]
-        if isinstance(parent, ParentNode):
-            _check_parent_hash(tree, at, parent)
+    parents = {at: parent for at, parent in enumerate(tree.nodes) if isinstance(parent, ParentNode)}
+    unmerged = {at: frozenset(parent.unmerged) for at, parent in parents.items()}
+    for at, parent in parents.items():
+        _check_unmerged(tree, at, parent, unmerged)
+    for at, parent in parents.items():
+        _check_parent_hash(tree, at, parent, unmerged[at])
 
 
-def _check_unmerged(tree: RatchetTree, at: int, parent: ParentNode) -> None:
+def _check_unmerged(
+    tree: RatchetTree, at: int, parent: ParentNode, unmerged: Mapping[int, frozenset[int]]
+) -> None:
     last = -1
     for leaf in parent.unmerged:
         if leaf <= last:
@@ -86,23 +88,26 @@ def _check_unmerged(tree: RatchetTree, at: int, parent: ParentNode) -> None:
         for node in math.direct_path(2 * leaf, tree.width):
             if node == at:
                 break
-            between = tree.nodes[node]
-            if isinstance(between, ParentNode) and leaf not in between.unmerged:
+            if node in unmerged and leaf not in unmerged[node]:
                 raise RuleBroken("tree-unmerged-intermediate")
 
 
-def _check_parent_hash(tree: RatchetTree, at: int, parent: ParentNode) -> None:
-    """Section 7.9.2: exactly one node below was set together with this one."""
+def _check_parent_hash(
+    tree: RatchetTree, at: int, parent: ParentNode, unmerged: frozenset[int]
+) -> None:
+    """Section 7.9.2: exactly one node below was set together with this one.
+
+    That is the node that is left of a child's resolution without those who came later.
+    """
     found = 0
-    unmerged = frozenset(parent.unmerged)
     children = (math.left(at), math.right(at))
     for child, other in (children, children[::-1]):
-        expected = tree.parent_hash(parent, tree.tree_hash_without(other, unmerged))
-        resolution = tree.resolution(child)
         came_later = {2 * leaf for leaf in unmerged if math.covers(child, 2 * leaf)}
-        for below in resolution:
-            if _carried_hash(tree, below) == expected:
-                found += set(resolution) - {below} == came_later
+        resolution = set(tree.resolution(child))
+        left = resolution - came_later
+        if len(left) == 1 and len(resolution) == 1 + len(came_later):
+            expected = tree.parent_hash(parent, tree.tree_hash_without(other, unmerged))
+            found += _carried_hash(tree, left.pop()) == expected
     if found != 1:
         raise RuleBroken("tree-parent-hash-valid")
 

@@ -43,6 +43,7 @@ SECONDS_MAX: Final = 20
 # Places that see only what another place has let through, by `rule@module:function`.
 SECOND_DOORS: Final[dict[str, str]] = {
     "leaf-source-update@changes:check_new_leaves": "an Update was judged when it was proposed",
+    "check_can_add@successors:_begin": "a group with nobody breaks no rule of MLS",
 }
 
 # Rules without which a message still cannot be accepted, and why not.
@@ -75,6 +76,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "private-sender-leaf": "a blank leaf has no key to verify with",
     "psk-available": "no secret can be computed without the key",
     "psk-type-known": "what follows in the name of a key depends on the type",
+    "reinit-committed": "there is no ReInit to compare with",
     "suite-known": "nothing can be computed in a suite that is not there",
     "tree-node-kind-by-place": "a tree's hash has no form for such a node",
     "update-key-missing": "a member without its own key has no next state",

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from alcove.mls import (
     Add,
+    Capabilities,
     Extension,
     Extensions,
     ExternalInit,
@@ -47,6 +48,7 @@ from alcove.mls import (
     basic,
     create_group,
     join_by_commit,
+    join_group,
     new_key_package,
     no_psks,
 )
@@ -78,6 +80,7 @@ from tests.mls.rules.frankenstein import (
     LENIENT,
     LONG,
     SUITE,
+    device,
     dice,
     following,
     goes_on,
@@ -87,6 +90,7 @@ from tests.mls.rules.frankenstein import (
     leaf_of,
     re_leaf,
     refused,
+    room,
     signed,
     signer,
 )
@@ -126,6 +130,15 @@ def other_package(name: str, suite: Suite = SUITE) -> KeyPackageBundle:
     """Return another key package of a device: the signature key is the same and no other."""
     entropy = dice(f"other package of {name}")
     return new_key_package(suite, basic(name.encode()), signer(name, suite), LONG, entropy)
+
+
+def mixed_room(capabilities: Capabilities) -> tuple[Group, Group, Group]:
+    """Return Alice and Bob, who have these capabilities, and Carol, who has the least."""
+    alice, bob = room("alice", "bob", capabilities=capabilities)
+    carol = device("carol")
+    made = alice.commit([Add(carol.package)], entropy=dice("mixed"))
+    assert made.welcome is not None
+    return made.merge(), following(bob, made.message), join_group(made.welcome, carol, LENIENT)
 
 
 def told(message: bytes, *members: Group) -> tuple[tuple[Group, ...], Reference]:

@@ -25,7 +25,6 @@ from alcove.mls import (
     RequiredCapabilities,
     Update,
     UsageError,
-    join_group,
 )
 from alcove.mls.codec import opaque, optional, u8, u64, vector
 from alcove.mls.commit import Commit
@@ -53,6 +52,7 @@ from tests.mls.rules.surgery import (
     external_init,
     forge,
     loses,
+    mixed_room,
     observed,
     other_package,
     told,
@@ -178,23 +178,14 @@ def test_commit_proposal_supported() -> None:
     declines("commit-proposal-supported", bob, alice, forge(alice, [Custom(OURS, b"!")]).message)
 
 
-def mixed_room() -> tuple[Group, Group, Group]:
-    """Return two members who know our proposal type, and one who does not."""
-    alice, bob = room("alice", "bob", capabilities=KNOWS_OURS)
-    made = alice.commit([Add(device("carol").package)], entropy=dice("commit"))
-    assert made.welcome is not None
-    carol = join_group(made.welcome, device("carol"), LENIENT)
-    return made.merge(), following(bob, made.message), carol
-
-
 @pytest.mark.rule("commit-proposal-supported")
 def test_commit_proposal_supported_by_all_who_stay() -> None:
-    alice, bob, _ = mixed_room()
+    alice, bob, _ = mixed_room(KNOWS_OURS)
     declines("commit-proposal-supported", bob, alice, forge(alice, [Custom(OURS, b"!")]).message)
 
 
 def test_who_leaves_or_joins_need_not_support_a_proposal() -> None:
-    alice, bob, carol = mixed_room()
+    alice, bob, carol = mixed_room(KNOWS_OURS)
     proposals: list[Proposal] = [Custom(OURS, b"!"), Remove(carol.me), Add(device("dora").package)]
     made = alice.commit(proposals, entropy=dice("commit"))
     assert goes_on(made.merge(), following(bob, made.message))

@@ -1,4 +1,4 @@
-"""Rules about new groups: out of nothing, after a ReInit, as a branch (section 11 of RFC 9420)."""
+"""Rules about groups that follow from a group: after a ReInit, as a branch (sections 11.2, 11.3)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from alcove.mls import (
     RequiredCapabilities,
     ResumptionPsk,
     UsageError,
-    create_group,
     join_group,
     reinit_group,
     standard_suites,
 )
-from alcove.mls.codec import opaque, u16, u32
+from alcove.mls.codec import u16
 from alcove.mls.proposals import FOR_BRANCH, FOR_REINIT
 from tests.mls.rules.frankenstein import (
     LENIENT,
     SUITE,
-    device,
     dice,
     following,
     goes_on,
@@ -68,48 +66,6 @@ def branches_not(rule: str, alice: Group, bob: Group, made: Forged, **options: A
     right = begun(alice, FOR_BRANCH, "alice", "bob")
     assert goes_on(right.after, joined(right, bob))
     assert goes_on(alice, bob)
-
-
-# Out of nothing.
-
-
-def created() -> Group:
-    """Return a new group; its epoch secret is the first that is drawn."""
-    return create_group(device("alice"), b"alone", LENIENT, dice("create"))
-
-
-@pytest.mark.rule("create-tree")
-def test_create_tree() -> None:
-    assert created().public.tree.nodes == [device("alice").package.leaf]
-
-
-@pytest.mark.rule("create-epoch")
-def test_create_epoch() -> None:
-    assert created().epoch == 0
-
-
-@pytest.mark.rule("create-tree-hash")
-def test_create_tree_hash() -> None:
-    leaf = b"\x01" + u32(0) + b"\x01" + device("alice").package.leaf.raw
-    assert created().public.context.tree_hash == SUITE.hash(leaf)
-
-
-@pytest.mark.rule("create-transcript")
-def test_create_transcript() -> None:
-    assert created().public.context.confirmed_transcript_hash == b""
-
-
-@pytest.mark.rule("create-epoch-secret")
-def test_create_epoch_secret() -> None:
-    drawn = dice("create")(SUITE.secret_bytes)
-    assert created().epoch_authenticator == SUITE.derive(drawn, b"authentication")
-
-
-@pytest.mark.rule("create-interim")
-def test_create_interim() -> None:
-    confirmation = SUITE.derive(dice("create")(SUITE.secret_bytes), b"confirm")
-    tag = SUITE.mac(confirmation, b"")
-    assert created().public.interim_transcript_hash() == SUITE.hash(opaque(tag))
 
 
 # After a ReInit.
