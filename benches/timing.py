@@ -7,8 +7,8 @@
 Machines differ, and a shared one differs from itself from one second to the next.  A ratio to one
 Ed25519 signature of the same moment differs far less, so the targets are ratios.  Times are CPU
 time of this process: nothing here waits, and what else runs on the machine is not counted.  What
-it does to our caches is, and costs Python more than a signature; so samples taken while signatures
-were slow are left out, if enough others can be had.
+it does to our caches is, and costs Python more than a signature; so what counts are the samples
+from quiet moments, those in which a signature was as fast as it ever is.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ FITTED_FROM: Final = 50
 DISTURBED: Final = 1.05
 """A moment in which a signature takes this much longer than in the best one is not quiet."""
 QUIET_ENOUGH: Final = 3
-ROUNDS_MAX: Final = 8
-"""How many times the wanted number of samples is taken, at most, in search of quiet ones."""
+SEARCH_SECONDS: Final = 3.0
+"""How long to go on looking for quiet moments, when as many samples as wanted have been taken."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,12 @@ class Series:
         return [timed for slowest, timed in self._samples if slowest <= most]
 
     def median(self) -> Timed:
-        """Return the median of each column, over the quiet samples if there are some."""
-        quiet = self.quiet()
-        used = quiet if len(quiet) >= QUIET_ENOUGH else [timed for _, timed in self._samples]
+        """Return the median of each column: over the quiet samples, or the quietest third."""
+        used = self.quiet()
+        if len(used) < QUIET_ENOUGH:
+            by_noise = sorted(self._samples, key=lambda sample: sample[0])
+            some = max(QUIET_ENOUGH, len(by_noise) // 3)
+            used = [timed for _, timed in by_noise[:some]]
         return Timed(
             statistics.median(sample.seconds for sample in used),
             statistics.median(sample.sign for sample in used),
@@ -120,11 +123,11 @@ class Series:
 
 
 def rounds(wanted: int, *series: Series) -> Iterator[int]:
-    """Count rounds until every series has the quiet samples that are wanted, or too many others."""
-    for at in range(ROUNDS_MAX * wanted):
-        if all(len(each.quiet()) >= wanted for each in series):
-            return
-        yield at
+    """Count rounds: as many as wanted, and more for a while if they were not quiet."""
+    yield from range(wanted)
+    enough = time.monotonic() + SEARCH_SECONDS
+    while time.monotonic() < enough and any(len(each.quiet()) < wanted for each in series):
+        yield wanted
 
 
 def _each(act: Callable[[], T], times: int) -> tuple[list[T], float]:

@@ -25,6 +25,7 @@ from alcove.mls import (
     ReceivedProposal,
     ReInit,
     Remove,
+    ResumptionPsk,
     RuleBroken,
     Sender,
     StagedCommit,
@@ -50,6 +51,7 @@ from alcove.mls.codec import opaque, vector
 from alcove.mls.commit import Commit
 from alcove.mls.framing import COMMIT
 from alcove.mls.high_water import HighWater
+from alcove.mls.proposals import FOR_APPLICATION
 from alcove.mls.secret_tree import MESSAGE, SecretTree
 from tests.mls.recording import RecordingProvider
 from tests.mls.world import Person, World, received, refusal
@@ -571,6 +573,20 @@ def test_who_asks_to_join_is_added_by_a_member() -> None:
     world.send("alice", commit.message)
     alice.group = commit.merge()
     carol.join(commit.welcome)
+    world.everyone_agrees()
+
+
+def test_a_resumption_key_that_is_not_kept_is_asked_of_the_application() -> None:
+    world, alice, bob = pair(past_resumptions=1)
+    first = alice.group
+    key = ResumptionPsk(FOR_APPLICATION, first.group_id, first.epoch)
+    for _ in range(2):
+        world.commit("alice", path=True)
+    remembered = first.secrets.resumption
+    commit = alice.commit(alice.group.psk(key, world.entropy), psks=lambda _key: remembered)
+    assert refusal(bob.group, commit.message) == "psk-available"
+    alice.group = commit.merge()
+    bob.receive(commit.message, lambda _key: remembered)
     world.everyone_agrees()
 
 

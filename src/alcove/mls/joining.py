@@ -206,6 +206,8 @@ def join_by_commit(
     anybody else commits; then begin again from the next public state.
     """
     suite = public.suite
+    if public.reinit is not None:
+        raise UsageError("this group has ended: its members go on in the one that follows it")
     check_can_join(template.capabilities, public.context.extensions)
     if public.external_pub is None:
         raise RuleBroken("external-pub-missing")

@@ -165,7 +165,6 @@ def forge(
     psks: Psks = no_psks,
     init: bytes | None = None,
     tag: bytes | None = None,
-    membership_tag: bytes | None = None,
     private: bool = False,
     outsider: KeyPackageBundle | None = None,
     signing_key: SigningKey | None = None,
@@ -203,9 +202,8 @@ def forge(
     if tag is None:
         tag = member.suite.mac(secrets.confirmation, context.confirmed_transcript_hash)
     content = replace(content, confirmation_tag=tag)
-    message = (
-        in_private(member, content) if private else in_public(member, content, tag=membership_tag)
-    )
+    seal = in_private if private else in_public
+    message = seal(member, content)
     tree = changes.edit.done()
     public = PublicGroup(
         member.suite, member.public.policy, context, tree, tag, reinit=changes.reinit
@@ -326,7 +324,7 @@ def _attach(
     steps = edit.filtered_path(who.leaf_index)
     made = make_path(suite, steps, dice(seed)(suite.secret_bytes))
     keys = change_keys([made.keys[step.node].public for step in steps])
-    parent_hash = edit.merge_path(who.leaf_index, steps, keys[: len(steps)])
+    parent_hash = edit.merge_path(who.leaf_index, steps, keys)
     pair = kem_pair(f"leaf, {seed}", suite)
     leaf = change_leaf(
         re_leaf(

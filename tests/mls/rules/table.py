@@ -31,6 +31,7 @@ _ROW = re.compile(r"^\| `[a-z0-9]+-[a-z0-9-]+` \|")
 _PLACES = re.compile(r"`\w+\.py:[\w.]+`(, `\w+\.py:[\w.]+`)*")
 _PLACE = re.compile(r"`(\w+\.py:[\w.]+)`")
 _RULE = re.compile(r"`([a-z0-9]+-[a-z0-9-]*[a-z0-9])`")
+_RULES = re.compile(r"`([a-z0-9-]+-)`")
 _REASONS = ("application:", "by construction:", "raised as", "asked through")
 
 
@@ -145,6 +146,15 @@ def wrong(page: str) -> list[str]:
         if (row.where, row.test) != (where, test):
             told.append(f"{row.rule}: out of date; run python -m tests.mls.rules.table --write")
     return told
+
+
+def raised_as(row: Row) -> list[str]:
+    """Return the rules by which an offender of a row is refused, if the row says so."""
+    if not row.where.startswith("raised as"):
+        return []
+    starts = tuple(_RULES.findall(row.where))
+    more = [rule for rule in by_rule() if starts and rule.startswith(starts)]
+    return _RULE.findall(row.where) + more
 
 
 def _missing(where: str) -> list[str]:

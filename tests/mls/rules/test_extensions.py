@@ -113,7 +113,14 @@ def test_ext_no_duplicate_types_in_a_group_info(field: str) -> None:
 
 
 @pytest.mark.rule("ext-required-supported")
-@pytest.mark.parametrize("kind", ["extensions", "proposals", "credentials"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("extensions", marks=pytest.mark.rule("leaf-required-extensions")),
+        pytest.param("proposals", marks=pytest.mark.rule("leaf-required-proposals")),
+        pytest.param("credentials", marks=pytest.mark.rule("leaf-required-credentials")),
+    ],
+)
 def test_ext_required_supported(kind: str) -> None:
     alice, bob, _ = mixed_room(KNOWS_OURS)
     required = RequiredCapabilities(**{kind: (OURS,)})
@@ -152,7 +159,7 @@ def test_ext_required_supported_for_who_commits(rule: str, extension: Extension)
     assert goes_on(alice, bob)
 
 
-@pytest.mark.rule("ext-supported-by-all")
+@pytest.mark.rule("ext-supported-by-all", "leaf-group-extensions-supported")
 def test_ext_supported_by_all() -> None:
     alice, bob, _ = mixed_room(KNOWS_OURS)
     message = forge(alice, [GroupContextExtensions((OUR_EXTENSION,))]).message

@@ -1,4 +1,4 @@
-"""Rules about groups that follow from a group: after a ReInit, as a branch (sections 11.2, 11.3)."""
+"""Rules about groups that follow from one: by a ReInit, or as a branch (RFC 9420, section 11)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import pytest
 
 from alcove.mls import (
     Group,
+    LeafTemplate,
     PskId,
     ReInit,
     Remove,
     RequiredCapabilities,
     ResumptionPsk,
     UsageError,
+    join_by_commit,
     join_group,
     reinit_group,
     standard_suites,
@@ -24,6 +26,7 @@ from alcove.mls.proposals import FOR_BRANCH, FOR_REINIT
 from tests.mls.rules.frankenstein import (
     LENIENT,
     SUITE,
+    device,
     dice,
     following,
     goes_on,
@@ -200,6 +203,14 @@ def test_nobody_sends_in_a_group_that_has_ended() -> None:
         alice.propose(Remove(2), dice("propose"))
     with pytest.raises(UsageError):
         alice.commit([], entropy=dice("commit"))
+
+
+def test_nobody_joins_a_group_that_has_ended() -> None:
+    alice, bob, _ = ended()
+    public = bob.public.check_group_info(alice.group_info())
+    dora = device("dora")
+    with pytest.raises(UsageError):
+        join_by_commit(public, dora.signing_key, LeafTemplate.of(dora.package.leaf), dice("join"))
 
 
 # As a branch.
