@@ -48,7 +48,7 @@ test: $(DEV) $(NODE) $(INTEROP) ## Run the tests and measure their coverage
 check: $(DEV) $(NODE) $(INTEROP) ## All that must be true of a commit: format, lint, types, docs, tests
 	@printf 'Format  ' && $(PY) -m ruff format --check .
 	@printf 'Lint    ' && $(PY) -m ruff check .
-	@printf 'Types   ' && $(PY) -m mypy $(wildcard src tests benches)
+	@printf 'Types   ' && $(PY) -m mypy $(wildcard src tests benches fuzz)
 	@printf 'Docs    ' && $(PY) -m pytest -q tests/test_docs.py tests/test_tidy.py
 	@printf 'Tests\n' && $(MAKE) test
 

@@ -150,9 +150,10 @@ def _removal(_soak: Soak) -> bool:
 
 
 def _slow(_soak: Soak) -> bool:
-    """Run the slow tests, but for the walks, which have their own part."""
-    here = "tests/mls/test_walks.py"
-    return _program("-m", "pytest", "-q", "-m", "slow", f"--deselect={here}", "tests")
+    """Run the slow tests, but for those that are parts of their own."""
+    others = ("tests/mls/test_walks.py", "tests/mls/rules/test_proof.py")
+    skipped = [f"--deselect={path}" for path in others]
+    return _program("-m", "pytest", "-q", "-m", "slow", *skipped, "tests")
 
 
 PARTS: Final[dict[str, Callable[[Soak], bool | None]]] = {

@@ -85,9 +85,8 @@ def _check_unmerged(
         last = leaf
         if not math.covers(at, 2 * leaf) or tree.leaf(leaf) is None:
             raise RuleBroken("tree-unmerged-descendant")
-        for node in math.direct_path(2 * leaf, tree.width):
-            if node == at:
-                break
+        above = math.direct_path(2 * leaf, tree.width)
+        for node in above[: above.index(at)]:
             if node in unmerged and leaf not in unmerged[node]:
                 raise RuleBroken("tree-unmerged-intermediate")
 

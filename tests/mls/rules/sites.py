@@ -25,6 +25,12 @@ from typing import Final, NamedTuple
 import alcove.mls
 
 PACKAGE: Final = Path(alcove.mls.__file__).parent
+# Checks of what the caller asks for: they refuse without an id.  The rules that they keep.
+_USAGE: Final = {
+    "check_sendable": ["grease-proposal-type", "grease-group-context-extensions"],
+    "check_no_grease": ["grease-group-context", "grease-group-context-extensions"],
+}
+
 _CHOOSING = ("choosing", "demo")
 _ERRORS = ("RuleBroken", "DecodeError", "Lost")
 
@@ -149,7 +155,7 @@ def _refusing() -> dict[str, frozenset[str]]:
                 inside = list(ast.walk(node))
                 statements = [inner for inner in inside if isinstance(inner, ast.stmt)]
                 called = [inner.func for inner in inside if isinstance(inner, ast.Call)]
-                own.setdefault(name, set()).update(_asked(module, function))
+                own.setdefault(name, set()).update(_asked(module, function), _USAGE.get(name, []))
                 own[name].update(*map(_raised, statements))
                 asks.setdefault(name, set()).update(
                     ast.unparse(other).rpartition(".")[2] for other in called
@@ -157,7 +163,8 @@ def _refusing() -> dict[str, frozenset[str]]:
     for _ in asks:  # As often as a chain of calls can be long.
         for name, others in asks.items():
             own[name].update(*(own[other] for other in sorted(others) if other in own))
-    return {name: frozenset(filter(None, rules)) for name, rules in own.items()}
+    known = {name: frozenset(filter(None, rules)) for name, rules in own.items()}
+    return {name: rules for name, rules in known.items() if rules}
 
 
 @cache

@@ -144,12 +144,19 @@ def test_ext_required_supported_by_all_but_who_leaves() -> None:
     assert goes_on(made.merge(), following(bob, made.message))
 
 
-@pytest.mark.rule("ext-required-supported", "ext-supported-by-all")
 @pytest.mark.parametrize(
     ("rule", "extension"),
     [
-        ("leaf-required-extensions", RequiredCapabilities(extensions=(OURS,)).extension()),
-        ("leaf-group-extensions-supported", OUR_EXTENSION),
+        pytest.param(
+            "leaf-required-extensions",
+            RequiredCapabilities(extensions=(OURS,)).extension(),
+            marks=pytest.mark.rule("ext-required-supported"),
+        ),
+        pytest.param(
+            "leaf-group-extensions-supported",
+            OUR_EXTENSION,
+            marks=pytest.mark.rule("ext-supported-by-all"),
+        ),
     ],
 )
 def test_ext_required_supported_for_who_commits(rule: str, extension: Extension) -> None:
