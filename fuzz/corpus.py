@@ -97,6 +97,9 @@ class Corpus:
     alice: Group
     bob: Group
     """Has received Alice's proposals, so that her commit of them can be followed."""
+    frank: Group
+    grace: Group
+    """Two who have received no proposals yet."""
     joiner: KeyPackageBundle
     """Whom the Welcomes are for."""
     handshakes: tuple[bytes, ...]
@@ -210,7 +213,7 @@ def make(seed: int) -> Corpus:
         credentials=(BASIC, X509),
     )
     world = World(seed, suites=suites, capabilities=capabilities, past_epochs=1, past_resumptions=1)
-    alice, bob, *_ = _people(world)
+    alice, bob, _, _, _, frank, grace = _people(world)
     recorder = _Recorder(alice)
     proposals = _own_proposals(world, alice.group)
     joiner = world.person("judy").bundle
@@ -243,6 +246,8 @@ def make(seed: int) -> Corpus:
         world,
         alice.group,
         bob.group,
+        frank.group,
+        grace.group,
         joiner,
         tuple(handshakes),
         talk,

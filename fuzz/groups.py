@@ -220,6 +220,52 @@ def inside(corpus: Corpus) -> list[Target]:
     ]
 
 
+class _Blockade:
+    """Alice and the server, who propose nonsense so that nobody else can commit any more."""
+
+    def __init__(self, corpus: Corpus, seeds: list[Seed]) -> None:
+        self.corpus = corpus
+        self.seeds = seeds
+        self.members = (corpus.frank, corpus.grace)
+        self.before = [save_group(member) for member in self.members]
+
+    def message(self, dice: random.Random, proposal: Proposal) -> bytes:
+        """Return the proposal as Alice or the server sends it."""
+        alice = self.corpus.alice
+        if dice.random() < 0.3 and proposal.type in FROM_OUTSIDE:
+            server = self.corpus.world.person("server").signing_key
+            return propose_as_outsider(
+                alice.suite, alice.group_id, alice.epoch, 0, server, proposal
+            )
+        content = alice.sign_content(PROPOSAL, proposal, b"")
+        return alice.send(content, dice.randbytes).message
+
+    def feed(self, dice: random.Random, data: bytes) -> bool:
+        """Let Frank and Grace take several proposals: they agree on each, and can commit."""
+        frank, grace = self.members
+        several = [data, *(mutated(dice, self.seeds) for _ in range(dice.randrange(6)))]
+        taken = 0
+        for each in several:
+            try:
+                message = self.message(dice, decode(each, read_proposal))
+                result = frank.receive(message)
+            except (DecodeError, RuleBroken, UsageError) as refused:
+                rule = refused.rule if isinstance(refused, PeerError) else None
+            else:
+                rule = None
+                taken += 1
+                frank = result.group
+                grace = grace.receive(message).group
+            assert rule is None or isinstance(rule, str)
+        commit = frank.commit(entropy=dice.randbytes, options=CommitOptions(psks=find_psk))
+        staged = grace.receive(commit.message, find_psk)
+        assert isinstance(staged, StagedCommit)
+        if not staged.removes_me:
+            assert staged.merge().epoch_authenticator == commit.merge().epoch_authenticator
+        assert self.before == [save_group(member) for member in self.members]
+        return taken > 0
+
+
 class _Inviter:
     """Alice, who makes a Welcome of whatever she is told to put inside."""
 

@@ -56,6 +56,13 @@ def test_a_vector_has_a_longest_length() -> None:
         varint(2**30)
 
 
+def test_an_export_has_a_longest_length() -> None:
+    _, alice, _ = pair()
+    assert len(alice.group.export(b"label", b"", 255 * 32)) == 255 * 32
+    with pytest.raises(UsageError, match="export less"):
+        alice.group.export(b"label", b"", 255 * 32 + 1)
+
+
 def test_a_key_package_says_whether_it_is_the_last_resort() -> None:
     alice = World().person("alice")
     packages = [alice.new_key_package(last_resort=last).package for last in (False, True)]

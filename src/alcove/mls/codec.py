@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 from alcove.mls.errors import DecodeError, UsageError
@@ -20,10 +21,11 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """The default limit on anything from outside, checked before the first byte is parsed."""
 
 MAX_ITEMS = 8192
-"""How many items a vector from outside may hold: many tiny ones would be slow to read."""
+"""How many items all vectors of one message may hold together: tiny ones would be slow to read."""
 
 _MAX_VECTOR_BYTES = 1 << 30
 _SHORT = tuple(bytes((length,)) for length in range(1 << 6))
+_WIDTHS = {"H": 2, "I": 4}
 _MINIMUM_FOR_PREFIX = (0, 1 << 6, 1 << 14)
 
 
@@ -77,12 +79,13 @@ def optional(item: bytes | None) -> bytes:
 class Reader:
     """Reads one structure from bytes.  Every method raises `DecodeError` rather than guess."""
 
-    __slots__ = ("at", "data", "end")
+    __slots__ = ("at", "data", "end", "items_left")
 
-    def __init__(self, data: bytes, at: int = 0, end: int | None = None) -> None:
+    def __init__(self, data: bytes, items: int = MAX_ITEMS) -> None:
         self.data = data
-        self.at = at
-        self.end = len(data) if end is None else end
+        self.at = 0
+        self.end = len(data)
+        self.items_left = items
 
     def take(self, count: int) -> bytes:
         """Return the next `count` bytes."""
@@ -147,8 +150,8 @@ class Reader:
             raise DecodeError("codec-optional")
         return read(self) if present else None
 
-    def vector(self, read: Callable[[Reader], T], most: int = MAX_ITEMS) -> tuple[T, ...]:
-        """Return every item of a vector of at most `most` items."""
+    def vector(self, read: Callable[[Reader], T]) -> tuple[T, ...]:
+        """Return every item of a vector, and take them from what the reader may read in all."""
         length = self.varint()
         start = self.at
         stop = start + length
@@ -157,8 +160,9 @@ class Reader:
         outer, self.end = self.end, stop
         items: list[T] = []
         while self.at < stop:
-            if len(items) >= most:
+            if self.items_left == 0:
                 raise DecodeError("codec-too-many")
+            self.items_left -= 1
             items.append(read(self))
         self.end = outer
         return tuple(items)
@@ -166,12 +170,9 @@ class Reader:
     def numbers(self, width: str, most: int = MAX_ITEMS) -> tuple[int, ...]:
         """Return a vector of integers, `width` being "H" for two bytes each or "I" for four."""
         data = self.opaque()
-        count, rest = divmod(len(data), struct.calcsize(">" + width))
-        if rest:
-            raise DecodeError("codec-truncated")
-        if count > most:
+        if len(data) > most * _WIDTHS[width]:
             raise DecodeError("codec-too-many")
-        return struct.unpack(f">{count}{width}", data)
+        return _numbers(data, width)
 
     def since(self, start: int) -> bytes:
         """Return the bytes read since position `start`."""
@@ -183,11 +184,30 @@ class Reader:
             raise DecodeError("codec-trailing")
 
 
-def decode(data: bytes, read: Callable[[Reader], T], limit: int = MAX_MESSAGE_BYTES) -> T:
-    """Read one whole structure from bytes of at most `limit`."""
+@lru_cache(maxsize=4096)
+def _numbers(data: bytes, width: str) -> tuple[int, ...]:
+    """Read integers.  Remembered, since devices with one program list the same capabilities."""
+    count, rest = divmod(len(data), _WIDTHS[width])
+    if rest:
+        raise DecodeError("codec-truncated")
+    return struct.unpack(f">{count}{width}", data)
+
+
+def decode(
+    data: bytes,
+    read: Callable[[Reader], T],
+    limit: int = MAX_MESSAGE_BYTES,
+    items: int = MAX_ITEMS,
+) -> T:
+    """Read one whole structure from bytes of at most `limit`, with `items` in all its vectors."""
     if len(data) > limit:
         raise DecodeError("codec-too-large")
-    reader = Reader(data)
+    reader = Reader(data, items)
     value = read(reader)
     reader.finish()
     return value
+
+
+def decode_own(data: bytes, read: Callable[[Reader], T]) -> T:
+    """Read one whole structure from bytes of our own making, however large."""
+    return decode(data, read, limit=len(data), items=len(data))

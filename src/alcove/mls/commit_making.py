@@ -150,11 +150,14 @@ def make_commit(
     tag = suite.mac(secrets.confirmation, context.confirmed_transcript_hash)
     after = replace(staged.group, confirmation_tag=tag)
     staged = replace(staged, group=after)
-    sealed = group.send(replace(content, confirmation_tag=tag), entropy)
-    welcome = None
+    welcome, sealed_info = None, b""
     if staged.added:
-        welcome = make_welcome(staged, joiner, attached, signer, options).message()
-    group.high_water.made(tag)
+        made = make_welcome(staged, joiner, attached, signer, options)
+        welcome = made.message()
+        if attached is None:  # The same commit again would have the same key for its Welcome.
+            sealed_info = suite.hash(made.encrypted_group_info)
+    group.high_water.made(tag, sealed_info)
+    sealed = group.send(replace(content, confirmation_tag=tag), entropy)
     following = sealed.group.enter(after, secrets, keys, signer)
     return OwnCommit(sealed.group, staged, following, sealed.message, welcome)
 

@@ -21,13 +21,18 @@ class HighWater:
 
     def __init__(self) -> None:
         self._next: dict[bytes, list[int]] = {}
-        self._made: dict[bytes, None] = {}
+        self._made: dict[bytes, bytes] = {}
         self._forgotten = -1
         """Epochs up to this number are no longer listed, so nothing may be sealed in them."""
 
-    def made(self, tag: bytes) -> None:
-        """Note a commit of our own by its confirmation tag."""
-        self._made[tag] = None
+    def made(self, tag: bytes, welcome: bytes = b"") -> None:
+        """Note a commit of our own by its confirmation tag, and the hash of its Welcome.
+
+        Without a path nothing in a commit is drawn: made again it is the same, with the same key
+        for its Welcome.  Another Welcome under that key is refused.
+        """
+        if self._made.setdefault(tag, welcome) != welcome:
+            raise UsageError("this commit was made with another Welcome: use that, or add a path")
         if len(self._made) > _EPOCHS_KEPT:
             del self._made[next(iter(self._made))]
 

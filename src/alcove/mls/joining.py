@@ -163,7 +163,7 @@ def _open_info(message: Welcome, joiner: Joiner, suite: Suite) -> GroupInfo:
         raw = suite.aead_open(key, nonce, message.encrypted_group_info, b"")
     except CryptoError:
         raise RuleBroken("welcome-info-decrypt") from None
-    return decode(raw, read_group_info, limit=len(raw))
+    return decode(raw, read_group_info, len(raw))
 
 
 def check_can_join(mine: Capabilities, extensions: Extensions) -> None:

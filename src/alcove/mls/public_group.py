@@ -20,7 +20,7 @@ from alcove.mls.changes import (
     check_new_leaves,
     check_proposal,
 )
-from alcove.mls.codec import Reader, decode, opaque, optional, u16, vector
+from alcove.mls.codec import Reader, decode_own, opaque, optional, u16, vector
 from alcove.mls.commit import Commit, Reference, UpdatePath
 from alcove.mls.context import GroupContext, GroupInfo, decode_group_info, new_context, read_context
 from alcove.mls.errors import RuleBroken, UsageError
@@ -304,9 +304,7 @@ class PublicGroup:
     @classmethod
     def load(cls, saved: bytes, policy: Policy, *, suites: Suites | None = None) -> PublicGroup:
         """Return the group that `save` wrote.  Trusted like one's own store: nothing is checked."""
-        return decode(
-            saved, lambda reader: read_public_group(reader, policy, suites), limit=len(saved)
-        )
+        return decode_own(saved, lambda reader: read_public_group(reader, policy, suites))
 
 
 def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> PublicGroup:
@@ -317,7 +315,7 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
     suite = suite_of(context.suite_id, suites)
     tree = RatchetTree.read(suite, reader)
     tag = reader.opaque()
-    raw = reader.vector(Reader.opaque, most=reader.end)  # As many as the policy let in.
+    raw = reader.vector(Reader.opaque)
     reinit = reader.optional(read_proposal)
     if reinit is not None and not isinstance(reinit, ReInit):
         raise UsageError(_DAMAGED)
@@ -331,7 +329,7 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
         external_pub=reader.optional(Reader.opaque),
     )
     for item in raw:
-        content = decode(item, read_authenticated, limit=len(item))
+        content = decode_own(item, read_authenticated)
         if content.content_type != PROPOSAL:
             raise UsageError(_DAMAGED)
         group = group.with_proposal(suite.reference(_REFERENCE, item), content)

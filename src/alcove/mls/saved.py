@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from alcove.mls.codec import Reader, decode, opaque, u16, u32, u64, vector
+from alcove.mls.codec import Reader, decode_own, opaque, u16, u32, u64, vector
 from alcove.mls.context import GroupContext, read_context
 from alcove.mls.errors import UsageError
 from alcove.mls.group import Group, PendingUpdate
@@ -28,8 +28,6 @@ from alcove.mls.tree import RatchetTree
 
 _EPOCH_VERSION: Final = 1
 _MESSAGES_VERSION: Final = 1
-_ANY: Final = 1 << 30
-"""Our own bytes: however many there are."""
 
 
 class Saved(NamedTuple):
@@ -63,10 +61,8 @@ def load_group(saved: Saved, policy: Policy, *, suites: Suites | None = None) ->
     Only the newest state may be loaded: an older one would seal with keys that are spent.  The
     store's compare-and-set guarantees that; a disk rolled back has to be noticed by other means.
     """
-    return decode(
-        saved.epoch,
-        lambda reader: _read_epoch(reader, saved.messages, policy, suites),
-        limit=len(saved.epoch),
+    return decode_own(
+        saved.epoch, lambda reader: _read_epoch(reader, saved.messages, policy, suites)
     )
 
 
@@ -107,16 +103,16 @@ def _save_tree(tree: SecretTree) -> bytes:
 
 def _read_tree(reader: Reader, suite: Suite) -> SecretTree:
     width = reader.u32()
-    nodes = dict(reader.vector(lambda item: (item.u32(), item.opaque()), _ANY))
+    nodes = dict(reader.vector(lambda item: (item.u32(), item.opaque())))
 
     def read_skipped(item: Reader) -> tuple[int, bytes, bytes]:
         return item.u32(), item.opaque(), item.opaque()
 
     def read_ratchet(item: Reader) -> tuple[int, Ratchet]:
         at = item.u32()
-        return at, Ratchet(item.opaque(), item.u32(), item.vector(read_skipped, _ANY))
+        return at, Ratchet(item.opaque(), item.u32(), item.vector(read_skipped))
 
-    return SecretTree(suite, width, nodes, dict(reader.vector(read_ratchet, _ANY)))
+    return SecretTree(suite, width, nodes, dict(reader.vector(read_ratchet)))
 
 
 def _read_messages(messages: bytes, suite: Suite, tag: bytes) -> tuple[SecretTree, ...]:
@@ -127,7 +123,7 @@ def _read_messages(messages: bytes, suite: Suite, tag: bytes) -> tuple[SecretTre
             raise UsageError("the two parts of this saved group are from different epochs")
         return reader.vector(lambda item: _read_tree(item, suite))
 
-    return decode(messages, read, limit=len(messages))
+    return decode_own(messages, read)
 
 
 def _head(context: GroupContext) -> bytes:
@@ -143,10 +139,9 @@ def _read_epoch(reader: Reader, messages: bytes, policy: Policy, suites: Suites 
     signing_key = suite.signing_key(reader.opaque())
     keys = dict(reader.vector(lambda item: (item.u32(), suite.kem_key(item.opaque()))))
     secrets = EpochSecrets(*(reader.opaque() for _ in EpochSecrets._fields))
-    resumptions = dict(reader.vector(lambda item: (item.u64(), item.opaque()), _ANY))
+    resumptions = dict(reader.vector(lambda item: (item.u64(), item.opaque())))
     pending = reader.vector(
         lambda item: PendingUpdate(suite.kem_key(item.opaque()), suite.signing_key(item.opaque())),
-        _ANY,
     )
     trees = _read_messages(messages, suite, public.confirmation_tag)
 

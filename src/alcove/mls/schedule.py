@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from alcove.mls.codec import opaque, u16
+from alcove.mls.errors import UsageError
 from alcove.mls.proposals import ExternalPsk, PskId, ResumptionPsk
 from alcove.mls.provider import without_secrets
 from alcove.mls.suites import Suite
@@ -116,5 +117,7 @@ def interim_transcript_hash(suite: Suite, confirmed: bytes, tag: bytes) -> bytes
 
 def export(suite: Suite, exporter: bytes, label: bytes, context: bytes, length: int) -> bytes:
     """MLS-Exporter of section 8.5."""
+    if length > 255 * suite.secret_bytes:
+        raise UsageError("HKDF gives no more than 255 hashes at once: export less")
     secret = suite.derive(exporter, label)
     return suite.expand_label(secret, b"exported", suite.hash(context), length)

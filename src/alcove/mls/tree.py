@@ -20,6 +20,7 @@ from alcove.mls.suites import Suite
 MAX_LEAVES: Final = 1 << 16
 """How large a tree from outside may be, blank leaves included."""
 
+_TREE_ITEMS: Final = 4 * MAX_LEAVES
 _LEAF: Final = 1
 _PARENT: Final = 2
 _BLANKS: Final = re.compile(rb"\0+")
@@ -65,7 +66,7 @@ def _read_node(reader: Reader) -> Node:
 
 def _read_nodes(reader: Reader) -> list[Node | None]:
     """Read `optional<Node> ratchet_tree<V>`.  A run of blank nodes, a byte each, is one step."""
-    inside = Reader(reader.opaque())
+    inside = Reader(reader.opaque(), _TREE_ITEMS)
     nodes: list[Node | None] = []
     while inside.at < inside.end:
         blanks = _BLANKS.match(inside.data, inside.at)
