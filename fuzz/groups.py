@@ -13,18 +13,22 @@ from typing import Any
 
 from alcove.mls import (
     RATCHET_TREE,
+    CommitOptions,
     DecodeError,
     Group,
     PeerError,
     Proposal,
     PublicGroup,
     RatchetTree,
+    StagedCommit,
+    UsageError,
     decode_group_info,
     decode_message,
     find_extension,
     join_by_commit,
     join_group,
     load_group,
+    propose_as_outsider,
     save_group,
 )
 from alcove.mls.codec import Reader, decode, opaque
@@ -50,10 +54,11 @@ from alcove.mls.private import seal_private
 from alcove.mls.proposals import read_proposal
 from alcove.mls.schedule import joiner_from_secret
 from alcove.mls.secret_tree import HANDSHAKE, MESSAGE
+from alcove.mls.verify import FROM_OUTSIDE
 from alcove.mls.welcome import GroupSecrets, SealedSecrets, Welcome, read_group_secrets
 from fuzz.corpus import Corpus, find_psk
 from fuzz.decoders import Target
-from fuzz.mutate import Seed, traced
+from fuzz.mutate import Seed, mutated, traced
 
 
 class _Watched:
@@ -217,6 +222,7 @@ def inside(corpus: Corpus) -> list[Target]:
         Target("bad-commit", 8, bodies[False], alice.commit),
         Target("bad-external-commit", 5, bodies[True], alice.external_commit),
         Target("bad-content", 5, plain, alice.plain, exact=False),
+        Target("blockade", 2, proposals, _Blockade(corpus, proposals).feed, exact=False),
     ]
 
 
@@ -242,21 +248,20 @@ class _Blockade:
 
     def feed(self, dice: random.Random, data: bytes) -> bool:
         """Let Frank and Grace take several proposals: they agree on each, and can commit."""
-        frank, grace = self.members
-        several = [data, *(mutated(dice, self.seeds) for _ in range(dice.randrange(6)))]
+        members = list(self.members)
         taken = 0
-        for each in several:
+        for each in (data, *(mutated(dice, self.seeds) for _ in range(dice.randrange(6)))):
             try:
                 message = self.message(dice, decode(each, read_proposal))
-                result = frank.receive(message)
-            except (DecodeError, RuleBroken, UsageError) as refused:
-                rule = refused.rule if isinstance(refused, PeerError) else None
-            else:
-                rule = None
+            except (DecodeError, UsageError):
+                continue
+            answers = [_answer(member, message) for member in members]
+            if all(isinstance(answer, Group) for answer in answers):
+                members = [answer for answer in answers if isinstance(answer, Group)]
                 taken += 1
-                frank = result.group
-                grace = grace.receive(message).group
-            assert rule is None or isinstance(rule, str)
+            else:
+                assert answers[0] == answers[1], "two members do not agree on a proposal"
+        frank, grace = members
         commit = frank.commit(entropy=dice.randbytes, options=CommitOptions(psks=find_psk))
         staged = grace.receive(commit.message, find_psk)
         assert isinstance(staged, StagedCommit)
@@ -264,6 +269,14 @@ class _Blockade:
             assert staged.merge().epoch_authenticator == commit.merge().epoch_authenticator
         assert self.before == [save_group(member) for member in self.members]
         return taken > 0
+
+
+def _answer(member: Group, message: bytes) -> Group | str:
+    """Return the group that has taken a message, or the rule by which it was refused."""
+    try:
+        return member.receive(message).group
+    except PeerError as refused:
+        return refused.rule
 
 
 class _Inviter:

@@ -26,7 +26,7 @@ def targets() -> dict[str, Target]:
 
 NAMES = (
     "authenticated", "bad-commit", "bad-content", "bad-external-commit", "bad-info",
-    "bad-proposal", "bad-secrets", "bad-state", "begin", "bundle", "commit", "context",
+    "bad-proposal", "bad-secrets", "bad-state", "begin", "blockade", "bundle", "commit", "context",
     "credential", "extensions", "follow", "group-info", "group-secrets", "join", "key-package",
     "leaf", "message", "path", "primitives", "proposal", "psk-id", "receive", "saved-epoch",
     "saved-messages", "sealed", "snapshot", "tree", "welcome",

@@ -25,7 +25,7 @@ Where things are, lowest first; a module imports from its own floor and those ab
     secrets     schedule, secret_tree, private
     judging     policy, verify, changes, public_group
     a member    group, high_water, choosing, commit_making, commit_following, results, saved
-    the door    joining, successors, outsiders
+    the door    joining, continuing, successors, outsiders
 
 This package imports nothing else of Alcove, reads no clock and draws no dice: time and entropy are
 arguments.  Cryptography is reached through `Provider` alone.

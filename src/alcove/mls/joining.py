@@ -11,6 +11,7 @@ from alcove.mls.codec import decode
 from alcove.mls.commit import Commit
 from alcove.mls.commit_making import attach_path, welcome_key
 from alcove.mls.context import GroupInfo, new_context, read_group_info
+from alcove.mls.continuing import check_follows, continued_groups
 from alcove.mls.errors import CryptoError, RuleBroken, UsageError
 from alcove.mls.extensions import DEFAULT_EXTENSIONS, Extensions, check_no_grease
 from alcove.mls.framing import (
@@ -30,8 +31,6 @@ from alcove.mls.leaf import Capabilities, LeafTemplate
 from alcove.mls.paths import path_secret_keys
 from alcove.mls.policy import Policy
 from alcove.mls.proposals import (
-    FOR_APPLICATION,
-    FOR_REINIT,
     ExternalInit,
     ExternalPsk,
     PreSharedKey,
@@ -93,6 +92,7 @@ def join_group(
         raise RuleBroken("frame-wire-format")
     suite = suite_of(message.suite_id, suites)
     secrets = _open_secrets(message, bundle, suite)
+    continued = continued_groups(secrets.psks)
     psk = schedule.psk_secret(suite, _find_psks(secrets, follows, psks))
     joiner = schedule.joiner_from_secret(suite, secrets.joiner_secret, psk)
     info = _open_info(message, joiner, suite)
@@ -110,7 +110,7 @@ def join_group(
     tag = suite.mac(epoch.confirmation, info.context.confirmed_transcript_hash)
     if not hmac.compare_digest(tag, info.confirmation_tag):
         raise RuleBroken("join-confirmation-tag")
-    _check_follows(secrets, public, follows)
+    check_follows(continued, public, follows)
     return new_group(public, me, bundle.signing_key, keys, epoch)
 
 
@@ -135,8 +135,6 @@ def _find_psks(
     secrets: GroupSecrets, follows: Group | None, psks: Psks
 ) -> list[tuple[PskId, bytes]]:
     """Look up the pre-shared keys that a Welcome names."""
-    if len(_special(secrets)) > 1:
-        raise RuleBroken("welcome-psk-alone")
     if follows is not None:
         return follows.find_psks(secrets.psks, psks)
     found = []
@@ -146,15 +144,6 @@ def _find_psks(
             raise RuleBroken("psk-available")
         found.append((psk, value))
     return found
-
-
-def _special(secrets: GroupSecrets) -> list[ResumptionPsk]:
-    """Return the keys by which a Welcome says that its group continues another."""
-    return [
-        psk.key
-        for psk in secrets.psks
-        if isinstance(psk.key, ResumptionPsk) and psk.key.usage != FOR_APPLICATION
-    ]
 
 
 def _open_info(message: Welcome, joiner: Joiner, suite: Suite) -> GroupInfo:
@@ -171,22 +160,6 @@ def check_can_join(mine: Capabilities, extensions: Extensions) -> None:
     for extension in extensions:
         if extension.type not in DEFAULT_EXTENSIONS and extension.type not in mine.extensions:
             raise RuleBroken("join-extensions-supported")
-
-
-def _check_follows(secrets: GroupSecrets, public: PublicGroup, follows: Group | None) -> None:
-    """Sections 11.2 and 11.3: a group that continues another is what the other decided."""
-    from alcove.mls.successors import check_branch, check_reinit  # noqa: PLC0415 - it joins too.
-
-    special = _special(secrets)
-    if not special and follows is not None and follows.public.reinit is not None:
-        raise RuleBroken("reinit-psk")
-    for key in special:
-        if follows is None:
-            raise UsageError("this group continues another: pass that one as `follows`")
-        if key.usage == FOR_REINIT:
-            check_reinit(key, public, follows)
-        else:
-            check_branch(key, public, follows)
 
 
 def join_by_commit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -12,7 +11,6 @@ from alcove.mls.errors import CryptoError, DecodeError, RuleBroken, UsageError
 from alcove.mls.extensions import (
     DEFAULT_EXTENSIONS,
     GREASE,
-    Extension,
     Extensions,
     encode_extensions,
     read_extensions,
@@ -217,9 +215,11 @@ def _check_certificate(credential: Credential, signature_key: bytes, suite: Suit
 
 
 def check_supports(
-    leaf: LeafNode, extensions: Iterable[Extension], required: tuple[tuple[int, ...], ...]
+    leaf: LeafNode, extensions: Extensions, required: tuple[tuple[int, ...], ...]
 ) -> None:
     """Section 13.4 and 11.1: a member supports the group's extensions and required capabilities."""
+    if not extensions:
+        return  # Requirements are an extension too.
     mine = leaf.capabilities
     supported = DEFAULT_EXTENSIONS.union(mine.extensions)  # Sets: both sides may be long.
     for extension in extensions:

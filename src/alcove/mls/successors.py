@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alcove.mls.commit_making import CommitOptions, check_can_add, make_commit
-from alcove.mls.errors import RuleBroken, UsageError
+from alcove.mls.errors import UsageError
 from alcove.mls.extensions import Extensions
 from alcove.mls.group import Group
 from alcove.mls.joining import create_group
 from alcove.mls.key_package import Entropy, KeyPackage, KeyPackageBundle
-from alcove.mls.leaf import MLS_1_0
 from alcove.mls.policy import Policy
 from alcove.mls.proposals import FOR_BRANCH, FOR_REINIT, Add, Proposal, ResumptionPsk
-from alcove.mls.public_group import PublicGroup
 from alcove.mls.results import OwnCommit
 from alcove.mls.suites import Suites
 
@@ -88,40 +86,3 @@ def _begin(
     proposals.append(group.psk(resumption, entropy))
     options = CommitOptions(psks=lambda _key: old.secrets.resumption, psk_usage=usage)
     return make_commit(group, proposals, entropy, options)
-
-
-def check_reinit(psk: ResumptionPsk, new: PublicGroup, old: Group) -> None:
-    """Raise unless `new` is what the ReInit that ended `old` asked for."""
-    wanted = old.public.reinit
-    if wanted is None:
-        raise RuleBroken("reinit-committed")
-    if psk.group_id != old.group_id or psk.epoch != old.epoch:
-        raise RuleBroken("reinit-psk")
-    if new.epoch != 1:
-        raise RuleBroken("reinit-epoch")
-    if new.group_id != wanted.group_id:
-        raise RuleBroken("reinit-group-id-match")
-    if wanted.version != MLS_1_0:
-        raise RuleBroken("reinit-version-match")
-    if new.suite.id != wanted.suite_id:
-        raise RuleBroken("reinit-suite-match")
-    if new.context.extensions != wanted.extensions:
-        raise RuleBroken("reinit-extensions-match")
-    identity = new.policy.identity
-    present = {identity(leaf.credential) for _, leaf in new.tree.leaves()}
-    if any(identity(leaf.credential) not in present for _, leaf in old.public.tree.leaves()):
-        raise RuleBroken("reinit-members")
-
-
-def check_branch(psk: ResumptionPsk, new: PublicGroup, old: Group) -> None:
-    """Raise unless `new` is a subgroup of `old`, judged by who its members are."""
-    if psk.group_id != old.group_id:
-        raise RuleBroken("branch-psk")
-    if new.epoch != 1:
-        raise RuleBroken("branch-epoch")
-    if new.suite.id != old.suite.id:
-        raise RuleBroken("branch-suite-match")
-    identity = new.policy.identity
-    known = {identity(leaf.credential) for _, leaf in old.public.tree.leaves()}
-    if any(identity(leaf.credential) not in known for _, leaf in new.tree.leaves()):
-        raise RuleBroken("branch-members")
