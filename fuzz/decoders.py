@@ -51,6 +51,7 @@ from fuzz import encode
 from fuzz.corpus import Corpus
 from fuzz.mutate import Seed, mutated, traced
 
+BATCH = 250
 _CUTS = 3
 """How many prefixes of an input that reads are tried; of real ones, all are."""
 
@@ -65,6 +66,8 @@ class Target(NamedTuple):
     """Take one input: True when it was accepted, False when refused; raises when neither."""
     exact: bool = True
     """Whether no prefix of a valid input is valid."""
+    batch: int = BATCH
+    """How many inputs at once: fewer where one takes long."""
 
     def draw(self, dice: random.Random) -> bytes:
         """Return the next input."""

@@ -13,14 +13,18 @@ from typing import Any
 
 from alcove.mls import (
     RATCHET_TREE,
+    Add,
     CommitOptions,
     DecodeError,
     Group,
+    LeafTemplate,
+    Lifetime,
     PeerError,
     Proposal,
     PublicGroup,
     RatchetTree,
     StagedCommit,
+    Update,
     UsageError,
     decode_group_info,
     decode_message,
@@ -28,6 +32,7 @@ from alcove.mls import (
     join_by_commit,
     join_group,
     load_group,
+    new_key_package,
     propose_as_outsider,
     save_group,
 )
@@ -215,6 +220,8 @@ def inside(corpus: Corpus) -> list[Target]:
         external = content.sender.type == NEW_MEMBER_COMMIT
         bodies[external].append(traced(content.body.encode(), read_commit))
     proposals = [traced(item.encode(), read_proposal) for item in corpus.proposals]
+    updates = [content.body for content in contents if isinstance(content.body, Update)]
+    blocks = proposals + [traced(update.encode(), read_proposal) for update in updates]
     plain = [Seed(seed.data + opaque(bytes(64)) + bytes(9)) for seed in proposals]
     plain += [Seed(opaque(b"hello") + opaque(bytes(64)) + bytes(3))]
     return [
@@ -222,7 +229,7 @@ def inside(corpus: Corpus) -> list[Target]:
         Target("bad-commit", 8, bodies[False], alice.commit),
         Target("bad-external-commit", 5, bodies[True], alice.external_commit),
         Target("bad-content", 5, plain, alice.plain, exact=False),
-        Target("blockade", 2, proposals, _Blockade(corpus, proposals).feed, exact=False),
+        Target("blockade", 2, blocks, _Blockade(corpus, blocks).feed, exact=False, batch=25),
     ]
 
 
@@ -235,9 +242,36 @@ class _Blockade:
         self.members = (corpus.frank, corpus.grace)
         self.before = [save_group(member) for member in self.members]
 
+    def signed(self, dice: random.Random, proposal: Proposal) -> Proposal:
+        """Return the proposal with the leaf inside, if any, signed again."""
+        alice = self.corpus.alice
+        if isinstance(proposal, Update):
+            template = LeafTemplate.of(proposal.leaf)
+            template = template._replace(signature_key=alice.signing_key.public)
+            where = (alice.group_id, alice.me)
+            key = proposal.leaf.encryption_key
+            return Update(template.for_update(alice.suite, alice.signing_key, key, *where))
+        if isinstance(proposal, Add):
+            leaf = proposal.key_package.leaf
+            bundle = new_key_package(
+                alice.suite,
+                leaf.credential,
+                self.corpus.joiner.signing_key,
+                Lifetime(0, 2**40),
+                dice.randbytes,
+                capabilities=leaf.capabilities,
+                leaf_extensions=leaf.extensions,
+                extensions=proposal.key_package.extensions,
+                grease=False,
+            )
+            return Add(bundle.package)
+        return proposal
+
     def message(self, dice: random.Random, proposal: Proposal) -> bytes:
         """Return the proposal as Alice or the server sends it."""
         alice = self.corpus.alice
+        if dice.random() < 0.8:
+            proposal = self.signed(dice, proposal)
         if dice.random() < 0.3 and proposal.type in FROM_OUTSIDE:
             server = self.corpus.world.person("server").signing_key
             return propose_as_outsider(

@@ -13,8 +13,6 @@ from typing import Any
 from fuzz import corpus, decoders, groups
 from fuzz.decoders import Target
 
-BATCH = 250
-
 
 class Broken(AssertionError):
     """A target did what none may do.  The message says how to see it again."""
@@ -112,7 +110,7 @@ def _inputs(target: Target, seed: int, batch: int) -> Iterator[tuple[random.Rand
         for data in target.prefixes():
             yield dice, data
         return
-    for _ in range(BATCH):
+    for _ in range(target.batch):
         data = target.draw(dice)
         yield dice, data
 
@@ -138,6 +136,11 @@ def run_batch(target: Target, run: Run) -> None:
     figures.seconds += time.perf_counter() - begin
 
 
+def _done(target: Target, run: Run) -> float:
+    """Return how much of its share a target has had."""
+    return run.of(target.name).batches * target.batch / target.weight
+
+
 def go(
     targets: Sequence[Target],
     run: Run,
@@ -148,7 +151,7 @@ def go(
     """Give inputs to the targets, by weight, until there were so many; or until told to stop."""
     while sum(run.of(target.name).inputs for target in targets) < inputs:
         # Whoever is furthest behind its share is next.
-        target = min(targets, key=lambda target: run.of(target.name).batches / target.weight)
+        target = min(targets, key=lambda target: _done(target, run))
         run_batch(target, run)
         if not after_batch(run):
             break

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.decoders import Target
+from fuzz.decoders import BATCH, Target
 from fuzz.mutate import Seed
-from fuzz.run import BATCH, Figures, Run
+from fuzz.run import Figures, Run
 from tests import soak
 from tests.soak import PARTS, Soak, State, main
 

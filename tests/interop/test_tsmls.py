@@ -447,11 +447,16 @@ def test_a_branch_is_made_of_some_members_and_of_nobody_else(cast: Cast) -> None
         for peer in (founder, other):
             peer.load(saved[peer.name])
     room.commit(carol)
-    eve = cast.person("eve")
-    begun = bob.branch(b"with eve", [eve.key_package().message], package=0)
-    assert begun.welcome is not None
     with pytest.raises(PeerRefusal):
-        eve.join(begun.welcome)
+        branch_with(bob, cast.person("eve"))
+
+
+def branch_with(founder: Peer, other: Peer) -> None:
+    """Make a branch of two.  With a stranger, ours refuses to make it and ts-mls to join it."""
+    package = founder.key_package(reuse_signature_key=0).index
+    begun = founder.branch(b"a branch", [other.key_package().message], package=package)
+    assert begun.welcome is not None
+    other.join(begun.welcome)
 
 
 # ---- What ts-mls does otherwise ----

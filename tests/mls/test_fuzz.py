@@ -43,7 +43,7 @@ def test_damaged_input_is_refused_or_understood(name: str) -> None:
     run = Run(SEED)
     run.of(name).batches = 1
     run_batch(targets()[name], run)
-    assert run.inputs == 250
+    assert run.inputs == targets()[name].batch
 
 
 @pytest.mark.parametrize("name", STRUCTURES)

@@ -95,10 +95,8 @@ class _Choice:
             case PreSharedKey():
                 fits = proposal.psk not in self.psks and self.have(proposal.psk.key)
                 self.psks.add(proposal.psk)
-            case Custom():
-                fits = self._everyone_knows(proposal.type)
             case _:
-                fits = False
+                fits = self._everyone_knows(proposal.type)
         if fits:
             self.chosen.add(reference)
 

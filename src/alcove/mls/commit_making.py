@@ -16,7 +16,7 @@ from alcove.mls.context import sign_group_info
 from alcove.mls.errors import UsageError
 from alcove.mls.extensions import RATCHET_TREE, Extension, Extensions
 from alcove.mls.framing import COMMIT, MEMBER, Sender
-from alcove.mls.key_package import Entropy, KeyPackage
+from alcove.mls.key_package import Entropy
 from alcove.mls.leaf import LeafTemplate
 from alcove.mls.paths import NewPath, make_path, seal_path
 from alcove.mls.proposals import (
@@ -205,9 +205,3 @@ def seal_group_info(suite: Suite, secret: bytes, info: bytes) -> bytes:
     """Encrypt a GroupInfo for newcomers."""
     key, nonce = welcome_key(suite, secret)
     return suite.aead_seal(key, nonce, info, b"")
-
-
-def check_can_add(packages: Sequence[KeyPackage]) -> None:
-    """Refuse to begin a group with nobody."""
-    if not packages:
-        raise UsageError("a group that follows another needs its members' key packages")

@@ -106,15 +106,13 @@ def _open_secret(
     context: bytes,
 ) -> tuple[int, bytes]:
     """Find the step whose other side we are on, and open its secret."""
-    for at, step in enumerate(steps):
-        if not math.covers(step.copath, 2 * me):
-            continue
-        for node, sealed in zip(receivers(step, newcomers), path.nodes[at].secrets, strict=True):
-            key = keys.get(node)
-            if key is not None:
-                with suppress(CryptoError):
-                    return at, suite.open(key, _LABEL, context, *sealed)
-        break
+    at = next(at for at, step in enumerate(steps) if math.covers(step.copath, 2 * me))
+    to = receivers(steps[at], newcomers)
+    for node, sealed in zip(to, path.nodes[at].secrets, strict=True):
+        key = keys.get(node)
+        if key is not None:
+            with suppress(CryptoError):
+                return at, suite.open(key, _LABEL, context, *sealed)
     raise RuleBroken("path-decrypt")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alcove.mls.commit_making import CommitOptions, check_can_add, make_commit
+from alcove.mls.commit_making import CommitOptions, make_commit
+from alcove.mls.continuing import check_follows
 from alcove.mls.errors import UsageError
 from alcove.mls.extensions import Extensions
 from alcove.mls.group import Group
@@ -36,8 +37,6 @@ def reinit_group(
     wanted = old.public.reinit
     if wanted is None:
         raise UsageError("this group has not been ended by a ReInit")
-    if bundle.package.suite_id != wanted.suite_id:
-        raise UsageError("our key package is not for the suite that the ReInit names")
     return _begin(
         old,
         FOR_REINIT,
@@ -63,8 +62,6 @@ def branch_group(
     suites: Suites | None = None,
 ) -> OwnCommit:
     """Begin a group of some members of this one, with the same suite.  The old one goes on."""
-    if bundle.package.suite_id != old.suite.id:
-        raise UsageError("a branch keeps the suite of its group")
     return _begin(old, FOR_BRANCH, group_id, extensions, bundle, packages, policy, entropy, suites)
 
 
@@ -79,10 +76,11 @@ def _begin(
     entropy: Entropy,
     suites: Suites | None,
 ) -> OwnCommit:
-    check_can_add(packages)
     group = create_group(bundle, group_id, policy, entropy, extensions=extensions, suites=suites)
     resumption = ResumptionPsk(usage, old.group_id, old.epoch)
     proposals: list[Proposal] = [Add(package) for package in packages]
     proposals.append(group.psk(resumption, entropy))
     options = CommitOptions(psks=lambda _key: old.secrets.resumption, psk_usage=usage)
-    return make_commit(group, proposals, entropy, options)
+    commit = make_commit(group, proposals, entropy, options)
+    check_follows([resumption], commit.after, old)  # What no joiner would accept is not sent.
+    return commit

@@ -12,8 +12,7 @@ code (`sites` says how) and runs the tests marked with the rule.  A line says wh
     GREEN           the tests did not notice, or there are none: the program ends with 1
 
 A rule that stands in several places is removed from all of them at once, then from each by itself;
-`SECOND_DOORS` lists the places that only ever see what another place let through, and `ELSEWHERE`
-the rules without which a message cannot be accepted, each with the reason.
+`ELSEWHERE` lists the rules without which a message cannot be accepted, each with the reason.
 
 All tests of a rule must turn red, and one at least must see a message accepted.  Rows of the page
 that are *raised as* others are tried too, with the others' checks removed; some of their tests show
@@ -43,11 +42,6 @@ from tests.mls.rules.table import PAGE, marked, raised_as, rows
 
 SECONDS_MAX: Final = 20
 """How long one altered library may compute: without the check of a limit it may not end."""
-
-# Places that see only what another place has let through, by `rule@module:function`.
-SECOND_DOORS: Final[dict[str, str]] = {
-    "leaf-source-update@changes:check_new_leaves": "an Update was judged when it was proposed",
-}
 
 # Rules without which a message still cannot be accepted, and why not.
 ELSEWHERE: Final[dict[str, str]] = {
@@ -113,9 +107,7 @@ class Trial(NamedTuple):
     @property
     def excuse(self) -> str:
         """Why this trial may end otherwise than others, if so."""
-        if self.alone:
-            return SECOND_DOORS.get(f"{self.rule}@{self.gone[0].place}", "")
-        return ELSEWHERE.get(self.rule, "")
+        return "" if self.alone else ELSEWHERE.get(self.rule, "")
 
 
 class Verdict(NamedTuple):
