@@ -39,6 +39,7 @@ from alcove.mls import (
     ReInit,
     Remove,
     ResumptionPsk,
+    RuleBroken,
     Saved,
     Sender,
     Suite,
@@ -87,6 +88,10 @@ def believe_external_senders(_credential: Credential, _signature_key: bytes) -> 
     """Let anyone whom the group lists propose from outside."""
 
 
+def let_anybody_propose(_public: PublicGroup, _proposal: Proposal, _sender: Sender) -> None:
+    """Let people ask to be added, too."""
+
+
 def policy_from(request: Request) -> Policy:
     """Return what `init` configures.  Everybody is believed: this is a test tool."""
     pad = request.number_or("pad", PAD_BYTES)
@@ -95,6 +100,7 @@ def policy_from(request: Request) -> Policy:
     policy = Policy(
         credential=accept_any_credential,
         external_sender=believe_external_senders,
+        proposal=let_anybody_propose,
         private_handshakes=True,
         padding=lambda length: max(length, pad),
         out_of_order=kept.number_or("retainKeysForGenerations", 10),
@@ -373,17 +379,27 @@ class Client:
         """Join by a Welcome, also into what follows the group that the client is in."""
         welcome = request.data("welcome")
         bundle = self._asked_package(request) if "package" in request else self._named_in(welcome)
-        group = join_group(
-            welcome,
+        old = None if self._removed else self._group
+        try:
+            group = self._join(request, bundle, old)
+        except RuleBroken as refusal:
+            # The group that we are in need not be the one that the new one continues.
+            if refusal.rule != "branch-psk":
+                raise
+            group = self._join(request, bundle, None)
+        self._enter(group)
+        return self.snapshot()
+
+    def _join(self, request: Request, bundle: KeyPackageBundle, old: Group | None) -> Group:
+        return join_group(
+            request.data("welcome"),
             bundle,
             self.policy,
             tree=request.data_or("ratchet_tree", None),
             psks=self._find_psk,
-            follows=self._group,
+            follows=old,
             suites=SUITES,
         )
-        self._enter(group)
-        return self.snapshot()
 
     def _named_in(self, welcome: bytes) -> KeyPackageBundle:
         message = decode_message(welcome)

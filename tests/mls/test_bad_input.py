@@ -36,6 +36,7 @@ from alcove.mls import (
     RuleBroken,
     Welcome,
     basic,
+    codec,
     decode_group_info,
     decode_key_package,
     decode_message,
@@ -45,7 +46,7 @@ from alcove.mls import (
     suites_on,
     x509,
 )
-from alcove.mls.codec import MAX_ITEMS, Reader, decode, u16, vector
+from alcove.mls.codec import MAX_ITEMS, Reader, decode, opaque, u16, vector
 from alcove.mls.commit import Commit, read_commit
 from alcove.mls.extensions import allowed_senders, read_extensions, required_capabilities
 from alcove.mls.framing import COMMIT, PROPOSAL, Content
@@ -529,6 +530,14 @@ CASES: dict[str, Callable[[int], Callable[[], object]]] = {
 def test_four_times_the_input_takes_little_more_than_four_times_the_steps(name: str) -> None:
     few, many = (steps(CASES[name](count)) for count in (64, 256))
     assert many <= 8 * few  # With a tree's logarithms; quadratic work would be sixteen times.
+
+
+def test_long_lists_from_strangers_are_not_remembered() -> None:
+    before = codec._numbers.cache_info().currsize
+    for number in range(100):
+        data = number.to_bytes(2, "big") * 1000
+        decode(opaque(data), lambda reader: reader.numbers("H"))
+    assert codec._numbers.cache_info().currsize == before
 
 
 def test_garbage_is_refused_in_as_many_steps_whatever_its_size() -> None:

@@ -531,6 +531,13 @@ def test_exports_differ_by_label_context_and_epoch() -> None:
     assert len({*first, alice.group.export(b"a", b"", 32)}) == 4
 
 
+def test_an_export_has_a_longest_length() -> None:
+    _, alice, _ = pair()
+    assert len(alice.group.export(b"label", b"", 255 * 32)) == 255 * 32
+    with pytest.raises(UsageError, match="export less"):
+        alice.group.export(b"label", b"", 255 * 32 + 1)
+
+
 def test_a_group_info_can_leave_out_the_tree_and_the_external_key() -> None:
     world, alice, _ = pair()
     info = alice.group.group_info(with_tree=False, with_external_pub=False)

@@ -221,7 +221,12 @@ def test_a_loaded_snapshot_still_contains_no_secret(files: Files) -> None:
 
 @pytest.mark.parametrize("bytes_each", [10, 9 * 2**20])
 def test_what_a_generous_policy_let_in_is_loaded_again(bytes_each: int) -> None:
-    policy = replace(make.POLICY, pending_proposals=10_000, max_message_bytes=16 * 2**20)
+    policy = replace(
+        make.POLICY,
+        pending_proposals=10_000,
+        pending_bytes=16 * 2**20,
+        max_message_bytes=16 * 2**20,
+    )
     device = make.Story(standard_suites()[1]).device("alice")
     group = create_group(device, b"generous", policy, entropy)
     proposal = Custom(make.CUSTOM_TYPE, bytes(bytes_each))

@@ -31,6 +31,7 @@ from alcove.mls import (
     Extension,
     ExternalPsk,
     GroupContextExtensions,
+    Lost,
     PreSharedKey,
     Proposal,
     PskId,
@@ -274,12 +275,15 @@ class Walk(Room, RuleBasedStateMachine):
     def join_from_outside(
         self, name: str, who: int, replaces: int | None, by_follower: bool, with_psk: bool
     ) -> None:
-        person, member = self.world.people[name], self.member(who)
-        info = member.group.group_info()
+        info = self.member(who).group.group_info()
         if by_follower and self.follower is not None:
             public = self.follower.check_group_info(info)
         else:
             public = PublicGroup.from_group_info(info, self.policy, suites=self.world.suites)
+        self.enter(name, public, replaces, with_psk)
+
+    def enter(self, name: str, public: PublicGroup, replaces: int | None, with_psk: bool) -> None:
+        person = self.world.people[name]
         self.psk_values.setdefault(b"", self.entropy(16))
         made = join_by_commit(
             public,
@@ -291,6 +295,21 @@ class Walk(Room, RuleBasedStateMachine):
             psks=self.find_any_psk,
         )
         self.settle(person, made)
+
+    @rule(who=anyone, whom=anyone)
+    def loses_somebody_who_comes_back(self, who: int, whom: int) -> None:
+        committer, victim = self.member(who), self.member(whom)
+        if committer is victim:
+            return
+        self.psk_values.setdefault(b"for others", self.entropy(16))
+        psk = committer.group.psk(ExternalPsk(b"for others"), self.entropy)
+        made = self.make(committer, psk, pending=False)
+        with pytest.raises(Lost) as lost:
+            victim.group.receive(made.message)
+        self.asleep.append(victim.name)  # The log goes on without it.
+        self.settle(committer, made)
+        public = lost.value.public.check_group_info(committer.group.group_info())
+        self.enter(victim.name, public, self.leaf_of(victim.name), with_psk=False)
 
     # Messages.
 

@@ -44,6 +44,7 @@ from alcove.mls import (
     PublicGroup,
     ReceivedProposal,
     Remove,
+    Sender,
     SigningKey,
     StagedCommit,
     Suite,
@@ -77,10 +78,18 @@ def believe_external_senders(_credential: Credential, _signature_key: bytes) -> 
     """Let anyone whom the group lists propose from outside."""
 
 
+def let_anybody_propose(_public: PublicGroup, _proposal: Proposal, _sender: Sender) -> None:
+    """Let also those propose who are not in yet."""
+
+
 def open_policy(**changes: Any) -> Policy:
     """Return a policy that believes everyone, otherwise as the library has it by default."""
     return replace(
-        Policy(credential=accept_any_credential, external_sender=believe_external_senders),
+        Policy(
+            credential=accept_any_credential,
+            external_sender=believe_external_senders,
+            proposal=let_anybody_propose,
+        ),
         **changes,
     )
 

@@ -7,7 +7,7 @@ block a group by proposing nonsense.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from alcove.mls.changes import Listed
 from alcove.mls.errors import RuleBroken
@@ -32,23 +32,32 @@ Waiting = tuple[bytes, Listed]
 
 
 def fitting_proposals(
-    public: PublicGroup, me: int, have: Callable[[ExternalPsk | ResumptionPsk], bool]
+    public: PublicGroup,
+    me: int,
+    have: Callable[[ExternalPsk | ResumptionPsk], bool],
+    by_value: Sequence[Proposal] = (),
 ) -> list[Waiting]:
     """Return references and proposals that fit into one commit by the member at leaf `me`.
 
-    Removes go before updates, the newest update of a leaf before older ones, anything before a
-    ReInit.  `have` says whether a pre-shared key is at hand.
+    What it commits by value goes before all that waits; then removes go before updates, the newest
+    update of a leaf before older ones, anything before a ReInit.  `have` says whether a pre-shared
+    key is at hand.
     """
     waiting = list(public.proposals.items())
     changing = [item for item in waiting if not isinstance(item[1].proposal, ReInit)]
-    if not changing:
+    if not changing and not by_value:
         return waiting[:1]
+    if any(isinstance(proposal, ReInit) for proposal in by_value):
+        return []
     choice = _Choice(public, me, have)
+    for proposal in by_value:
+        choice.take(proposal, me)
     # Later proposals of a leaf replace earlier ones: judge in the order of their precedence.
     for kind, newest_first in _PRECEDENCE:
         group = [item for item in changing if isinstance(item[1].proposal, kind)]
-        for item in reversed(group) if newest_first else group:
-            choice.consider(item)
+        for reference, (proposal, sender) in reversed(group) if newest_first else group:
+            if choice.take(proposal, sender.index):
+                choice.chosen.add(reference)
     return [item for item in changing if item[0] in choice.chosen]
 
 
@@ -78,27 +87,27 @@ class _Choice:
         self.removed: set[int] = set()
         self.keys = set(public.tree.keys)
         self.signers = set(public.tree.signers)
+        self.kinds = set(public.tree.credentials)
+        self.new_leaves: list[LeafNode] = []
         self.psks: set[PskId] = set()
 
-    def consider(self, item: Waiting) -> None:
-        """Choose a proposal if it fits beside those chosen before."""
-        reference, (proposal, sender) = item
+    def take(self, proposal: Proposal, author: int) -> bool:
+        """Take a proposal if it fits beside those taken before, and say whether it does."""
         match proposal:
             case GroupContextExtensions():
-                fits = self._take_extensions(proposal.extensions)
+                return self._take_extensions(proposal.extensions)
             case Remove():
-                fits = self._take_remove(proposal.removed)
+                return self._take_remove(proposal.removed)
             case Update():
-                fits = self._take_update(sender.index, proposal.leaf)
+                return self._take_update(author, proposal.leaf)
             case Add():
-                fits = self._take_leaf(proposal.key_package.leaf)
+                return self._take_leaf(proposal.key_package.leaf)
             case PreSharedKey():
                 fits = proposal.psk not in self.psks and self.have(proposal.psk.key)
                 self.psks.add(proposal.psk)
+                return fits
             case _:
-                fits = self._everyone_knows(proposal.type)
-        if fits:
-            self.chosen.add(reference)
+                return self._everyone_knows(proposal.type)
 
     def _take_extensions(self, extensions: Extensions) -> bool:
         leaves = (leaf for _, leaf in self.tree.leaves())
@@ -122,11 +131,12 @@ class _Choice:
         if index == self.me or index in self.touched or old is None:
             return False
         self._free(old)
+        self.touched.add(index)
         if not self._take_leaf(leaf):
+            self.touched.discard(index)
             self.keys.add(old.encryption_key)
             self.signers.add(old.signature_key)
             return False
-        self.touched.add(index)
         return True
 
     def _take_leaf(self, leaf: LeafNode) -> bool:
@@ -134,12 +144,14 @@ class _Choice:
             return False
         if not self._supported([leaf], self.extensions):
             return False
-        if not set(self.tree.credentials).issubset(leaf.capabilities.credentials):
+        if not self.kinds.issubset(leaf.capabilities.credentials):
             return False
         if not self._everyone_reads(leaf.credential.type):
             return False
         self.keys.add(leaf.encryption_key)
         self.signers.add(leaf.signature_key)
+        self.kinds.add(leaf.credential.type)
+        self.new_leaves.append(leaf)
         return True
 
     def _free(self, leaf: LeafNode) -> None:
@@ -156,10 +168,12 @@ class _Choice:
         return True
 
     def _everyone_reads(self, credential_type: int) -> bool:
-        if credential_type in self.tree.credentials:
+        """Say whether all who stay or come know a type of credential."""
+        if credential_type in self.kinds:
             return True
+        stay = [leaf for index, leaf in self.tree.leaves() if index not in self.touched]
         return all(
-            credential_type in leaf.capabilities.credentials for _, leaf in self.tree.leaves()
+            credential_type in leaf.capabilities.credentials for leaf in stay + self.new_leaves
         )
 
     def _everyone_knows(self, proposal_type: int) -> bool:

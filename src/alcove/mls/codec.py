@@ -26,6 +26,8 @@ MAX_ITEMS = 8192
 _MAX_VECTOR_BYTES = 1 << 30
 _SHORT = tuple(bytes((length,)) for length in range(1 << 6))
 _WIDTHS = {"H": 2, "I": 4}
+_REMEMBERED = 64
+"""The longest list of numbers, in bytes, that is remembered: strangers may not fill our memory."""
 _MINIMUM_FOR_PREFIX = (0, 1 << 6, 1 << 14)
 
 
@@ -172,7 +174,7 @@ class Reader:
         data = self.opaque()
         if len(data) > most * _WIDTHS[width]:
             raise DecodeError("codec-too-many")
-        return _numbers(data, width)
+        return _numbers(data, width) if len(data) <= _REMEMBERED else _unpacked(data, width)
 
     def since(self, start: int) -> bytes:
         """Return the bytes read since position `start`."""
@@ -184,13 +186,16 @@ class Reader:
             raise DecodeError("codec-trailing")
 
 
-@lru_cache(maxsize=4096)
-def _numbers(data: bytes, width: str) -> tuple[int, ...]:
-    """Read integers.  Remembered, since devices with one program list the same capabilities."""
+def _unpacked(data: bytes, width: str) -> tuple[int, ...]:
+    """Read integers."""
     count, rest = divmod(len(data), _WIDTHS[width])
     if rest:
         raise DecodeError("codec-truncated")
     return struct.unpack(f">{count}{width}", data)
+
+
+_numbers = lru_cache(maxsize=4096)(_unpacked)
+"""The same, remembered: devices with one program list the same capabilities."""
 
 
 def decode(

@@ -96,11 +96,13 @@ def attach_path(
     return AttachedPath(UpdatePath(leaf, nodes), made, leaf_key, steps)
 
 
-def waiting_proposals(group: Group, options: CommitOptions) -> list[tuple[bytes, Listed]]:
+def waiting_proposals(
+    group: Group, options: CommitOptions, by_value: Sequence[Proposal] = ()
+) -> list[tuple[bytes, Listed]]:
     """Return the proposals by reference that a commit takes in."""
     if options.pending is True:
         have = partial(_have, group, options.psks)
-        return fitting_proposals(group.public, group.me, have)
+        return fitting_proposals(group.public, group.me, have, by_value)
     wanted = options.pending or ()
     missing = [reference for reference in wanted if reference not in group.public.proposals]
     if missing:
@@ -119,7 +121,7 @@ def make_commit(
     public, suite, me = group.public, group.suite, group.me
     for proposal in proposals:
         check_sendable(proposal)
-    chosen = waiting_proposals(group, options)
+    chosen = waiting_proposals(group, options, proposals)
     sender = Sender(MEMBER, me)
     listed = [item for _, item in chosen] + [Listed(proposal, sender) for proposal in proposals]
     items = (*(Reference(reference) for reference, _ in chosen), *proposals)
@@ -156,7 +158,7 @@ def make_commit(
         welcome = made.message()
         if attached is None:  # The same commit again would have the same key for its Welcome.
             sealed_info = suite.hash(made.encrypted_group_info)
-    group.high_water.made(tag, sealed_info)
+    group.high_water.made(context.confirmed_transcript_hash, sealed_info)
     sealed = group.send(replace(content, confirmation_tag=tag), entropy)
     following = sealed.group.enter(after, secrets, keys, signer)
     return OwnCommit(sealed.group, staged, following, sealed.message, welcome)

@@ -28,8 +28,8 @@ def check_follows(continued: Sequence[ResumptionPsk], new: PublicGroup, old: Gro
 
     `old` is the group that the caller expects to be continued, or None when it expects none.
     """
-    if not continued and old is not None and old.public.reinit is not None:
-        raise RuleBroken("reinit-psk")
+    if not continued and old is not None:
+        raise RuleBroken("branch-psk" if old.public.reinit is None else "reinit-psk")
     for key in continued:
         if old is None:
             raise UsageError("this group continues another: pass that one as `follows`")

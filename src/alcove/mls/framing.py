@@ -129,10 +129,12 @@ class PrivateMessage:
 class Verified:
     """Content whose signature, group, epoch and sender were checked.
 
-    Made by `alcove.mls.verify` and by nothing else.
+    Made by `alcove.mls.verify`, and for what a member has just signed itself.
     """
 
     content: Content
+    context: bytes
+    """The GroupContext that it was verified in, and in which alone it may be used."""
 
 
 def frame(

@@ -76,6 +76,8 @@ from alcove.mls.tree import RatchetTree
 from alcove.mls.verify import verify_content
 
 _MEMBER: Final = u8(MEMBER)
+_ENVELOPE_BYTES: Final = 1024
+"""More than a private message has around its content, but for the group's name."""
 _SIGNED_HEAD: Final = opaque(b"MLS 1.0 FramedContentTBS")
 
 
@@ -195,7 +197,7 @@ class Group:
             raise UsageError("the keys of this Update are not here: use propose_update")
         check_sendable(proposal)
         content = self.sign_content(PROPOSAL, proposal, authenticated_data, private=private)
-        remembered = self.public.handle(Verified(content))
+        remembered = self.public.handle(Verified(content, self.public.context.raw))
         assert isinstance(remembered, PublicProposal)
         after = replace(self, public=remembered.group)
         sealed = after.send(content, entropy)
@@ -288,20 +290,20 @@ class Group:
     def _seal(
         self, content_type: int, authenticated_data: bytes, plain: bytes, entropy: Entropy
     ) -> Sealed:
+        policy = self.public.policy
+        missing = policy.padding(len(plain)) - len(plain)
+        padded = plain + bytes(max(missing, 0))
+        if len(padded) + len(authenticated_data) > policy.max_message_bytes - _ENVELOPE_BYTES:
+            raise UsageError("this message is larger than the group's members accept")
+        guard = entropy(GUARD_BYTES)
         kind = MESSAGE if content_type == APPLICATION else HANDSHAKE
         message_key, secrets = self.current.secrets.next_key(self.me, kind)
+        # Nothing may fail after this but by a fault of ours: the key counts as used.
         self.high_water.spend(
             self.public.confirmation_tag, self.epoch, kind, message_key.generation
         )
-        missing = self.public.policy.padding(len(plain)) - len(plain)
         message = seal_private(
-            self.current,
-            self.me,
-            message_key,
-            content_type,
-            authenticated_data,
-            plain + bytes(max(missing, 0)),
-            entropy(GUARD_BYTES),
+            self.current, self.me, message_key, content_type, authenticated_data, padded, guard
         )
         return Sealed(self._with_current(secrets), message)
 
@@ -374,7 +376,7 @@ class Group:
         if self.me in staged.removed:
             return StagedCommit(self, staged, None)
         from_us = staged.sender == Sender(MEMBER, self.me)
-        if from_us and self.high_water.is_ours(staged.group.confirmation_tag):
+        if from_us and self.high_water.is_ours(staged.group.context.confirmed_transcript_hash):
             raise UsageError("this commit is our own: merge what `commit` returned")
         try:
             if not genuine:

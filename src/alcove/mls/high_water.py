@@ -17,45 +17,44 @@ _EPOCHS_KEPT: Final = 64
 class HighWater:
     """Spent generations by epoch.  The package's one mutable thing, and it only ever refuses."""
 
-    __slots__ = ("_forgotten", "_made", "_next")
+    __slots__ = ("_made", "_newest", "_next")
 
     def __init__(self) -> None:
         self._next: dict[bytes, list[int]] = {}
         self._made: dict[bytes, bytes] = {}
-        self._forgotten = -1
-        """Epochs up to this number are no longer listed, so nothing may be sealed in them."""
+        self._newest = -1
+        """The highest epoch sealed in.  Those far below it are forgotten, and sealed in no more."""
 
-    def made(self, tag: bytes, welcome: bytes = b"") -> None:
-        """Note a commit of our own by its confirmation tag, and the hash of its Welcome.
+    def made(self, commit: bytes, welcome: bytes = b"") -> None:
+        """Note a commit of our own by the transcript hash it leads to, and its Welcome's hash.
 
         Without a path nothing in a commit is drawn: made again it is the same, with the same key
         for its Welcome.  Another Welcome under that key is refused.
         """
-        if self._made.setdefault(tag, welcome) != welcome:
+        if self._made.setdefault(commit, welcome) != welcome:
             raise UsageError("this commit was made with another Welcome: use that, or add a path")
         if len(self._made) > _EPOCHS_KEPT:
             del self._made[next(iter(self._made))]
 
-    def is_ours(self, tag: bytes) -> bool:
-        """Say whether this process made the commit with that tag."""
-        return tag in self._made
+    def is_ours(self, commit: bytes) -> bool:
+        """Say whether this process made the commit that leads to that transcript hash."""
+        return commit in self._made
 
     def spend(self, tag: bytes, epoch: int, kind: int, generation: int) -> None:
         """Mark a generation as used, or raise when it was.
 
         An epoch is known by its confirmation tag: two commits that compete for one number make two.
         """
-        marks = self._next.get(tag)
-        if marks is None:
-            if epoch <= self._forgotten:
-                raise UsageError("this group value is far behind: seal from the newest one")
-            marks = self._next[tag] = [0, 0, epoch]
-            if len(self._next) > _EPOCHS_KEPT:
-                self._forget_oldest()
+        if epoch > self._newest:
+            self._newest = epoch
+            self._next = {
+                known: marks
+                for known, marks in self._next.items()
+                if marks[2] > epoch - _EPOCHS_KEPT
+            }
+        if epoch <= self._newest - _EPOCHS_KEPT:
+            raise UsageError("this group value is far behind: seal from the newest one")
+        marks = self._next.setdefault(tag, [0, 0, epoch])
         if generation < marks[kind]:
             raise UsageError("a newer value of this group has sealed already: use that one")
         marks[kind] = generation + 1
-
-    def _forget_oldest(self) -> None:
-        oldest = next(iter(self._next))
-        self._forgotten = max(self._forgotten, self._next.pop(oldest)[2])

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from alcove.mls.codec import MAX_MESSAGE_BYTES
 from alcove.mls.credentials import Credential
 from alcove.mls.errors import RuleBroken
 from alcove.mls.leaf import LeafNode
-from alcove.mls.proposals import PATHLESS
+from alcove.mls.proposals import PATHLESS, Proposal
 
 if TYPE_CHECKING:
+    from alcove.mls.framing import Sender
     from alcove.mls.public_group import PublicGroup, StagedPublicCommit
+
+_NEW_MEMBER_PROPOSAL: Final = 3  # As in `alcove.mls.framing`, which stands above.
 
 CredentialCheck = Callable[[LeafNode, LeafNode | None], str | None]
 """Is this leaf's credential true, and may it follow that of the leaf it replaces, if any?
 
 Returns the id of the broken rule, or None.  Must be a pure function of its arguments: every member
 has to come to the same answer, whenever it asks.
+"""
+
+ProposalCheck = Callable[["PublicGroup", Proposal, "Sender"], str | None]
+"""May this be proposed, by reference, by this sender?
+
+Returns the id of the broken rule, or None.  What is let in here, any member's next commit takes
+along; so it should not be more than the rule for commits would allow.
 """
 
 CommitRule = Callable[["PublicGroup", "StagedPublicCommit"], str | None]
@@ -42,6 +52,11 @@ def accept_any_credential(_leaf: LeafNode, _replaced: LeafNode | None) -> str | 
 def no_external_sender(_credential: Credential, _signature_key: bytes) -> str | None:
     """Let nobody outside propose, unless the application says whom it believes."""
     return "cred-valid-external-senders"
+
+
+def only_who_is_known(_public: PublicGroup, _proposal: Proposal, sender: Sender) -> str | None:
+    """Let members and listed external senders propose, and nobody ask to be added."""
+    return "proposal-external-authorized" if sender.type == _NEW_MEMBER_PROPOSAL else None
 
 
 def no_commit_rule(_old: PublicGroup, _commit: StagedPublicCommit) -> str | None:
@@ -78,6 +93,8 @@ class Policy:
     rule: CommitRule = no_commit_rule
     external_sender: Callable[[Credential, bytes], str | None] = no_external_sender
     """Asked about each entry, credential and signature key, of a group's external senders."""
+    proposal: ProposalCheck = only_who_is_known
+    """Who may propose what by reference.  A product that commits by value alone refuses all."""
     identity: Identity = whole_credential
     """Who a member is when a group continues another: asked on ReInit and on branching."""
     pathless: frozenset[int] = PATHLESS
@@ -96,6 +113,8 @@ class Policy:
     """How many past epochs' resumption keys are kept, for `ResumptionPsk`."""
     pending_proposals: int = 1024
     """How many proposals by reference are remembered within an epoch."""
+    pending_bytes: int = 4 * 1024 * 1024
+    """How many bytes of them."""
     max_message_bytes: int = MAX_MESSAGE_BYTES
 
     def check_credential(self, leaf: LeafNode, replaced: LeafNode | None) -> None:

@@ -135,6 +135,8 @@ class PublicGroup:
 
     def handle(self, verified: Verified) -> PublicProposal | StagedPublicCommit:
         """Take a verified handshake."""
+        if verified.context != self.context.raw:
+            raise UsageError("this was verified in another group or epoch")
         if verified.content.content_type == PROPOSAL:
             return self._remember(verified)
         return self.stage(verified)
@@ -147,7 +149,14 @@ class PublicGroup:
         reference = self.suite.reference(_REFERENCE, content.encode())
         if reference in self.proposals:
             return PublicProposal(self, proposal, content.sender, reference)
-        if len(self.proposals) >= self.policy.pending_proposals:
+        broken = self.policy.proposal(self, proposal, content.sender)
+        if broken is not None:
+            raise RuleBroken(broken)
+        remembered = sum(map(len, self.proposal_bytes)) + len(content.framed)
+        if (
+            len(self.proposals) >= self.policy.pending_proposals
+            or remembered > self.policy.pending_bytes
+        ):
             raise RuleBroken("limit-pending-proposals")
         after = self.with_proposal(reference, content)
         return PublicProposal(after, proposal, content.sender, reference)
@@ -314,6 +323,8 @@ def read_public_group(reader: Reader, policy: Policy, suites: Suites | None) -> 
     context = read_context(reader)
     suite = suite_of(context.suite_id, suites)
     tree = RatchetTree.read(suite, reader)
+    if tree.tree_hash() != context.tree_hash:
+        raise UsageError(_DAMAGED)
     tag = reader.opaque()
     raw = reader.vector(Reader.opaque)
     reinit = reader.optional(read_proposal)

@@ -89,7 +89,7 @@ class SecretTree(NamedTuple):
                     found = MessageKey(number, key, nonce)
                     return found, tree._with_ratchet(leaf, kind, after)
             raise RuleBroken("private-generation-reused")
-        if generation - ratchet.generation > forward:
+        if generation - ratchet.generation > forward or generation >= _LAST_GENERATION:
             raise RuleBroken("private-generation-too-far")
         skipped = list(ratchet.skipped)
         message_key, ratchet = _step(self.suite, ratchet)

@@ -68,13 +68,18 @@ def _read_nodes(reader: Reader) -> list[Node | None]:
     """Read `optional<Node> ratchet_tree<V>`.  A run of blank nodes, a byte each, is one step."""
     inside = Reader(reader.opaque(), _TREE_ITEMS)
     nodes: list[Node | None] = []
+    unmerged = 0
     while inside.at < inside.end:
         blanks = _BLANKS.match(inside.data, inside.at)
         count = 1 if blanks is None else blanks.end() - blanks.start()
         if len(nodes) + count >= 2 * MAX_LEAVES:
             raise DecodeError("codec-too-many")
         if blanks is None:
-            nodes.append(inside.optional(_read_node))
+            node = inside.optional(_read_node)
+            nodes.append(node)
+            unmerged += len(node.unmerged) if isinstance(node, ParentNode) else 0
+            if unmerged > MAX_LEAVES:
+                raise DecodeError("codec-too-many")
         else:
             nodes += [None] * count
             inside.at += count
@@ -130,7 +135,8 @@ class RatchetTree:
     def read(cls, suite: Suite, reader: Reader) -> RatchetTree:
         """Read a tree as the ratchet_tree extension carries it (section 12.4.3.3)."""
         nodes = _read_nodes(reader)
-        if not nodes or nodes[-1] is None:
+        if not nodes or not isinstance(nodes[-1], LeafNode):
+            # A parent has leaves on both its sides, so that none can be the last node either.
             raise DecodeError("tree-last-node-non-blank")
         for index, node in enumerate(nodes):
             if node is not None and isinstance(node, LeafNode) == bool(index & 1):

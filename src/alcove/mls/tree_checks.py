@@ -85,10 +85,13 @@ def _check_unmerged(
         last = leaf
         if not math.covers(at, 2 * leaf) or tree.leaf(leaf) is None:
             raise RuleBroken("tree-unmerged-descendant")
-        above = math.direct_path(2 * leaf, tree.width)
-        for node in above[: above.index(at)]:
-            if node in unmerged and leaf not in unmerged[node]:
-                raise RuleBroken("tree-unmerged-intermediate")
+        below = at
+        while below & 1:  # The next parent on the way down vouches for those below it.
+            below = math.left(below) if 2 * leaf < below else math.right(below)
+            if below in unmerged:
+                if leaf not in unmerged[below]:
+                    raise RuleBroken("tree-unmerged-intermediate")
+                break
 
 
 def _check_parent_hash(

@@ -38,7 +38,7 @@ def verify_content(content: Content, context: GroupContext, tree: RatchetTree) -
         )
     except CryptoError:
         raise RuleBroken("frame-signature") from None
-    return Verified(content)
+    return Verified(content, context.raw)
 
 
 def _signature_key(content: Content, context: GroupContext, tree: RatchetTree) -> bytes:

@@ -81,7 +81,9 @@ from alcove.mls.tree import Node, ParentNode, RatchetTree, TreeEdit
 
 SUITE: Final[Suite] = standard_suites()[1]
 LENIENT: Final = Policy(
-    credential=accept_any_credential, external_sender=lambda _credential, _key: None
+    credential=accept_any_credential,
+    external_sender=lambda _credential, _key: None,
+    proposal=lambda _public, _proposal, _sender: None,
 )
 LONG: Final = Lifetime(0, 2**40)
 

@@ -9,9 +9,12 @@ from alcove.mls import (
     Extension,
     ExternalSender,
     PublicGroup,
+    ReInit,
     basic,
+    branch_group,
     create_group,
     external_senders,
+    reinit_group,
     schedule,
     standard_suites,
 )
@@ -28,6 +31,7 @@ from tests.mls.rules.frankenstein import (
     room,
     signer,
 )
+from tests.mls.rules.surgery import other_package
 
 
 @pytest.mark.rule("suite-mandatory")
@@ -117,3 +121,20 @@ def test_create_interim() -> None:
     tag = first_tag(SUITE, alice.secrets.confirmation)
     assert alice.public.confirmation_tag == tag
     assert alice.public.interim_transcript_hash() == SUITE.hash(opaque(tag))
+
+
+@pytest.mark.rule("reinit-members")
+def test_reinit_members_from_the_beginning() -> None:
+    alice, _, _ = room()
+    ended = alice.commit([ReInit(b"second", 1, 1)], entropy=dice("reinit")).merge()
+    bob = other_package("bob").package
+    with refused("reinit-members", ended):
+        reinit_group(ended, other_package("alice"), [bob], LENIENT, dice("second"))
+
+
+@pytest.mark.rule("branch-members")
+def test_branch_members_from_the_beginning() -> None:
+    alice, _, _ = room()
+    mallory = other_package("mallory").package
+    with refused("branch-members", alice):
+        branch_group(alice, b"second", other_package("alice"), [mallory], LENIENT, dice("second"))

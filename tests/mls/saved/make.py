@@ -61,6 +61,7 @@ def believe(_credential: Credential, _key: bytes) -> None:
 POLICY: Final = Policy(
     credential=accept_any_credential,
     external_sender=believe,
+    proposal=lambda _public, _proposal, _sender: None,
     past_epochs=2,
     past_resumptions=3,
 )
