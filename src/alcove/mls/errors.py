@@ -46,8 +46,10 @@ class RuleBroken(PeerError):
 class Lost(RuleBroken):
     """The commit is publicly valid, so it counts, but its secret part fails for this member.
 
-    The others are in the next epoch now.  `public` is that epoch as anyone can see it; rejoin by an
-    external commit onto it, or ask to be added again.
+    `public` is the next epoch as anyone can see it; rejoin by an external commit onto it, or ask to
+    be added again.  Only the secret half vouches for the confirmation tag, which no signature
+    covers: who carried the message could have changed it.  So before believing that the others are
+    there, let a member's GroupInfo agree: `public.check_group_info`.
     """
 
     def __init__(self, rule: str, public: PublicGroup) -> None:

@@ -86,7 +86,11 @@ def padme(length: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The application's side of the protocol, and every limit the library keeps to."""
+    """The application's side of the protocol, and every limit the library keeps to.
+
+    Whether a commit counts depends on these, the limits on messages and proposals included: all
+    members of a group must have the same.
+    """
 
     credential: CredentialCheck
     """No default: who is asked about nobody believes everybody."""

@@ -1,0 +1,199 @@
+"""Stories that an audit told.  Each of them came true once, and may not again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from alcove.mls import (
+    Add,
+    Capabilities,
+    Custom,
+    Extension,
+    GroupContextExtensions,
+    Lost,
+    Proposal,
+    PublicProposal,
+    ReInit,
+    Remove,
+    StagedCommit,
+    UsageError,
+    join_group,
+    load_group,
+    propose_to_join,
+    save_group,
+)
+from alcove.mls.codec import Reader
+from alcove.mls.credentials import Credential
+from alcove.mls.framing import PublicMessage, decode_message
+from alcove.mls.high_water import HighWater
+from alcove.mls.tree import Node, ParentNode, RatchetTree
+from tests.mls.rules.frankenstein import refused
+from tests.mls.world import World
+
+TOPIC = Extension(0xF010, b"cats")
+ABLE = Capabilities(suites=(1,), extensions=(TOPIC.type,), proposals=(0xF0F0,), credentials=(1, 7))
+
+
+def test_a_tree_that_ends_in_a_parent_is_refused() -> None:
+    world = World()
+    (alice,) = world.group("alice")
+    leaf = alice.group.leaf
+    nodes: list[Node | None] = [leaf, ParentNode(b"k" * 32, b""), leaf, ParentNode(b"l" * 32, b"")]
+    tree = RatchetTree(world.suite, [*nodes, None, None, None], [None] * 7, {}, {}, {})
+    with refused("tree-last-node-non-blank"):
+        RatchetTree.read(world.suite, Reader(tree.encode()))
+
+
+def test_a_state_whose_tree_is_not_its_own_is_not_loaded() -> None:
+    world = World()
+    alice, _ = world.group("alice", "bob")
+    stranger = World(1).group("mallory")[0].group.public.tree
+    damaged = replace(alice.group, public=replace(alice.group.public, tree=stranger))
+    with pytest.raises(UsageError, match="damaged"):
+        load_group(save_group(damaged), world.policy)
+
+
+def test_any_number_of_refused_commits_leaves_a_member_able_to_send() -> None:
+    world = World()
+    alice, _ = world.group("alice", "bob")
+    for _ in range(70):
+        tried = alice.group.commit(entropy=world.entropy).merge()
+        tried.seal(b"on top of a commit that is refused", world.entropy)
+    assert world.everyone_can_read("alice")
+
+
+def test_the_high_water_mark_forgets_what_is_far_below() -> None:
+    mark = HighWater()
+    mark.spend(b"old", 1, 0, 0)
+    mark.spend(b"new", 100, 0, 0)
+    with pytest.raises(UsageError, match="far behind"):
+        mark.spend(b"old", 1, 0, 1)
+
+
+@pytest.mark.parametrize("by_value", ["remove", "topic", "add"])
+def test_what_a_member_lets_wait_does_not_stop_a_commit_against_it(by_value: str) -> None:
+    world = World(capabilities=ABLE)
+    alice, _, mallory = world.group("alice", "bob", "mallory")
+    dave = world.person("dave")
+    world.send("mallory", mallory.propose_update())
+    world.propose("mallory", Remove(mallory.leaf))
+    world.propose("mallory", GroupContextExtensions((TOPIC,)))
+    world.propose("mallory", Add(dave.bundle.package))
+    world.propose("mallory", ReInit(b"elsewhere", 1, 1))
+    proposals: dict[str, Proposal] = {
+        "remove": Remove(mallory.leaf),
+        "topic": GroupContextExtensions((TOPIC._replace(data=b"dogs"),)),
+        "add": Add(dave.new_key_package().package),
+    }
+    commit = alice.commit(proposals[by_value])
+    assert proposals[by_value] in commit.proposals
+
+
+def test_a_reinit_by_value_takes_nothing_else_along() -> None:
+    world = World(capabilities=ABLE)
+    alice, _ = world.group("alice", "bob")
+    world.propose("bob", Custom(0xF0F0, b"yes"))
+    end = ReInit(b"elsewhere", 1, 1)
+    assert list(alice.commit(end).proposals) == [end]
+
+
+def test_newcomers_who_cannot_read_each_other_do_not_come_together() -> None:
+    world = World(capabilities=ABLE)
+    alice, _ = world.group("alice", "bob")
+    carol, dave = world.person("carol"), world.person("dave")
+    carol.new_key_package(
+        credential=Credential(7, b"carol"),
+        capabilities=Capabilities(suites=(1,), credentials=(1, 7)),
+    )
+    dave.new_key_package(capabilities=Capabilities(suites=(1,), credentials=(1,)))
+    world.propose("bob", Add(carol.bundle.package))
+    world.propose("bob", Add(dave.bundle.package))
+    assert list(alice.commit().proposals) == [Add(carol.bundle.package)]
+
+
+def test_a_failure_while_sealing_spends_no_key() -> None:
+    def broken_dice(_count: int) -> bytes:
+        raise OSError("no entropy")
+
+    world = World()
+    alice, _ = world.group("alice", "bob")
+    with pytest.raises(OSError, match="no entropy"):
+        alice.group.seal(b"hello", broken_dice)
+    world.everyone_can_read("alice")
+
+
+def test_a_message_that_nobody_would_accept_is_not_sealed() -> None:
+    world = World(max_message_bytes=10_000)
+    alice, _ = world.group("alice", "bob")
+    with pytest.raises(UsageError, match="larger than"):
+        alice.group.seal(bytes(10_000), world.entropy)
+    world.everyone_can_read("alice")
+
+
+def test_a_thief_who_copies_the_tag_of_our_commit_is_still_a_thief() -> None:
+    world = World()
+    alice, bob = world.group("alice", "bob")
+    thief = load_group(save_group(alice.group), world.policy)
+    ours = alice.group.commit(entropy=world.entropy)
+    theirs = thief.commit(entropy=world.entropy)
+    message, tag = decode_message(theirs.message), ours.after.confirmation_tag
+    assert isinstance(message, PublicMessage)
+    forged = replace(message, content=replace(message.content, confirmation_tag=tag))
+    for group in (alice.group, bob.group):
+        with pytest.raises(Lost):
+            group.receive(forged)
+
+
+def test_our_own_commit_coming_back_is_no_alarm() -> None:
+    world = World()
+    alice, bob = world.group("alice", "bob")
+    commit = alice.group.commit(entropy=world.entropy)
+    with pytest.raises(UsageError, match="merge what `commit` returned"):
+        alice.group.receive(commit.message)
+    assert isinstance(bob.receive(commit.message), StagedCommit)
+
+
+def test_a_group_that_continues_nothing_is_not_taken_for_one_that_does() -> None:
+    world = World()
+    alice, bob = world.group("alice", "bob")
+    mallory, _ = World(1).group("mallory", "eve")
+    commit = mallory.group.commit([Add(bob.new_key_package().package)], entropy=world.entropy)
+    assert commit.welcome is not None
+    with refused("branch-psk"):
+        join_group(commit.welcome, bob.bundle, world.policy, follows=bob.group)
+    assert alice.is_in
+
+
+def test_nobody_walks_in_where_the_application_says_nothing() -> None:
+    world = World()
+    world.policy = replace(world.policy, proposal=type(world.policy)(lambda *_: None).proposal)
+    alice, _ = world.group("alice", "bob")
+    wish = propose_to_join(
+        world.suite, alice.group.group_id, alice.group.epoch, world.person("mallory").bundle
+    )
+    with refused("proposal-external-authorized", alice.group):
+        alice.group.receive(wish)
+
+
+def test_proposals_may_fill_only_so_much_memory() -> None:
+    world = World(capabilities=ABLE, pending_bytes=3_000)
+    alice, bob = world.group("alice", "bob")
+    world.send("bob", bob.propose(Custom(0xF0F0, bytes(2_000))))
+    with refused("limit-pending-proposals"):
+        alice.propose(Custom(0xF0F0, bytes(1_000)))
+    alice.propose(Custom(0xF0F0, bytes(100)))
+
+
+def test_what_was_verified_in_one_epoch_is_not_used_in_another() -> None:
+    world = World()
+    alice, _ = world.group("alice", "bob")
+    message = decode_message(alice.group.commit(entropy=world.entropy).message)
+    assert isinstance(message, PublicMessage)
+    public = alice.group.public
+    verified = public.verify(message.content)
+    world.commit("alice", path=True)
+    with pytest.raises(UsageError, match="another group or epoch"):
+        alice.group.public.handle(verified)
+    assert not isinstance(public.handle(verified), PublicProposal)
