@@ -197,3 +197,33 @@ def test_what_was_verified_in_one_epoch_is_not_used_in_another() -> None:
     with pytest.raises(UsageError, match="another group or epoch"):
         alice.group.public.handle(verified)
     assert not isinstance(public.handle(verified), PublicProposal)
+
+
+def test_a_commit_made_before_a_message_came_does_not_bring_its_key_back() -> None:
+    world = World(past_epochs=1)
+    alice, bob = world.group("alice", "bob")
+    commit = alice.group.commit(entropy=world.entropy)
+    message = bob.seal(b"hello")
+    newest = alice.group.receive(message).group
+    merged = commit.merge().with_past_of(newest)
+    with refused("private-generation-reused"):
+        merged.receive(message)
+    late = bob.seal(b"late")
+    assert merged.receive(late).group.epoch == merged.epoch
+    with pytest.raises(UsageError, match="epoch before"):
+        merged.with_past_of(merged)
+
+
+def test_a_commit_that_its_readers_would_refuse_is_not_made() -> None:
+    world = World(capabilities=ABLE, max_message_bytes=200_000)
+    alice, _ = world.group("alice", "bob")
+    with pytest.raises(UsageError, match="larger than"):
+        alice.commit(authenticated_data=bytes(200_000))
+    with pytest.raises(UsageError, match="codec-too-many"):
+        alice.commit(*[Custom(0xF0F0, b"12345678")] * 8_193)
+    with pytest.raises(UsageError, match="no type twice"):
+        alice.commit(GroupContextExtensions((TOPIC, TOPIC)))
+    with pytest.raises(UsageError, match="no member has"):
+        alice.propose(Remove(2**32))
+    world.commit("alice", authenticated_data=bytes(100_000))
+    world.everyone_agrees()

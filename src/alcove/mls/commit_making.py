@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from alcove.mls import schedule
 from alcove.mls import tree_math as math
 from alcove.mls.changes import Changes, Listed
 from alcove.mls.choosing import fitting_proposals
+from alcove.mls.codec import decode
 from alcove.mls.commit import Commit, Reference, Sealed, UpdatePath
 from alcove.mls.context import sign_group_info
-from alcove.mls.errors import UsageError
+from alcove.mls.errors import DecodeError, UsageError
 from alcove.mls.extensions import RATCHET_TREE, Extension, Extensions
-from alcove.mls.framing import COMMIT, MEMBER, Sender
+from alcove.mls.framing import COMMIT, ENVELOPE_BYTES, MEMBER, Content, Sender, read_authenticated
 from alcove.mls.key_package import Entropy
 from alcove.mls.leaf import LeafTemplate
 from alcove.mls.paths import NewPath, make_path, seal_path
@@ -36,6 +37,9 @@ from alcove.mls.welcome import GroupSecrets, SealedSecrets, Welcome
 
 if TYPE_CHECKING:
     from alcove.mls.group import Group
+
+
+_WORTH_A_LOOK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,23 @@ def make_commit(
         if attached is None:  # The same commit again would have the same key for its Welcome.
             sealed_info = suite.hash(made.encrypted_group_info)
     group.high_water.made(context.confirmed_transcript_hash, sealed_info)
-    sealed = group.send(replace(content, confirmation_tag=tag), entropy)
+    content = replace(content, confirmation_tag=tag)
+    check_acceptable(content, public)
+    sealed = group.send(content, entropy)
     following = sealed.group.enter(after, secrets, keys, signer)
     return OwnCommit(sealed.group, staged, following, sealed.message, welcome)
+
+
+def check_acceptable(content: Content, public: PublicGroup) -> None:
+    """Refuse to send what no member would read: it would count for us alone."""
+    size = len(content.framed) + len(content.authentication())
+    if size > public.policy.max_message_bytes - ENVELOPE_BYTES:
+        raise UsageError("this commit is larger than the group's members accept")
+    if size > _WORTH_A_LOOK:  # Only a large one can hold too many items.
+        try:
+            decode(content.encode(), read_authenticated, size + ENVELOPE_BYTES)
+        except DecodeError as refusal:
+            raise UsageError(f"this commit breaks rule {refusal.rule} for its readers") from None
 
 
 def make_welcome(

@@ -71,10 +71,13 @@ def read_extensions(reader: Reader) -> Extensions:
     return extensions
 
 
-def check_no_grease(extensions: Iterable[Extension]) -> None:
-    """Section 13.5: every extension of a group means something to its members."""
-    if any(extension.type in GREASE for extension in extensions):
+def check_own_extensions(extensions: Iterable[Extension]) -> None:
+    """Sections 13.4 and 13.5: every extension of our making stands once and means something."""
+    kinds = [extension.type for extension in extensions]
+    if any(kind in GREASE for kind in kinds):
         raise UsageError("a group's extensions must have a meaning, and GREASE has none")
+    if len(set(kinds)) != len(kinds):
+        raise UsageError("a list of extensions holds no type twice")
 
 
 class RequiredCapabilities(NamedTuple):

@@ -39,6 +39,9 @@ EXTERNAL: Final = 2
 NEW_MEMBER_PROPOSAL: Final = 3
 NEW_MEMBER_COMMIT: Final = 4
 
+ENVELOPE_BYTES: Final = 1024
+"""More than an envelope adds to what is in it."""
+
 PUBLIC_HEAD: Final = u16(MLS_1_0) + u16(PUBLIC_MESSAGE)
 PRIVATE_HEAD: Final = u16(MLS_1_0) + u16(PRIVATE_MESSAGE)
 

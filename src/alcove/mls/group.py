@@ -29,6 +29,7 @@ from alcove.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension, Extensi
 from alcove.mls.framing import (
     APPLICATION,
     COMMIT,
+    ENVELOPE_BYTES,
     MEMBER,
     PRIVATE_HEAD,
     PRIVATE_MESSAGE,
@@ -76,8 +77,6 @@ from alcove.mls.tree import RatchetTree
 from alcove.mls.verify import verify_content
 
 _MEMBER: Final = u8(MEMBER)
-_ENVELOPE_BYTES: Final = 1024
-"""More than a private message has around its content, but for the group's name."""
 _SIGNED_HEAD: Final = opaque(b"MLS 1.0 FramedContentTBS")
 
 
@@ -293,7 +292,7 @@ class Group:
         policy = self.public.policy
         missing = policy.padding(len(plain)) - len(plain)
         padded = plain + bytes(max(missing, 0))
-        if len(padded) + len(authenticated_data) > policy.max_message_bytes - _ENVELOPE_BYTES:
+        if len(padded) + len(authenticated_data) > policy.max_message_bytes - ENVELOPE_BYTES:
             raise UsageError("this message is larger than the group's members accept")
         guard = entropy(GUARD_BYTES)
         kind = MESSAGE if content_type == APPLICATION else HANDSHAKE
@@ -425,16 +424,30 @@ class Group:
                 kept[at] = key
         resumptions = {**self.resumptions, self.epoch: self.secrets.resumption}
         oldest = public.epoch - policy.past_resumptions
-        past: tuple[Epoch, ...] = ()
-        if policy.past_epochs:
-            leaves = self.current.tree.only_leaves()
-            past = (self.current._replace(tree=leaves), *self.past)[: policy.past_epochs]
         return replace(
             new_group(public, self.me, signing_key, kept, secrets),
-            past=past,
+            past=self._as_past(),
             resumptions={at: key for at, key in resumptions.items() if at >= oldest},
             high_water=self.high_water,
         )
+
+    def with_past_of(self, newest: Group) -> Group:
+        """Return the group with the past that `newest`, a value of the epoch before, has by now.
+
+        A commit that waits to be accepted was made in an earlier state of that epoch: the keys of
+        messages opened since would come back with it, and let those be opened again.
+        """
+        if (newest.group_id, newest.epoch + 1) != (self.group_id, self.epoch):
+            raise UsageError("the past of a group is in a value of its epoch before")
+        return replace(self, past=newest._as_past())
+
+    def _as_past(self) -> tuple[Epoch, ...]:
+        """Return this epoch and those before it, as the next one remembers them."""
+        kept = self.public.policy.past_epochs
+        if not kept:
+            return ()
+        leaves = self.current.tree.only_leaves()
+        return (self.current._replace(tree=leaves), *self.past)[:kept]
 
     def _with_current(self, secrets: SecretTree) -> Group:
         """Return the group with other message secrets; written out, for it runs per message."""

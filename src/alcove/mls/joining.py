@@ -13,7 +13,7 @@ from alcove.mls.commit_making import attach_path, welcome_key
 from alcove.mls.context import GroupInfo, new_context, read_group_info
 from alcove.mls.continuing import check_follows, continued_groups
 from alcove.mls.errors import CryptoError, RuleBroken, UsageError
-from alcove.mls.extensions import DEFAULT_EXTENSIONS, Extensions, check_no_grease
+from alcove.mls.extensions import DEFAULT_EXTENSIONS, Extensions, check_own_extensions
 from alcove.mls.framing import (
     COMMIT,
     NEW_MEMBER_COMMIT,
@@ -61,7 +61,7 @@ def create_group(
     """Begin a group of one.  The key package is ours alone and need not have been published."""
     suite = suite_of(bundle.package.suite_id, suites)
     tree = RatchetTree.of_one(suite, bundle.package.leaf)
-    check_no_grease(extensions)
+    check_own_extensions(extensions)
     check_extensions(extensions, policy)
     check_tree(tree, group_id, extensions, policy, bundle.package.leaf)
     context = new_context(suite.id, group_id, 0, tree.tree_hash(), b"", extensions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -198,7 +198,7 @@ def new_key_package(
     if last_resort:
         extensions = (*extensions, Extension(LAST_RESORT, b""))
     if grease:
-        wanted, extensions = _with_grease(wanted, extensions, entropy)
+        wanted = _with_grease(wanted, entropy)
     used = {extension.type for extension in (*extensions, *leaf_extensions)}
     listed = tuple(sorted(used.difference(wanted.extensions, range(1, 6))))
     wanted = wanted._replace(extensions=wanted.extensions + listed)
@@ -219,20 +219,17 @@ def new_key_package(
     return KeyPackageBundle(package, init_key, leaf_key, signing_key)
 
 
-def _with_grease(
-    wanted: Capabilities, extensions: Iterable[Extension], entropy: Entropy
-) -> tuple[Capabilities, Extensions]:
-    """Add one meaningless value to every list that a correct reader ignores it in."""
-    draws = entropy(6)
-    suites, kinds, proposals, credentials, carried = (GREASE[draw % 15] for draw in draws[:5])
-    extension = Extension(carried, bytes(draws[5] & 15))
-    return (
-        Capabilities(
-            wanted.versions,
-            (*wanted.suites, suites),
-            (*wanted.extensions, *sorted({kinds, carried})),
-            (*wanted.proposals, proposals),
-            (*wanted.credentials, credentials),
-        ),
-        (*extensions, extension),
+def _with_grease(wanted: Capabilities, entropy: Entropy) -> Capabilities:
+    """Add one meaningless value to every list of capabilities, which a correct reader ignores.
+
+    Section 13.5 would have extensions carried too; a widely used library refuses key packages that
+    do, and being understood comes first.
+    """
+    suites, extensions, proposals, credentials = (GREASE[draw % 15] for draw in entropy(4))
+    return Capabilities(
+        wanted.versions,
+        (*wanted.suites, suites),
+        (*wanted.extensions, extensions),
+        (*wanted.proposals, proposals),
+        (*wanted.credentials, credentials),
     )

@@ -10,7 +10,7 @@ from alcove.mls.errors import DecodeError, UsageError
 from alcove.mls.extensions import (
     GREASE,
     Extensions,
-    check_no_grease,
+    check_own_extensions,
     encode_extensions,
     read_extensions,
 )
@@ -202,10 +202,12 @@ Proposal = (
 
 def check_sendable(proposal: Proposal) -> None:
     """Section 13.5: values without meaning are for lists of capabilities, not for proposals."""
+    if isinstance(proposal, Remove) and not 0 <= proposal.removed < 2**32:
+        raise UsageError("no member has that leaf index")
     if isinstance(proposal, Custom) and proposal.type in GREASE:
         raise UsageError("a proposal needs a type with a meaning, and GREASE has none")
     if isinstance(proposal, GroupContextExtensions | ReInit):
-        check_no_grease(proposal.extensions)
+        check_own_extensions(proposal.extensions)
 
 
 def read_proposal(reader: Reader) -> Proposal:

@@ -99,7 +99,11 @@ class StagedCommit:
         return self.public.group if self._next is None else self._next.public
 
     def merge(self) -> Group:
-        """Return the group in the next epoch.  Nothing else changes: this is a value too."""
+        """Return the group in the next epoch.  Nothing else changes: this is a value too.
+
+        It remembers the old epoch as it was when the commit was made.  Where past epochs are kept
+        and messages came in since, follow it with `Group.with_past_of`.
+        """
         if self._next is None:
             raise UsageError("this commit removes you: there is no next epoch for you")
         return self._next

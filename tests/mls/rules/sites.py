@@ -28,7 +28,7 @@ PACKAGE: Final = Path(alcove.mls.__file__).parent
 # Checks of what the caller asks for: they refuse without an id.  The rules that they keep.
 _USAGE: Final = {
     "check_sendable": ["grease-proposal-type", "grease-group-context-extensions"],
-    "check_no_grease": ["grease-group-context", "grease-group-context-extensions"],
+    "check_own_extensions": ["grease-group-context", "grease-group-context-extensions"],
 }
 
 _CHOOSING = ("choosing", "demo")
@@ -48,6 +48,7 @@ ASKED: Final = {
     "cred-successor": (_PROPOSED, _COMMITTED),
     "cred-successor-commit": (_COMMITTED,),
     "external-remove-identity": (_COMMITTED,),
+    "proposal-external-authorized": ("public_group:PublicGroup._remember",),
     "cred-valid-external-senders": (_EXTENSIONS,),
     "cred-valid-external-senders-changed": (_EXTENSIONS,),
 }

@@ -25,7 +25,7 @@ from alcove.mls.context import new_context
 from alcove.mls.credentials import MAX_CERTIFICATES
 from alcove.mls.framing import COMMIT
 from alcove.mls.proposals import GROUP_CONTEXT_EXTENSIONS, PSK
-from alcove.mls.tree import MAX_LEAVES
+from alcove.mls.tree import MAX_LEAVES, ParentNode
 from tests.mls.rules.frankenstein import (
     SUITE,
     certificate,
@@ -33,6 +33,7 @@ from tests.mls.rules.frankenstein import (
     device,
     dice,
     in_public,
+    kem_pair,
     lawless_path,
     leaf_of,
     lenient,
@@ -173,6 +174,14 @@ def test_codec_too_many_nodes() -> None:
     leaf = device("alice").package.leaf
     with refused("codec-too-many"):
         RatchetTree.decode(SUITE, tree_bytes([*[None] * (2 * MAX_LEAVES), leaf]))
+
+
+@pytest.mark.rule("codec-too-many")
+def test_codec_too_many_unmerged_leaves() -> None:
+    leaf = device("alice").package.leaf
+    parent = ParentNode(kem_pair("parent").public, b"", tuple(range(MAX_LEAVES // 2 + 1)))
+    with refused("codec-too-many"):
+        RatchetTree.decode(SUITE, tree_bytes([leaf, parent, leaf, parent, leaf]))
 
 
 @pytest.mark.rule("limit-leaves")

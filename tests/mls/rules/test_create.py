@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alcove.mls import (
+    Add,
     ApplicationMessage,
     Extension,
     ExternalSender,
@@ -14,6 +15,7 @@ from alcove.mls import (
     branch_group,
     create_group,
     external_senders,
+    join_group,
     reinit_group,
     schedule,
     standard_suites,
@@ -25,6 +27,7 @@ from tests.mls.rules.frankenstein import (
     SUITE,
     device,
     dice,
+    goes_on,
     lenient,
     re_info,
     refused,
@@ -138,3 +141,15 @@ def test_branch_members_from_the_beginning() -> None:
     mallory = other_package("mallory").package
     with refused("branch-members", alice):
         branch_group(alice, b"second", other_package("alice"), [mallory], LENIENT, dice("second"))
+
+
+@pytest.mark.rule("branch-psk")
+def test_branch_psk_missing() -> None:
+    alice, bob, _ = room()
+    unrelated = create_group(other_package("alice"), b"second", LENIENT, dice("second"))
+    made = unrelated.commit([Add(other_package("bob").package)], entropy=dice("commit"))
+    assert made.welcome is not None
+    with refused("branch-psk", bob):
+        join_group(made.welcome, other_package("bob"), LENIENT, follows=bob)
+    assert join_group(made.welcome, other_package("bob"), LENIENT).epoch == 1
+    assert goes_on(alice, bob)

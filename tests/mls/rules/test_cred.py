@@ -14,12 +14,15 @@ from alcove.mls import (
     Policy,
     PublicGroup,
     Update,
+    accept_any_credential,
     basic,
     external_senders,
     join_group,
+    propose_to_join,
 )
 from tests.mls.rules.frankenstein import (
     LENIENT,
+    SUITE,
     device,
     dice,
     leaf_of,
@@ -159,3 +162,11 @@ def test_cred_valid_external_senders_changed() -> None:
     bob = with_policy(bob, careful(rule))
     made = alice.commit([GroupContextExtensions((ANOTHER,))], entropy=dice("commit"))
     refuses(bob, alice, made.message, rule)
+
+
+@pytest.mark.rule("proposal-external-authorized")
+def test_proposal_external_authorized() -> None:
+    alice, bob, _ = room()
+    by_default = Policy(credential=accept_any_credential)
+    message = propose_to_join(SUITE, alice.group_id, alice.epoch, device("dora"))
+    refuses(with_policy(bob, by_default), alice, message, "proposal-external-authorized")
