@@ -19,6 +19,7 @@ from alcove.mls import (
     Remove,
     StagedCommit,
     UsageError,
+    create_group,
     join_group,
     load_group,
     propose_to_join,
@@ -223,7 +224,47 @@ def test_a_commit_that_its_readers_would_refuse_is_not_made() -> None:
         alice.commit(*[Custom(0xF0F0, b"12345678")] * 8_193)
     with pytest.raises(UsageError, match="no type twice"):
         alice.commit(GroupContextExtensions((TOPIC, TOPIC)))
+    with pytest.raises(UsageError, match="no type twice"):
+        alice.group.group_info(extensions=(TOPIC, TOPIC))
     with pytest.raises(UsageError, match="no member has"):
         alice.propose(Remove(2**32))
     world.commit("alice", authenticated_data=bytes(100_000))
     world.everyone_agrees()
+
+
+def test_a_broken_source_of_entropy_is_noticed() -> None:
+    world = World()
+    alice, _ = world.group("alice", "bob")
+    with pytest.raises(UsageError, match="source of entropy"):
+        alice.group.commit(entropy=lambda _count: b"")
+    with pytest.raises(UsageError, match="64 random bytes"):
+        world.suite.new_signing_key(b"")
+
+
+@pytest.mark.parametrize("kind", [0, 3, 7, 2**16])
+def test_a_custom_proposal_does_not_pass_for_one_of_the_rfc(kind: int) -> None:
+    world = World(capabilities=ABLE._replace(proposals=(3, 7)))
+    alice, _ = world.group("alice", "bob")
+    with pytest.raises(UsageError, match="the RFC's"):
+        alice.group.commit([Custom(kind, b"123")], entropy=world.entropy)
+
+
+def test_a_key_package_with_another_s_keys_is_not_used() -> None:
+    world = World()
+    alice, bob = world.person("alice"), world.person("bob")
+    mixed = replace(alice.bundle, signing_key=bob.signing_key)
+    with pytest.raises(UsageError, match="not its own"):
+        create_group(mixed, b"room", world.policy, world.entropy)
+
+
+def test_a_damaged_key_in_a_store_is_called_damage() -> None:
+    world = World()
+    alice, _ = world.group("alice", "bob")
+    saved = save_group(alice.group)
+    damaged = saved.epoch.replace(alice.group.signing_key.private, b"\x07" * 32)
+    assert load_group(saved._replace(epoch=damaged), world.policy).signing_key.public != (
+        alice.group.signing_key.public
+    )
+    short = saved.epoch.replace(b"\x20" + alice.group.signing_key.private, b"\x01\x00")
+    with pytest.raises(UsageError, match="damaged"):
+        load_group(saved._replace(epoch=short), world.policy)

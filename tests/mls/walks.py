@@ -287,6 +287,7 @@ class Room:
     ) -> None:
         """Make a commit, of what waits too, hand it round, and welcome whom it adds."""
         made = self.make(committer, *proposals, adds=adds, removes=removes, **options)
+        self.meanwhile(committer)
         self.settle(committer, made, tree_inside=options.get("tree_in_welcome", True))
 
     def make(
@@ -302,14 +303,21 @@ class Room:
         listed += [Add(person.bundle.package) for person in adds]
         return committer.commit(*listed, *proposals, psks=self.find_psk, **options)
 
+    def meanwhile(self, committer: Person) -> None:
+        """Let a committer talk and read while its commit is on its way."""
+        if not self.waiting:
+            self.say(committer, b"meanwhile")
+        self.read(committer, [self.dice.randrange(3) for _ in range(3)])
+
     def settle(self, committer: Person, made: OwnCommit, *, tree_inside: bool = True) -> None:
         """The server has accepted a commit: everyone goes on to the next epoch."""
         after = [leaf.credential.data.decode() for _, leaf in made.after.tree.leaves()]
         stayed = [name for name in self.present if name in after and name != committer.name]
         joined = [name for name in after if name not in self.present]
         self.hand_round(committer.name, made.message)
-        committer.group = made.merge()
         came_by_itself = made.public.external_init is not None
+        merged = made.merge()
+        committer.group = merged if came_by_itself else merged.with_past_of(committer.group)
         if came_by_itself:
             self.present = stayed
             self.asleep = [name for name in self.asleep if name != committer.name]
@@ -326,6 +334,9 @@ class Room:
             self.world.people[name].join(made.welcome, tree=tree, psks=self.find_any_psk)
             self.arrive(name, made.after.epoch)
         self.epoch_begins(committer)
+        for name, letter in self.opened:
+            if name == committer.name:
+                refusal(committer.group, letter.message)
         if made.after.reinit is None:
             self.chatter()
 

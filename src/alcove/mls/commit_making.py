@@ -17,7 +17,7 @@ from alcove.mls.context import sign_group_info
 from alcove.mls.errors import DecodeError, UsageError
 from alcove.mls.extensions import RATCHET_TREE, Extension, Extensions
 from alcove.mls.framing import COMMIT, ENVELOPE_BYTES, MEMBER, Content, Sender, read_authenticated
-from alcove.mls.key_package import Entropy
+from alcove.mls.key_package import Entropy, draw
 from alcove.mls.leaf import LeafTemplate
 from alcove.mls.paths import NewPath, make_path, seal_path
 from alcove.mls.proposals import (
@@ -88,8 +88,8 @@ def attach_path(
     """Make new keys from our leaf to the root and seal them to the others."""
     suite, edit = public.suite, changes.edit
     steps = edit.filtered_path(index)
-    made = make_path(suite, steps, entropy(suite.secret_bytes))
-    leaf_key = suite.kem_derive(entropy(suite.secret_bytes))
+    made = make_path(suite, steps, draw(entropy, suite.secret_bytes))
+    leaf_key = suite.kem_derive(draw(entropy, suite.secret_bytes))
     keys = [made.keys[step.node].public for step in steps]
     parent_hash = edit.merge_path(index, steps, keys)
     leaf = template.for_commit(suite, signer, leaf_key.public, parent_hash, public.group_id, index)

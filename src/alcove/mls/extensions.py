@@ -6,7 +6,7 @@ refused, except in the GroupContext, where every member must support every exten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from alcove.mls.codec import Reader, opaque, u16, vector
@@ -71,12 +71,16 @@ def read_extensions(reader: Reader) -> Extensions:
     return extensions
 
 
-def check_own_extensions(extensions: Iterable[Extension]) -> None:
+def check_own_extensions(extensions: Sequence[Extension]) -> None:
     """Sections 13.4 and 13.5: every extension of our making stands once and means something."""
-    kinds = [extension.type for extension in extensions]
-    if any(kind in GREASE for kind in kinds):
+    check_no_twins(extensions)
+    if any(extension.type in GREASE for extension in extensions):
         raise UsageError("a group's extensions must have a meaning, and GREASE has none")
-    if len(set(kinds)) != len(kinds):
+
+
+def check_no_twins(extensions: Sequence[Extension]) -> None:
+    """Section 13.4: no type stands twice in a list of our making."""
+    if len({extension.type for extension in extensions}) != len(extensions):
         raise UsageError("a list of extensions holds no type twice")
 
 

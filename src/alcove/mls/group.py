@@ -47,7 +47,7 @@ from alcove.mls.framing import (
     frame,
 )
 from alcove.mls.high_water import HighWater
-from alcove.mls.key_package import Entropy
+from alcove.mls.key_package import Entropy, draw
 from alcove.mls.leaf import LeafNode, LeafTemplate
 from alcove.mls.paths import PrivateKeys
 from alcove.mls.private import GUARD_BYTES, Epoch, open_private, seal_private
@@ -212,7 +212,7 @@ class Group:
     ) -> Proposed:
         """Propose a new leaf for ourselves: a new encryption key, and what else should change."""
         signer = signing_key or self.signing_key
-        leaf_key = self.suite.kem_derive(entropy(self.suite.secret_bytes))
+        leaf_key = self.suite.kem_derive(draw(entropy, self.suite.secret_bytes))
         leaf = self.template(signer, template).for_update(
             self.suite, signer, leaf_key.public, self.group_id, self.me
         )
@@ -233,7 +233,7 @@ class Group:
 
     def psk(self, key: ExternalPsk | ResumptionPsk, entropy: Entropy) -> PreSharedKey:
         """Return a proposal that mixes a pre-shared key in, with the fresh nonce it needs."""
-        return PreSharedKey(PskId(key, entropy(self.suite.secret_bytes)))
+        return PreSharedKey(PskId(key, draw(entropy, self.suite.secret_bytes)))
 
     def template(self, signer: SigningKey, wanted: LeafTemplate | None) -> LeafTemplate:
         """Return what our next leaf says: as it does now unless something is wanted."""
@@ -294,7 +294,7 @@ class Group:
         padded = plain + bytes(max(missing, 0))
         if len(padded) + len(authenticated_data) > policy.max_message_bytes - ENVELOPE_BYTES:
             raise UsageError("this message is larger than the group's members accept")
-        guard = entropy(GUARD_BYTES)
+        guard = draw(entropy, GUARD_BYTES)
         kind = MESSAGE if content_type == APPLICATION else HANDSHAKE
         message_key, secrets = self.current.secrets.next_key(self.me, kind)
         # Nothing may fail after this but by a fault of ours: the key counts as used.

@@ -26,7 +26,7 @@ from alcove.mls.framing import (
     frame,
 )
 from alcove.mls.group import Group, new_group
-from alcove.mls.key_package import Entropy, KeyPackageBundle, suite_of
+from alcove.mls.key_package import Entropy, KeyPackageBundle, draw, suite_of
 from alcove.mls.leaf import Capabilities, LeafTemplate
 from alcove.mls.paths import path_secret_keys
 from alcove.mls.policy import Policy
@@ -59,13 +59,14 @@ def create_group(
     suites: Suites | None = None,
 ) -> Group:
     """Begin a group of one.  The key package is ours alone and need not have been published."""
+    bundle.check()
     suite = suite_of(bundle.package.suite_id, suites)
     tree = RatchetTree.of_one(suite, bundle.package.leaf)
     check_own_extensions(extensions)
     check_extensions(extensions, policy)
     check_tree(tree, group_id, extensions, policy, bundle.package.leaf)
     context = new_context(suite.id, group_id, 0, tree.tree_hash(), b"", extensions)
-    secrets = schedule.split_epoch_secret(suite, entropy(suite.secret_bytes))
+    secrets = schedule.split_epoch_secret(suite, draw(entropy, suite.secret_bytes))
     tag = suite.mac(secrets.confirmation, b"")
     public = PublicGroup(suite, policy, context, tree, tag)
     return new_group(public, 0, bundle.signing_key, {0: bundle.leaf_key}, secrets)
@@ -87,6 +88,7 @@ def join_group(
     one continues, after a ReInit or as a branch.  Whether the group's id is new to this device is
     for the caller to check: it knows its other groups.
     """
+    bundle.check()
     message = decode_message(welcome, policy.max_message_bytes)
     if not isinstance(message, Welcome):
         raise RuleBroken("frame-wire-format")
@@ -193,7 +195,7 @@ def join_by_commit(
     proposals: list[Proposal] = [ExternalInit(kem_output)]
     if replaces is not None:
         proposals.append(Remove(replaces))
-    proposals += [PreSharedKey(PskId(key, entropy(suite.secret_bytes))) for key in psk_keys]
+    proposals += [PreSharedKey(PskId(key, draw(entropy, suite.secret_bytes))) for key in psk_keys]
     sender = Sender(NEW_MEMBER_COMMIT)
     listed = [Listed(proposal, sender) for proposal in proposals]
     changes = public.begin(listed, None)

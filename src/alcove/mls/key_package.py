@@ -34,6 +34,15 @@ from alcove.mls.suites import Suite, Suites, standard_suites
 Entropy = Callable[[int], bytes]
 """Where randomness comes from: `os.urandom`, `secrets.token_bytes`, or a seeded one in tests."""
 
+
+def draw(entropy: Entropy, count: int) -> bytes:
+    """Return `count` random bytes, and make sure that they are that many."""
+    drawn = entropy(count)
+    if len(drawn) != count:
+        raise UsageError(f"the source of entropy gave {len(drawn)} bytes where {count} were wanted")
+    return drawn
+
+
 _BUNDLE_VERSION: Final = 1
 _WIRE_KEY_PACKAGE: Final = 5
 
@@ -134,6 +143,13 @@ class KeyPackageBundle:
     leaf_key: KemKey = field(repr=False)
     signing_key: SigningKey = field(repr=False)
 
+    def check(self) -> None:
+        """Raise unless the private keys are those of the public part."""
+        leaf = self.package.leaf
+        theirs = (self.package.init_key, leaf.encryption_key, leaf.signature_key)
+        if (self.init_key.public, self.leaf_key.public, self.signing_key.public) != theirs:
+            raise UsageError("the private keys of this key package are not its own")
+
     def message(self) -> bytes:
         """Return the public part as an MLSMessage, ready to publish."""
         return self.package.message()
@@ -202,8 +218,8 @@ def new_key_package(
     used = {extension.type for extension in (*extensions, *leaf_extensions)}
     listed = tuple(sorted(used.difference(wanted.extensions, range(1, 6))))
     wanted = wanted._replace(extensions=wanted.extensions + listed)
-    init_key = suite.kem_derive(entropy(suite.secret_bytes))
-    leaf_key = suite.kem_derive(entropy(suite.secret_bytes))
+    init_key = suite.kem_derive(draw(entropy, suite.secret_bytes))
+    leaf_key = suite.kem_derive(draw(entropy, suite.secret_bytes))
     leaf = LeafTemplate(signing_key.public, credential, wanted, leaf_extensions).for_key_package(
         suite, signing_key, leaf_key.public, lifetime
     )
@@ -225,7 +241,7 @@ def _with_grease(wanted: Capabilities, entropy: Entropy) -> Capabilities:
     Section 13.5 would have extensions carried too; a widely used library refuses key packages that
     do, and being understood comes first.
     """
-    suites, extensions, proposals, credentials = (GREASE[draw % 15] for draw in entropy(4))
+    suites, extensions, proposals, credentials = (GREASE[dice % 15] for dice in draw(entropy, 4))
     return Capabilities(
         wanted.versions,
         (*wanted.suites, suites),

@@ -24,6 +24,7 @@ PSK: Final = 4
 REINIT: Final = 5
 EXTERNAL_INIT: Final = 6
 GROUP_CONTEXT_EXTENSIONS: Final = 7
+_LAST_STANDARD: Final = 7
 
 PATHLESS: Final = frozenset({ADD, PSK, REINIT})
 """A commit of only these may leave its path out; any other type brings new keys (section 12.4)."""
@@ -204,6 +205,8 @@ def check_sendable(proposal: Proposal) -> None:
     """Section 13.5: values without meaning are for lists of capabilities, not for proposals."""
     if isinstance(proposal, Remove) and not 0 <= proposal.removed < 2**32:
         raise UsageError("no member has that leaf index")
+    if isinstance(proposal, Custom) and not _LAST_STANDARD < proposal.type < 2**16:
+        raise UsageError("this type of proposal is the RFC's: its readers expect what the RFC says")
     if isinstance(proposal, Custom) and proposal.type in GREASE:
         raise UsageError("a proposal needs a type with a meaning, and GREASE has none")
     if isinstance(proposal, GroupContextExtensions | ReInit):

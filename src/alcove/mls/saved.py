@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from alcove.mls.codec import Reader, decode_own, opaque, u16, u32, u64, vector
 from alcove.mls.context import GroupContext, read_context
-from alcove.mls.errors import UsageError
+from alcove.mls.errors import CryptoError, UsageError
 from alcove.mls.group import Group, PendingUpdate
 from alcove.mls.policy import Policy
 from alcove.mls.private import Epoch
@@ -61,9 +61,12 @@ def load_group(saved: Saved, policy: Policy, *, suites: Suites | None = None) ->
     Only the newest state may be loaded: an older one would seal with keys that are spent.  The
     store's compare-and-set guarantees that; a disk rolled back has to be noticed by other means.
     """
-    return decode_own(
-        saved.epoch, lambda reader: _read_epoch(reader, saved.messages, policy, suites)
-    )
+    try:
+        return decode_own(
+            saved.epoch, lambda reader: _read_epoch(reader, saved.messages, policy, suites)
+        )
+    except CryptoError:
+        raise UsageError("this saved group holds a key that is none: it was damaged") from None
 
 
 def _save_epoch(group: Group) -> bytes:

@@ -117,7 +117,7 @@ def interim_transcript_hash(suite: Suite, confirmed: bytes, tag: bytes) -> bytes
 
 def export(suite: Suite, exporter: bytes, label: bytes, context: bytes, length: int) -> bytes:
     """MLS-Exporter of section 8.5."""
-    if length > 255 * suite.secret_bytes:
-        raise UsageError("HKDF gives no more than 255 hashes at once: export less")
+    if not 0 < length <= 255 * suite.secret_bytes:
+        raise UsageError("HKDF gives one byte to 255 hashes at once: export less")
     secret = suite.derive(exporter, label)
     return suite.expand_label(secret, b"exported", suite.hash(context), length)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from alcove.mls.codec import opaque
+from alcove.mls.errors import UsageError
 from alcove.mls.hpke import AEAD_KEY_BYTES, AEAD_NONCE_BYTES, HASH_BYTES, expand
 from alcove.mls.provider import Hpke, KemKey, Provider, SigningKey
 
@@ -147,6 +148,8 @@ class Suite:
 
     def new_signing_key(self, seed: bytes) -> SigningKey:
         """Make a signature key pair from 64 random bytes."""
+        if len(seed) < 32:
+            raise UsageError("a signature key is made from 64 random bytes")
         return self.crypto.signing_derive(self.signature, seed)
 
     # Public-key encryption.
