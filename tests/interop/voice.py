@@ -247,8 +247,16 @@ class Ours:
         extension, over which OpenMLS stumbles.
         """
         name = basic(self.user.to_bytes(8, "big"))
+        extensions = (Extension(0x1A1A, b"?"),) if grease else ()
         return new_key_package(
-            SUITE, name, self.key, ALWAYS, os.urandom, capabilities=GREASED, grease=grease
+            SUITE,
+            name,
+            self.key,
+            ALWAYS,
+            os.urandom,
+            capabilities=GREASED,
+            extensions=extensions,
+            grease=False,
         )
 
     def key_package(self) -> bytes:
