@@ -15,7 +15,7 @@ from alcove.mls.codec import decode
 from alcove.mls.commit import Commit, Reference, Sealed, UpdatePath
 from alcove.mls.context import sign_group_info
 from alcove.mls.errors import DecodeError, UsageError
-from alcove.mls.extensions import RATCHET_TREE, Extension, Extensions
+from alcove.mls.extensions import RATCHET_TREE, Extension, Extensions, check_no_twins
 from alcove.mls.framing import COMMIT, ENVELOPE_BYTES, MEMBER, Content, Sender, read_authenticated
 from alcove.mls.key_package import Entropy, draw
 from alcove.mls.leaf import LeafTemplate
@@ -160,6 +160,8 @@ def make_commit(
     if staged.added:
         made = make_welcome(staged, joiner, attached, signer, options)
         welcome = made.message()
+        if len(welcome) > public.policy.max_message_bytes:
+            raise UsageError("this Welcome is larger than newcomers accept: leave the tree out")
         if attached is None:  # The same commit again would have the same key for its Welcome.
             sealed_info = suite.hash(made.encrypted_group_info)
     group.high_water.made(context.confirmed_transcript_hash, sealed_info)
@@ -195,6 +197,7 @@ def make_welcome(
     extensions = options.group_info_extensions
     if options.tree_in_welcome:
         extensions = (*extensions, Extension(RATCHET_TREE, after.tree.encode()))
+    check_no_twins(extensions)
     info = sign_group_info(
         suite, signer, after.context, extensions, after.confirmation_tag, staged.committer
     )

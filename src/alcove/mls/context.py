@@ -7,7 +7,7 @@ from typing import Final
 
 from alcove.mls.codec import MAX_MESSAGE_BYTES, Reader, decode, opaque, u16, u32, u64
 from alcove.mls.errors import CryptoError, DecodeError, RuleBroken
-from alcove.mls.extensions import Extensions, check_no_twins, encode_extensions, read_extensions
+from alcove.mls.extensions import Extensions, encode_extensions, read_extensions
 from alcove.mls.leaf import MLS_1_0
 from alcove.mls.provider import SigningKey
 from alcove.mls.suites import Suite
@@ -126,7 +126,6 @@ def sign_group_info(
     signer: int,
 ) -> GroupInfo:
     """Make a GroupInfo."""
-    check_no_twins(extensions)
     content = context.raw + encode_extensions(extensions) + opaque(confirmation_tag) + u32(signer)
     signature = suite.sign(key, b"GroupInfoTBS", content)
     raw = content + opaque(signature)

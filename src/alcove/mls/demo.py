@@ -291,7 +291,8 @@ def healing(story: Story, thief: Group) -> None:
     story.accept(commit, "Bob")
     assert story.agree()
     story.tell(
-        f"As devices do from time to time, Bob's commits new keys: {len(commit.message):,} bytes."
+        "As devices do from time to time, Bob's device commits new keys:"
+        f" {len(commit.message):,} bytes."
         f" There are {sealed} sealed secrets in it, and each of the other {len(others)} can open"
         " one. Mallory tries every stolen key on every one of them, past all checks, and none"
         " opens. (Bob changes his signature key too.)"
@@ -377,7 +378,9 @@ def eve_joins(story: Story) -> None:
     story.tell(
         f"Frank has left a GroupInfo for her, {len(info):,} bytes. She checks it and joins by an"
         f" external commit, {len(commit.message):,} bytes. Nobody had to add her; everybody has"
-        f" checked who she is. They are {len(story.groups)} again."
+        f" checked who she is. They are {len(story.groups)} again. (Could Dave do the same? If"
+        " somebody shows him a GroupInfo, yes, and everyone would see it: whom to let in is for a"
+        " group's own rule, and this one asks for one device each and nothing more.)"
     )
     story.speak("Eve", "Two lemons, and patience.")
     story.show("Eve tries what was said before she came:")

@@ -40,7 +40,10 @@ class DecodeError(PeerError):
 
 
 class RuleBroken(PeerError):
-    """The structure is well formed, but a rule of RFC 9420 or of the application forbids it."""
+    """The structure is well formed, but a rule of RFC 9420 or of the application forbids it.
+
+    Raised by `commit` and `join_by_commit` too, when what was asked for would break the rule.
+    """
 
 
 class Lost(RuleBroken):

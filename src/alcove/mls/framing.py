@@ -18,7 +18,7 @@ from typing import Final
 from alcove.mls.codec import MAX_MESSAGE_BYTES, Reader, decode, opaque, u8, u16, u32, u64
 from alcove.mls.commit import Commit, read_commit
 from alcove.mls.context import GroupInfo, read_group_info
-from alcove.mls.errors import DecodeError
+from alcove.mls.errors import DecodeError, RuleBroken, UsageError
 from alcove.mls.key_package import KeyPackage, read_key_package
 from alcove.mls.leaf import MLS_1_0
 from alcove.mls.proposals import Proposal, read_proposal
@@ -234,6 +234,16 @@ def _read_message(reader: Reader) -> Message:
         known = head.startswith(_VERSION)
         raise DecodeError("frame-wire-format" if known else "frame-version")
     return read(reader)
+
+
+def only_public(message: object) -> PublicMessage:
+    """Return a public message; tell a caller's slip from a peer's fault, which is dropped."""
+    if not isinstance(message, Message):
+        kind = type(message).__name__
+        raise UsageError(f"receive takes the bytes of a message, and this is a {kind}")
+    if not isinstance(message, PublicMessage):
+        raise RuleBroken("frame-wire-format")
+    return message
 
 
 def decode_message(message: bytes, limit: int = MAX_MESSAGE_BYTES) -> Message:

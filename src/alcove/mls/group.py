@@ -25,7 +25,7 @@ from alcove.mls.commit_following import follow
 from alcove.mls.commit_making import CommitOptions, make_commit, waiting_proposals
 from alcove.mls.context import sign_group_info
 from alcove.mls.errors import Lost, RuleBroken, UsageError
-from alcove.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension, Extensions
+from alcove.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension, Extensions, check_no_twins
 from alcove.mls.framing import (
     APPLICATION,
     COMMIT,
@@ -39,12 +39,12 @@ from alcove.mls.framing import (
     Content,
     Message,
     PrivateMessage,
-    PublicMessage,
     Sender,
     Verified,
     decode_message,
     encode_public,
     frame,
+    only_public,
 )
 from alcove.mls.high_water import HighWater
 from alcove.mls.key_package import Entropy, draw
@@ -156,6 +156,7 @@ class Group:
             extensions = (*extensions, Extension(EXTERNAL_PUB, public))
         if with_tree:
             extensions = (*extensions, Extension(RATCHET_TREE, self.public.tree.encode()))
+        check_no_twins(extensions)
         return sign_group_info(
             self.suite,
             self.signing_key,
@@ -317,12 +318,11 @@ class Group:
         self, message: bytes | Message, psks: Psks = no_psks
     ) -> ApplicationMessage | ReceivedProposal | StagedCommit:
         """Check and open a message: raises and nothing has changed, or returns what comes next."""
-        if isinstance(message, bytes):
-            message = decode_message(message, self.public.policy.max_message_bytes)
+        if isinstance(message, bytes | bytearray):
+            message = decode_message(bytes(message), self.public.policy.max_message_bytes)
         if isinstance(message, PrivateMessage):
             return self._receive_private(message, psks)
-        if not isinstance(message, PublicMessage):
-            raise RuleBroken("frame-wire-format")
+        message = only_public(message)
         content = message.content
         verified = self.public.verify(content)
         genuine = content.sender.type != MEMBER or hmac.compare_digest(

@@ -63,6 +63,13 @@ _LOW_ORDER_25519 = {
     _P25519 - 1,
 }
 _LOW_ORDER_448 = {0, 1, _P448 - 1}
+_SMALL_ORDER_25519 = {
+    0,
+    1,
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+}
+"""The y of the points of order 1, 2, 4 and 8, up to sign."""
+_SMALL_ORDER_448 = {0, 1}
 
 KDF_NUMBERS = {"sha256": 1, "sha384": 2, "sha512": 3}
 AEAD_NUMBERS = {"aes128gcm": 1, "aes256gcm": 2, "chacha20poly1305": 3}
@@ -106,6 +113,15 @@ def low_order(kem: str, public: bytes) -> bool:
     if kem == "x25519":
         return (value & (2**255 - 1)) % _P25519 in _LOW_ORDER_25519
     return value % _P448 in _LOW_ORDER_448
+
+
+def small_order(scheme: str, public: bytes) -> bool:
+    """Say whether an Ed25519 or Ed448 key is one of the few that anybody can sign for."""
+    if scheme == "ed25519":
+        y = (int.from_bytes(public, "little") & (2**255 - 1)) % _P25519
+        return min(y, _P25519 - y) in _SMALL_ORDER_25519
+    y = int.from_bytes(public[:56], "little") % _P448
+    return min(y, _P448 - y) in _SMALL_ORDER_448
 
 
 def dh_private_key(kem: str, seed: bytes) -> bytes:

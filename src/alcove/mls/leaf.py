@@ -20,6 +20,10 @@ from alcove.mls.suites import Suite
 
 MLS_1_0: Final = 1
 
+MAX_LEAF_EXTENSIONS: Final = 64
+MAX_LEAF_BYTES: Final = 1 << 16
+"""What one device may add to a tree that every newcomer has to read."""
+
 FROM_KEY_PACKAGE: Final = 1
 FROM_UPDATE: Final = 2
 FROM_COMMIT: Final = 3
@@ -180,6 +184,8 @@ class LeafTemplate(NamedTuple):
 
 def check_leaf_alone(leaf: LeafNode, suite: Suite) -> None:
     """The rules of section 7.3 that need neither the group nor the application."""
+    if len(leaf.extensions) > MAX_LEAF_EXTENSIONS or len(leaf.raw) > MAX_LEAF_BYTES:
+        raise RuleBroken("limit-leaf")
     if leaf.extensions:
         supported = DEFAULT_EXTENSIONS.union(leaf.capabilities.extensions)
         for extension in leaf.extensions:

@@ -29,10 +29,11 @@ from alcove.mls.framing import (
     NEW_MEMBER_COMMIT,
     PROPOSAL,
     Content,
-    PublicMessage,
+    Message,
     Sender,
     Verified,
     decode_message,
+    only_public,
     read_authenticated,
 )
 from alcove.mls.key_package import KeyPackage, suite_of
@@ -122,12 +123,11 @@ class PublicGroup:
 
     # Following.
 
-    def receive(self, message: bytes) -> PublicProposal | StagedPublicCommit:
+    def receive(self, message: bytes | Message) -> PublicProposal | StagedPublicCommit:
         """Check a public handshake.  Nothing changes: the answer holds the next value."""
-        decoded = decode_message(message, self.policy.max_message_bytes)
-        if not isinstance(decoded, PublicMessage):
-            raise RuleBroken("frame-wire-format")
-        return self.handle(self.verify(decoded.content))
+        if isinstance(message, bytes | bytearray):
+            message = decode_message(bytes(message), self.policy.max_message_bytes)
+        return self.handle(self.verify(only_public(message).content))
 
     def verify(self, content: Content) -> Verified:
         """Check group, epoch, sender and signature of a message."""

@@ -125,6 +125,8 @@ def _kem_public(kem: str, public: bytes) -> Any:
 
 @lru_cache(maxsize=4096)
 def _signature_public(scheme: str, public: bytes) -> Any:
+    if scheme in ("ed25519", "ed448") and ours.small_order(scheme, public):
+        raise ValueError  # Fixed signatures would pass for everything "signed" with such a key.
     if scheme == "ed25519":
         return ed25519.Ed25519PublicKey.from_public_bytes(public)
     if scheme == "ed448":

@@ -14,13 +14,17 @@ from typing import Any, Final, NamedTuple
 from alcove.mls import tree_math as math
 from alcove.mls.codec import Reader, opaque, u32, vector
 from alcove.mls.errors import DecodeError
-from alcove.mls.leaf import LeafNode, read_leaf
+from alcove.mls.leaf import MAX_LEAF_EXTENSIONS, LeafNode, read_leaf
 from alcove.mls.suites import Suite
 
-MAX_LEAVES: Final = 1 << 16
-"""How large a tree from outside may be, blank leaves included."""
+MAX_LEAVES: Final = 1 << 12
+"""How large a group may be, blank leaves included.
 
-_TREE_ITEMS: Final = 4 * MAX_LEAVES
+A path seals one secret to each member of a tree made only by adds: all of them must fit into one
+message that the others read (`MAX_ITEMS`), or nobody could renew its keys or remove anybody.
+"""
+
+_TREE_ITEMS: Final = MAX_LEAVES * MAX_LEAF_EXTENSIONS
 _LEAF: Final = 1
 _PARENT: Final = 2
 _BLANKS: Final = re.compile(rb"\0+")
@@ -78,7 +82,7 @@ def _read_nodes(reader: Reader) -> list[Node | None]:
             node = inside.optional(_read_node)
             nodes.append(node)
             unmerged += len(node.unmerged) if isinstance(node, ParentNode) else 0
-            if unmerged > MAX_LEAVES:
+            if unmerged > MAX_LEAVES * MAX_LEAVES.bit_length():
                 raise DecodeError("codec-too-many")
         else:
             nodes += [None] * count

@@ -25,7 +25,7 @@ from alcove.mls.context import new_context
 from alcove.mls.credentials import MAX_CERTIFICATES
 from alcove.mls.framing import COMMIT
 from alcove.mls.proposals import GROUP_CONTEXT_EXTENSIONS, PSK
-from alcove.mls.tree import MAX_LEAVES, ParentNode
+from alcove.mls.tree import MAX_LEAVES, Node, ParentNode
 from tests.mls.rules.frankenstein import (
     SUITE,
     certificate,
@@ -179,9 +179,10 @@ def test_codec_too_many_nodes() -> None:
 @pytest.mark.rule("codec-too-many")
 def test_codec_too_many_unmerged_leaves() -> None:
     leaf = device("alice").package.leaf
-    parent = ParentNode(kem_pair("parent").public, b"", tuple(range(MAX_LEAVES // 2 + 1)))
+    parent = ParentNode(kem_pair("parent").public, b"", tuple(range(MAX_LEAVES)))
+    nodes: list[Node | None] = [leaf, parent] * 14
     with refused("codec-too-many"):
-        RatchetTree.decode(SUITE, tree_bytes([leaf, parent, leaf, parent, leaf]))
+        RatchetTree.decode(SUITE, tree_bytes([*nodes, leaf]))
 
 
 @pytest.mark.rule("limit-leaves")

@@ -9,6 +9,7 @@ import pytest
 from alcove.mls import (
     Add,
     Capabilities,
+    CryptoError,
     Custom,
     Extension,
     GroupContextExtensions,
@@ -29,6 +30,7 @@ from alcove.mls.codec import Reader
 from alcove.mls.credentials import Credential
 from alcove.mls.framing import PublicMessage, decode_message
 from alcove.mls.high_water import HighWater
+from alcove.mls.hpke import small_order
 from alcove.mls.tree import Node, ParentNode, RatchetTree
 from tests.mls.rules.frankenstein import refused
 from tests.mls.world import World
@@ -268,3 +270,43 @@ def test_a_damaged_key_in_a_store_is_called_damage() -> None:
     short = saved.epoch.replace(b"\x20" + alice.group.signing_key.private, b"\x01\x00")
     with pytest.raises(UsageError, match="damaged"):
         load_group(saved._replace(epoch=short), world.policy)
+
+
+def test_a_slip_of_the_caller_is_not_blamed_on_a_peer() -> None:
+    world = World()
+    alice, bob = world.group("alice", "bob")
+    sealed = alice.group.seal(b"hello", world.entropy)
+    with pytest.raises(UsageError, match="and this is a Sealed"):
+        bob.group.receive(sealed)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="and this is a str"):
+        bob.group.public.receive("hello")  # type: ignore[arg-type]
+    assert bob.group.receive(bytearray(sealed.message)).group is not bob.group  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("extensions", [[(0, bytes(70_000))], [(n, b"") for n in range(65)]])
+@pytest.mark.rule("limit-leaf")
+def test_limit_leaf(extensions: list[tuple[int, bytes]]) -> None:
+    world = World()
+    alice, _ = world.group("alice", "bob")
+    heavy = tuple(Extension(0xF100 + kind, data) for kind, data in extensions)
+    package = world.person("mallory").new_key_package(leaf_extensions=heavy).package
+    with refused("limit-leaf", alice.group):
+        alice.group.commit([Add(package)], entropy=world.entropy)
+
+
+@pytest.mark.parametrize("suite", [1, 4])
+@pytest.mark.parametrize("y", [0, 1, -1])
+def test_nobody_has_a_signature_key_that_anybody_can_sign_for(suite: int, y: int) -> None:
+    world = World(suite=suite)
+    size, prime = {1: (32, 2**255 - 19), 4: (57, 2**448 - 2**224 - 1)}[suite]
+    with pytest.raises(CryptoError):
+        world.suite.verify((y % prime).to_bytes(size, "little"), b"label", b"content", bytes(64))
+    assert small_order(world.suite.signature, (y % prime).to_bytes(size, "little"))
+
+
+def test_a_welcome_that_newcomers_would_refuse_is_not_made() -> None:
+    world = World(max_message_bytes=4_000)
+    alice, _ = world.group("alice", "bob")
+    guest = Add(world.person("carol").bundle.package)
+    with pytest.raises(UsageError, match="larger than newcomers accept"):
+        alice.commit(guest, group_info_extensions=(Extension(0xF0AA, bytes(4_000)),))
