@@ -199,7 +199,7 @@ CHECKS: list[Check] = [layers, purity, size, docstrings, leftovers, order]
 
 
 def all_modules() -> list[Module]:
-    folders = [ROOT / name for name in ("src", "tests", "benches")]
+    folders = [ROOT / name for name in ("src", "tests", "benches", "fuzz")]
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
     return [
         Module(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8"))
