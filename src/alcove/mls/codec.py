@@ -20,7 +20,7 @@ T = TypeVar("T")
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """The default limit on anything from outside, checked before the first byte is parsed."""
 
-MAX_ITEMS = 8192
+MAX_ITEMS = 5 * 1024
 """How many items all vectors of one message may hold together: tiny ones would be slow to read."""
 
 _MAX_VECTOR_BYTES = 1 << 30
