@@ -1,0 +1,127 @@
+"""Answers that were given: why a request that comes twice has one effect and one answer.
+
+A device counts its requests up, so a number higher than all before it is new, without looking.  Recent
+answers are found in memory, older ones in the table; both are bounded, in number and in age.
+"""
+
+from collections import OrderedDict
+
+import msgspec
+
+from alcove.server.store.database import Connection, Value
+from alcove.wire.errors import Code, Refused
+
+DEVICES_MAX = 20_000
+"""How many devices' recent answers are kept in memory."""
+RECENT_MAX = 512
+"""How many answers of one device are: twice what may be under way."""
+
+
+class Given(msgspec.Struct, frozen=True, array_like=True):
+    """An answer, and for which request."""
+
+    id: int
+    fingerprint: bytes
+    reply: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Given]).decode
+
+
+class _Device:
+    __slots__ = ("highest", "recent", "waiting")
+
+    def __init__(self, highest: int) -> None:
+        self.highest = highest
+        self.recent: dict[int, Given] = {}
+        self.waiting: list[Given] = []
+
+
+class Answers:
+    """What the devices that are active have asked, and what they were told."""
+
+    def __init__(self) -> None:
+        self._devices: OrderedDict[bytes, _Device] = OrderedDict()
+        self._waiting: list[tuple[bytes, _Device]] = []
+
+    def find(
+        self, connection: Connection, device: bytes, request_id: int, fingerprint: bytes
+    ) -> bytes | None:
+        """Return the answer that this request has had, or None if it is new."""
+        state = self._devices.get(device)
+        if state is None:
+            state = self._load(connection, device)
+        if request_id > state.highest:
+            return None
+        given = state.recent.get(request_id) or self._look_up(connection, device, request_id)
+        if given is None:
+            return None
+        if given.fingerprint != fingerprint:
+            raise Refused(Code.REUSED)
+        return given.reply
+
+    def add(self, device: bytes, request_id: int, fingerprint: bytes, reply: bytes) -> None:
+        """Remember an answer; it is written with the batch."""
+        state = self._devices[device]
+        given = Given(request_id, fingerprint, reply)
+        if not state.waiting:
+            self._waiting.append((device, state))
+        state.waiting.append(given)
+        state.recent[request_id] = given
+        state.highest = max(state.highest, request_id)
+        if len(state.recent) > RECENT_MAX:
+            del state.recent[next(iter(state.recent))]
+
+    def lines(self, now: int) -> list[tuple[Value, ...]]:
+        """Return the lines for the table `answer`: one for each device of the batch."""
+        lines: list[tuple[Value, ...]] = []
+        for device, state in self._waiting:
+            given = state.waiting
+            first = min(one.id for one in given)
+            last = max(one.id for one in given)
+            lines.append((device, first, last, now, _encode(given)))
+            state.waiting = []
+        self._waiting = []
+        return lines
+
+    def highest(self, connection: Connection, device: bytes) -> int:
+        """Return the highest request id that a device has used."""
+        state = self._devices.get(device) or self._load(connection, device)
+        return state.highest
+
+    def clear(self) -> None:
+        """Forget everything in memory, after a transaction that failed."""
+        self._devices.clear()
+        self._waiting = []
+
+    def _load(self, connection: Connection, device: bytes) -> _Device:
+        (kept,) = connection.one(
+            """
+            SELECT COALESCE(MAX(highest), 0) FROM (
+                SELECT MAX(last) AS highest FROM answer WHERE device = ?
+                UNION ALL SELECT counter FROM device WHERE device = ?
+            ) AS both
+            """,
+            device,
+            device,
+        ) or (0,)
+        state = self._devices[device] = _Device(kept)
+        if len(self._devices) > DEVICES_MAX:
+            oldest, gone = self._devices.popitem(last=False)
+            if gone.waiting:  # Its answers are not written yet.
+                self._devices[oldest] = gone
+        return state
+
+    def _look_up(self, connection: Connection, device: bytes, request_id: int) -> Given | None:
+        lines = connection.all(
+            "SELECT replies FROM answer WHERE device = ? AND first <= ? AND last >= ?",
+            device,
+            request_id,
+            request_id,
+        )
+        for (replies,) in lines:
+            for given in _decode(replies):
+                if given.id == request_id:
+                    return given
+        return None

@@ -1,0 +1,161 @@
+"""A batch of requests in one transaction: judged in order, committed once, answered after.
+
+The commit waits for the disk, so the more requests share one the better.  Each of them succeeds or is
+refused by itself; only when the database itself fails are all of them refused, and nothing has changed.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alcove.server.answers import Answers
+from alcove.server.caller import Caller
+from alcove.server.effects import Effect
+from alcove.server.handlers import TABLE
+from alcove.server.store.database import Connection, StorageError
+from alcove.server.tx import Tx, World
+from alcove.wire.base import Request
+from alcove.wire.codec import encode
+from alcove.wire.errors import Code, Refused
+
+FINGERPRINT_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request and who made it."""
+
+    caller: Caller
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job: the reply, encoded, and what others are told."""
+
+    reply: bytes
+    effects: Sequence[Effect] = ()
+
+
+
+class Writer:
+    """Runs batches that may write, on one connection."""
+
+    def __init__(self, connection: Connection, world: World) -> None:
+        self._connection = connection
+        self._world = world
+        self._answers = Answers()
+        self._has_failed = False
+        self.unexpected: list[BaseException] = []
+        """Failures that nobody foresaw, for the owner to log and clear."""
+
+    def run(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
+        """Carry out all jobs and commit.  What is returned may be said."""
+        outcomes = self.carry_out(jobs, now)
+        return outcomes if self.commit() else self.refuse(jobs)
+
+    def carry_out(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
+        """Carry out all jobs in a transaction that stays open: nothing of it may be said yet."""
+        connection, world = self._connection, self._world
+        self._has_failed = False
+        try:
+            connection.begin()
+            tx = Tx(connection, world, now)
+            outcomes = [self._one(tx, job, now) for job in jobs]
+            told = tx.finish(self._answers.lines(now))
+        except StorageError as error:
+            self._fail(error)
+            return []
+        if told:
+            outcomes.append(Outcome(b"", told))
+        return outcomes
+
+    def commit(self) -> bool:
+        """Wait until the transaction is on the disk; False when it could not be written."""
+        if not self._has_failed:
+            try:
+                self._connection.commit()
+            except StorageError as error:
+                self._fail(error)
+        return not self._has_failed
+
+    def refuse(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Return the outcomes of a batch that could not be written: nothing has changed."""
+        refused = Refused(Code.STORAGE)
+        return [Outcome(encode(refused.reply(job.request.id))) for job in jobs]
+
+    def highest(self, device: bytes) -> int:
+        """Return the highest request id of a device."""
+        return self._answers.highest(self._connection, device)
+
+    def _one(self, tx: Tx, job: Job, now: int) -> Outcome:
+        caller, request = job.caller, job.request
+        handler = TABLE[type(request)]
+        tx.begin_request(caller)
+        remembers = handler.writes and handler.is_remembered and request.id and caller.device
+        try:
+            fingerprint = b""
+            if remembers:
+                fingerprint = _fingerprint(request)
+                given = self._answers.find(
+                    self._connection, caller.device, request.id, fingerprint
+                )
+                if given is not None:
+                    return Outcome(given)
+            reply = encode(handler.function(tx, caller, request, now))
+            effects = tx.end_request()
+        except Refused as refused:
+            tx.undo_request()
+            return Outcome(encode(refused.reply(request.id)))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - A bug in one request must not stop the others.
+            self.unexpected.append(error)
+            tx.undo_request()
+            return Outcome(encode(Refused(Code.INTERNAL).reply(request.id)))
+        if remembers:
+            self._answers.add(caller.device, request.id, fingerprint, reply)
+        return Outcome(reply, effects)
+
+    def _fail(self, error: StorageError) -> None:
+        """Undo the batch, and forget what memory holds of it."""
+        self._has_failed = True
+        self.unexpected.append(error)
+        try:
+            self._connection.rollback()
+        except StorageError as again:
+            self.unexpected.append(again)
+        self._world.rooms.clear()
+        self._world.audit.drop()
+        self._answers.clear()
+
+
+class Reader:
+    """Runs requests that only read, on a connection of its own."""
+
+    def __init__(self, connection: Connection, world: World) -> None:
+        self._connection = connection
+        self._world = world
+        self.unexpected: list[BaseException] = []
+
+    def run(self, job: Job, now: int) -> Outcome:
+        """Carry out one request that changes nothing."""
+        tx = Tx(self._connection, self._world, now)
+        tx.caller = job.caller
+        try:
+            reply = TABLE[type(job.request)].function(tx, job.caller, job.request, now)
+        except Refused as refused:
+            return Outcome(encode(refused.reply(job.request.id)))
+        except StorageError as error:
+            self.unexpected.append(error)
+            return Outcome(encode(Refused(Code.STORAGE).reply(job.request.id)))
+        except Exception as error:  # noqa: BLE001 - A bug in one request must not stop the others.
+            self.unexpected.append(error)
+            return Outcome(encode(Refused(Code.INTERNAL).reply(job.request.id)))
+        return Outcome(encode(reply), tx.effects)
+
+
+def _fingerprint(request: Any) -> bytes:
+    """Return what tells two requests with one id apart."""
+    return hashlib.blake2b(encode(request), digest_size=FINGERPRINT_BYTES).digest()

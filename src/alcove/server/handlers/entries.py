@@ -1,0 +1,313 @@
+"""Entries: adding them to a room's log, reading them, and dropping bodies.
+
+A message that stands alone, which is nearly every request that a server sees, touches the database with
+two lines that are written together with those of others.  Everything else takes the longer way.
+"""
+
+from alcove.server.caller import Caller
+from alcove.server.effects import Following, Log, Moved, Routed, ToRoom
+from alcove.server.handlers.access import Handler
+from alcove.server.handlers.letters import deliver
+from alcove.server.handlers.links import may_join_by
+from alcove.server.handlers.routing import follow_commit, judge_commit
+from alcove.server.handlers.rows import put_rows
+from alcove.server.roomstate import FORMS, HANDSHAKE, LIVE, RoomState
+from alcove.server.tx import Tx, digest, refuse_unless
+from alcove.wire.base import Done
+from alcove.wire.codec import decode_header, encode
+from alcove.wire.entries import (
+    Append,
+    Appended,
+    DropBodies,
+    Dropped,
+    Entries,
+    HandshakeHeader,
+    MessageHeader,
+    NewEntries,
+    NewEntry,
+    OfferHandshakes,
+    Offered,
+    Passed,
+    Read,
+    Stored,
+)
+from alcove.wire.errors import Code, Refused
+from alcove.wire.ids import Position, entry_name, next_chain
+
+DAY_MS = 24 * 60 * 60 * 1000
+LOST_FIRST_MS = 60 * 1000
+
+
+def append(tx: Tx, caller: Caller, request: Append, now: int) -> Appended:
+    """Add entries to the end of a room's log: all of them, in this order, or none."""
+    state = tx.known_room(request.room)
+    entries = request.entries
+    header = decode_header(entries[0].header)
+    is_joining = isinstance(header, HandshakeHeader) and header.joins is not None
+    refuse_unless(is_joining or state.is_active(caller.device), Code.NOT_A_MEMBER)
+    if len(entries) > 1 or not isinstance(header, MessageHeader) or request.welcomes or request.rows:
+        return append_all(tx, caller, state, request, now)
+    _check_message(tx, caller, state, header, entries[0])
+    state.judge_message(header)
+    first = state.head + 1
+    stored = _add(tx, state, header, entries[0], now)
+    message = encode(NewEntries(room=request.room, entries=(stored,)))
+    tx.effects.append(Log(request.room, first, first, caller.device, message))
+    return Appended(id=request.id, first=first, at=now, chain=state.chain)
+
+
+def append_all(
+    tx: Tx, caller: Caller, state: RoomState, request: Append, now: int, *, is_new: bool = False
+) -> Appended:
+    """Add several entries, or handshakes with what belongs to them."""
+    refuse_unless(len(request.entries) <= tx.settings.batch_entries_max, Code.LIMIT)
+    tx.touch(state)
+    first = state.head + 1
+    stored: list[Stored] = []
+    pending: list[bytes] = []
+    added: dict[bytes, None] = {}
+    has_joined = is_new
+    for entry in request.entries:
+        header = decode_header(entry.header)
+        refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
+        if isinstance(header, MessageHeader):
+            _check_message(tx, caller, state, header, entry)
+            state.judge_message(header)
+            stored.append(_add(tx, state, header, entry, now))
+            continue
+        refuse_unless(len(entry.body) <= tx.settings.handshake_bytes_max, Code.TOO_LARGE)
+        if not is_new or stored:
+            state.judge_handshake(header)
+            if header.joins == "link":
+                may_join_by(tx, state, header.link, now)
+            judge_commit(tx, caller, state, header, now, is_paused=not has_joined)
+        has_joined = has_joined or header.joins is not None
+        stored.append(_add(tx, state, header, entry, now))
+        name = entry_name(state.room, entry.header, entry.body)
+        pending += follow_commit(tx, caller, state, header, name, now)
+        added |= {member.device: None for member in header.routing.adds}
+    for welcome in request.welcomes:
+        refuse_unless(all(one in added for one in welcome.devices), Code.BAD_HEADER)
+        refuse_unless(len(welcome.body) <= tx.settings.handshake_bytes_max, Code.TOO_LARGE)
+        deliver(tx, state, caller.device, "welcome", welcome.devices, welcome.body, now)
+    put_rows(tx, state, request.rows)
+    message = encode(NewEntries(room=state.room, entries=tuple(stored)))
+    tx.effects.append(Log(state.room, first, state.head, caller.device, message))
+    return Appended(
+        id=request.id, first=first, at=now, chain=state.chain, pending=tuple(pending)
+    )
+
+
+def _check_message(
+    tx: Tx, caller: Caller, state: RoomState, header: MessageHeader, entry: NewEntry
+) -> None:
+    refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
+    refuse_unless(len(entry.body) <= tx.settings.message_bytes_max, Code.TOO_LARGE)
+    if header.notice is not None:
+        _heed_notice(tx, caller, state, header)
+
+
+def _heed_notice(tx: Tx, caller: Caller, state: RoomState, header: MessageHeader) -> None:
+    """A device that is lost says so rarely; one that leaves gets nothing more from here on."""
+    if header.notice == "lost":
+        key = (b"lost", state.room + caller.device)
+        wait = tx.pauses.doubling(key, LOST_FIRST_MS, DAY_MS, tx.now)
+        if wait:
+            raise Refused(Code.TOO_SOON, retry_after_ms=wait)
+        return
+    tx.touch(state)
+    state.leaving[caller.device] = None
+    tx.run(
+        "UPDATE member SET left_at = ? WHERE room = ? AND device = ?",
+        tx.now,
+        state.number,
+        caller.device,
+    )
+    tx.effects.append(Routed(state.room, (caller.device,), is_member=False))
+
+
+def _add(
+    tx: Tx, state: RoomState, header: MessageHeader | HandshakeHeader, entry: NewEntry, now: int
+) -> Stored:
+    """Give an entry the next place in the log."""
+    if isinstance(header, MessageHeader):
+        form, expires_at = FORMS[header.form], header.expires_at
+        if form == LIVE:
+            latest = now + tx.settings.live_days * DAY_MS
+            expires_at = latest if expires_at is None else min(latest, expires_at)
+        elif state.keep_ms:
+            latest = now + state.keep_ms
+            expires_at = latest if expires_at is None else min(latest, expires_at)
+    else:
+        form, expires_at = HANDSHAKE, None
+    seq = state.head + 1
+    name = entry_name(state.room, entry.header, entry.body)
+    chain = next_chain(state.chain, seq, name)
+    tx.add_entry(
+        (state.number, seq, now, form, entry.header, entry.body, None, chain, expires_at)
+    )
+    state.head, state.chain = seq, chain
+    return Stored(seq, now, entry.header, entry.body)
+
+
+def read(tx: Tx, caller: Caller, request: Read, _: int) -> Entries:
+    """Read a room's log after a position, as far as a page goes."""
+    number = reading(tx, caller, request.room, request.link)
+    check_position(tx, request.since)
+    (head,) = tx.one("SELECT COALESCE(MAX(seq), 0) FROM entry WHERE room = ?", number) or (0,)
+    entries_max = min(request.entries_max, tx.settings.page_entries_max)
+    is_handshakes = request.lane == "handshake"
+    lane = "" if request.lane is None else f"AND form {'=' if is_handshakes else '<>'} 0"
+    lines = tx.all(
+        f"""
+        SELECT seq, at, header, body, body_hash FROM entry
+        WHERE room = ? AND seq > ? {lane} ORDER BY seq LIMIT ?
+        """,  # noqa: S608 - Our words.
+        number,
+        request.since.seq,
+        entries_max,
+    )
+    entries: list[Stored] = []
+    size = 0
+    for seq, at, header, body, body_hash in lines:
+        size += len(header) + len(body or b"")
+        if entries and size > tx.settings.page_bytes_max:
+            break
+        entries.append(Stored(seq, at, header, body, body_hash))
+    more = len(entries) < len(lines) or len(lines) == entries_max
+    last = entries[-1].seq if entries else request.since.seq
+    if request.follow and not more and request.lane is None and request.link is None:
+        tx.effects.append(Following(request.room, caller.device, max(last, head)))
+    return Entries(
+        id=request.id, room=request.room, incarnation=tx.incarnation, entries=tuple(entries),
+        head=max(last, head), more=more,
+    )  # fmt: skip
+
+
+def reading(tx: Tx, caller: Caller, room: bytes, link: bytes | None = None) -> int:
+    """Return the number of a room whose log this device may read, or refuse."""
+    line = tx.one(
+        """
+        SELECT r.number FROM room r
+        JOIN member m ON m.room = r.number AND m.device = ? AND m.left_at IS NULL
+        JOIN room_account a ON a.room = r.number AND a.account = m.account AND a.state = 'active'
+        WHERE r.room = ?
+        """,
+        caller.device,
+        room,
+    )
+    if line is None and link is not None:
+        line = tx.one(
+            """
+            SELECT r.number FROM room r JOIN link l ON l.room = r.number AND l.hash = ?
+            WHERE r.room = ? AND COALESCE(l.expires_at, ?) >= ?
+              AND (l.uses IS NULL OR l.used < l.uses)
+            """,
+            link,
+            room,
+            tx.now,
+            tx.now,
+        )
+    if line is None:
+        raise Refused(Code.NOT_A_MEMBER)
+    return int(line[0])
+
+
+def check_position(tx: Tx, position: Position) -> None:
+    """Refuse a place in a log of before a restore."""
+    refuse_unless(position.incarnation == tx.incarnation, Code.RESTORED)
+
+
+def passed(tx: Tx, caller: Caller, request: Passed, _: int) -> Done:
+    """Note how far a device has stored the logs of its rooms."""
+    for room, position in request.rooms:
+        check_position(tx, position)
+        state = tx.room(room)
+        if state is None or not state.is_active(caller.device):
+            continue  # It was removed meanwhile.
+        seq = min(position.seq, state.head)
+        changed = tx.run(
+            "UPDATE member SET passed = ? WHERE room = ? AND device = ? AND passed < ?",
+            seq,
+            state.number,
+            caller.device,
+            seq,
+        )
+        if changed:
+            tx.effects.append(Moved(room, caller.device, seq))
+    return Done(id=request.id)
+
+
+def drop_bodies(tx: Tx, caller: Caller, request: DropBodies, _: int) -> Done:
+    """Drop the bodies of messages: one's own, or as an admin anyone's."""
+    state = tx.known_room(request.room)
+    refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
+    refuse_unless(request.incarnation == tx.incarnation, Code.RESTORED)
+    is_admin = state.accounts[caller.account].role != "member"
+    dropped: list[int] = []
+    for seq in request.seqs:
+        line = tx.one(
+            "SELECT form, header, body FROM entry WHERE room = ? AND seq = ?", state.number, seq
+        )
+        refuse_unless(line is not None and line[0] != HANDSHAKE, Code.UNKNOWN)
+        assert line is not None
+        sender = decode_header(line[1]).sender
+        if not is_admin and state.members.get(sender) != caller.account:
+            owner = tx.one("SELECT account FROM device WHERE device = ?", sender)
+            refuse_unless(owner == (caller.account,), Code.NOT_ALLOWED)
+        if line[2] is not None:
+            drop_body(tx, state.number, seq, line[2])
+            dropped.append(seq)
+    if dropped:
+        message = encode(Dropped(room=request.room, seqs=tuple(dropped)))
+        tx.effects.append(ToRoom(request.room, message, caller.device))
+    return Done(id=request.id)
+
+
+def drop_body(tx: Tx, number: int, seq: int, body: bytes) -> None:
+    """Leave a tombstone: header, hash and chain stay, so that the log can still be checked."""
+    tx.run(
+        "UPDATE entry SET body = NULL, body_hash = ?, expires_at = NULL WHERE room = ? AND seq = ?",
+        digest(body),
+        number,
+        seq,
+    )
+
+
+def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int) -> Offered:
+    """After a restore: take back the handshakes that the log lost, as far as they chain."""
+    state = tx.known_room(request.room)
+    refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
+    restores = tx.one("SELECT COUNT(*) FROM incarnation WHERE number < ?", tx.incarnation)
+    refuse_unless(restores != (0,), Code.NOT_ALLOWED)
+    tx.touch(state)
+    first, taken = state.head + 1, []
+    for entry in request.entries:
+        header = decode_header(entry.header)
+        refuse_unless(isinstance(header, HandshakeHeader), Code.BAD_HEADER)
+        assert isinstance(header, HandshakeHeader)
+        sender = state.members.get(header.sender)
+        if header.before != state.handshake or (sender is None and header.joins is None):
+            break
+        adds = header.routing.adds
+        account = sender or (adds[0].account if adds else b"")
+        by = Caller(caller.address, caller.door, account, header.sender)
+        judge_commit(tx, by, state, header, now, is_paused=False)
+        taken.append(_add(tx, state, header, entry, now))
+        follow_commit(
+            tx, by, state, header, entry_name(state.room, entry.header, entry.body), now
+        )
+    if taken:
+        message = encode(NewEntries(room=state.room, entries=tuple(taken)))
+        tx.effects.append(Log(state.room, first, state.head, b"", message))
+        tx.audit("handshakes_offered", caller.account, count=len(taken))
+    return Offered(id=request.id, taken=len(taken), head=state.head)
+
+
+HANDLERS: dict[type, Handler] = {
+    Append: Handler(append, "device", "append"),
+    Read: Handler(read, "device", "read", writes=False),
+    Passed: Handler(passed, "socket", "write", is_remembered=False),
+    DropBodies: Handler(drop_bodies, "device", "write"),
+    OfferHandshakes: Handler(offer_handshakes, "socket", "handshake"),
+}

@@ -1,0 +1,260 @@
+"""Device lists: which devices an account has, as it signed them.
+
+    body        signed by the identity key      ─┐  a list is next when its version is one more and
+    version 2   hash of body 1, certificates    ─┤  it names the hash of the newest; at a rotation
+    version 3   hash of body 2, certificates    ─┘  the key before signs it too
+
+The server checks all that a stranger can check, so that nobody is bothered with a list that is no
+good; everyone who gets one checks again.  The signature is what allows it: a device that is not on
+any list yet, and so cannot sign in, may publish the list that adds it.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from alcove.server.auth import device_id, transcript, verify
+from alcove.server.caller import Caller
+from alcove.server.handlers.access import Handler
+from alcove.server.handlers.devices import retire_devices, sharing_devices
+from alcove.server.tx import Tx, digest, refuse_unless
+from alcove.wire.base import Done
+from alcove.wire.devices import (
+    Certificate,
+    DeviceList,
+    GetLists,
+    ListChanged,
+    Lists,
+    PutList,
+    SignedList,
+)
+from alcove.wire.errors import Code, Refused
+
+LIST_LABEL = "alcove device list 1"
+CERTIFICATE_LABEL = "alcove certificate 1"
+
+_decode_list = msgspec.msgpack.Decoder(DeviceList).decode
+_decode_certificate = msgspec.msgpack.Decoder(Certificate).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A list that was checked, and what it changes."""
+
+    signed: SignedList
+    list: DeviceList
+    added: tuple[Certificate, ...]
+    removed: tuple[bytes, ...]
+
+
+def put_list(tx: Tx, caller: Caller, request: PutList, now: int) -> Done:
+    """Publish the next version of an account's device list; the newest one again is harmless."""
+    refuse_unless(caller.door != "http", Code.SOCKET_ONLY)
+    proposed = read_list(request.list)
+    refuse_unless(caller.account in (b"", proposed.account), Code.NOT_ALLOWED)
+    accept_list(tx, caller, request.list, proposed, now)
+    return Done(id=request.id)
+
+
+def accept_list(
+    tx: Tx, caller: Caller, signed: SignedList, proposed: DeviceList, now: int
+) -> None:
+    """Check and publish a list for an account that is there."""
+    line = tx.one(
+        """
+        SELECT name, identity, list_version, list_hash, disabled_at
+        FROM account WHERE account = ?
+        """,
+        proposed.account,
+    )
+    if line is None:
+        raise Refused(Code.UNKNOWN)
+    name, identity, version, newest, disabled_at = line
+    if digest(signed.body) == newest:
+        return
+    refuse_unless(disabled_at is None, Code.DISABLED)
+    follows = proposed.version == version + 1 and proposed.before == newest
+    refuse_unless(follows, Code.STALE_LIST)
+    try:
+        accepted = check_list(tx, signed, proposed, name, identity)
+    except Refused as refused:
+        if refused.code in (Code.NOT_SIGNED, Code.BAD_LIST):
+            tx.audit("list_refused", proposed.account)
+        raise
+    publish(tx, accepted, now)
+    if proposed.identity != identity:
+        tx.audit("identity_changed", proposed.account)
+    changed = ListChanged(account=proposed.account, version=proposed.version)
+    tx.push(sharing_devices(tx, proposed.account, but=caller.device), changed)
+
+
+# ---- Checking ----
+
+
+def read_list(signed: SignedList) -> DeviceList:
+    """Return what a signed list says, before anything about it is believed."""
+    try:
+        return _decode_list(signed.body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(Code.BAD_LIST) from error
+
+
+def check_list(
+    tx: Tx, signed: SignedList, proposed: DeviceList, name: str, identity: bytes | None
+) -> Accepted:
+    """Check a list's signatures and certificates; its version is the caller's business.
+
+    `identity` is the key by which the account was known so far; None where there is none that counts.
+    """
+    fits = proposed.name == name and proposed.server == tx.keys.public
+    refuse_unless(fits, Code.BAD_LIST, "The device list is for another name or server.")
+    count = len(proposed.certificates)
+    refuse_unless(count > 0, Code.BAD_LIST, "A device list has at least one device.")
+    refuse_unless(count <= tx.settings.account_devices_max, Code.LIMIT)
+    statement = transcript(LIST_LABEL, signed.body)
+    refuse_unless(verify(proposed.identity, statement, signed.signature), Code.NOT_SIGNED)
+    if identity in (None, proposed.identity):
+        refuse_unless(
+            signed.old_signature is None, Code.BAD_LIST, "The device list has a signature too many."
+        )
+    else:
+        assert identity is not None
+        refuse_unless(verify(identity, statement, signed.old_signature or b""), Code.NOT_SIGNED)
+    certificates = _check_certificates(proposed)
+    return _compare(tx, signed, proposed, certificates)
+
+
+def _check_certificates(proposed: DeviceList) -> dict[bytes, Certificate]:
+    """Return a list's certificates by device, or refuse one that says something else than the list."""
+    certificates: dict[bytes, Certificate] = {}
+    for signed in proposed.certificates:
+        try:
+            certificate = _decode_certificate(signed.body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Refused(Code.BAD_LIST) from error
+        fits = (
+            certificate.identity == proposed.identity
+            and certificate.account == proposed.account
+            and certificate.name == proposed.name
+            and certificate.server == proposed.server
+            and certificate.version == proposed.version
+        )
+        refuse_unless(fits, Code.BAD_LIST, "A device's certificate does not fit the list.")
+        statement = transcript(CERTIFICATE_LABEL, signed.body)
+        refuse_unless(verify(proposed.identity, statement, signed.signature), Code.NOT_SIGNED)
+        device = device_id(certificate.device)
+        refuse_unless(device not in certificates, Code.BAD_LIST, "A device is on the list twice.")
+        certificates[device] = certificate
+    return certificates
+
+
+def _compare(
+    tx: Tx, signed: SignedList, proposed: DeviceList, certificates: dict[bytes, Certificate]
+) -> Accepted:
+    """Return which devices come and go, or refuse one that may not come."""
+    known = {
+        device: revoked_at
+        for device, revoked_at in tx.all(
+            "SELECT device, revoked_at FROM device WHERE account = ? ORDER BY added_at, device",
+            proposed.account,
+        )
+    }
+    added = []
+    for device, certificate in certificates.items():
+        if device in known:
+            refuse_unless(
+                known[device] is None,
+                Code.REVOKED,
+                "A device that was removed comes back with a new key only.",
+            )
+            continue
+        elsewhere = tx.one("SELECT 1 FROM device WHERE device = ?", device)
+        refuse_unless(elsewhere is None, Code.BAD_LIST, "A device belongs to another account.")
+        added.append(certificate)
+    removed = tuple(
+        device
+        for device, revoked_at in known.items()
+        if revoked_at is None and device not in certificates
+    )
+    return Accepted(signed, proposed, tuple(added), removed)
+
+
+# ---- Publishing ----
+
+
+def publish(tx: Tx, accepted: Accepted, now: int) -> None:
+    """Store a list that was checked, add its new devices and end those that are not on it."""
+    signed, proposed = accepted.signed, accepted.list
+    account = proposed.account
+    tx.run(
+        "UPDATE account SET identity = ?, list_version = ?, list_hash = ? WHERE account = ?",
+        proposed.identity,
+        proposed.version,
+        digest(signed.body),
+        account,
+    )
+    line = (account, proposed.version, signed.body, signed.signature, signed.old_signature, now)
+    tx.insert("device_list (account, version, body, signature, old_signature, at)", [line])
+    tx.audit("list_published", account, version=proposed.version)
+    for certificate in accepted.added:
+        device = device_id(certificate.device)
+        tx.insert(
+            "device (device, account, public_key, is_browser, added_at)",
+            [(device, account, certificate.device, int(certificate.browser), now)],
+        )
+        tx.audit("device_added", account, device=device.hex())
+    retire_devices(tx, accepted.removed, now)
+    for device in accepted.removed:
+        tx.audit("device_revoked", account, device=device.hex())
+
+
+# ---- Reading ----
+
+
+def newest_list(tx: Tx, account: bytes) -> SignedList:
+    """Return the newest list of an account, or refuse when there is no such account any more."""
+    line = tx.one(
+        """
+        SELECT body, signature, old_signature FROM device_list
+        WHERE account = ? ORDER BY version DESC LIMIT 1
+        """,
+        account,
+    )
+    if line is None:
+        raise Refused(Code.UNKNOWN)
+    return SignedList(*line)
+
+
+def get_lists(tx: Tx, caller: Caller, request: GetLists, _: int) -> Lists:
+    """Tell the newest lists of accounts that have something to do with the caller."""
+    near = near_accounts(tx, caller.account, request.accounts)
+    lists: list[SignedList] = []
+    size = 0
+    for looked_at, account in enumerate(request.accounts):
+        if account not in near:
+            continue
+        newest = newest_list(tx, account)
+        size += len(newest.body)
+        if lists and size > tx.settings.page_bytes_max:
+            return Lists(id=request.id, lists=tuple(lists), next=looked_at)
+        lists.append(newest)
+    return Lists(id=request.id, lists=tuple(lists))
+
+
+def near_accounts(tx: Tx, account: bytes, others: tuple[bytes, ...]) -> frozenset[bytes]:
+    """Return which of these accounts are the same one or share a room with it, pending ones too."""
+    marks = ", ".join("?" * len(others))
+    sql = f"""
+        SELECT DISTINCT other.account FROM room_account other
+        JOIN room_account mine ON mine.room = other.room AND mine.account = ?
+        WHERE other.account IN ({marks})
+        """  # noqa: S608 - Only marks.
+    lines = tx.all(sql, account, *others) if others else []
+    return frozenset([account, *(other for (other,) in lines)])
+
+
+HANDLERS: dict[type, Handler] = {
+    # Who adds a device has just opened the box: the same limit counts both.
+    PutList: Handler(put_list, "anyone", "sign_in"),
+    GetLists: Handler(get_lists, "device", "read", writes=False),
+}

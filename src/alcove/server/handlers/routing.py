@@ -1,0 +1,286 @@
+"""Routing: who gets a room's entries, as its commits say in their headers.
+
+The server cannot judge a commit, but it need not believe everything in a header either.  The rules of
+the room extension that routing shows are mirrored here: a member cannot route others away, make itself
+an owner, or bring devices that nobody certified.  Clients check all of it again, and more.
+"""
+
+from alcove.server.caller import Caller
+from alcove.server.effects import Routed
+from alcove.server.handlers.chats import asked_first, tell_asked
+from alcove.server.roomstate import Guest, Mark, RoomState
+from alcove.server.tx import Tx, refuse_unless
+from alcove.wire.codec import encode
+from alcove.wire.entries import HandshakeHeader, Member, Routing
+from alcove.wire.errors import Code, Refused
+from alcove.wire.rooms import RoomChanged
+
+IN_MAX = 256
+"""How many devices one statement asks about."""
+RESYNC_FIRST_MS = 60 * 1000
+RESYNC_MOST_MS = 24 * 60 * 60 * 1000
+
+
+def judge_commit(
+    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int, *, is_paused: bool
+) -> None:
+    """Refuse a commit that its sender may not make, or not yet."""
+    routing = header.routing
+    if header.joins is not None:
+        _judge_joining(tx, caller, state, header, now)
+    else:
+        refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
+        _judge_removes(tx, caller, state, routing)
+    _judge_roles(caller, state, routing)
+    _judge_adds(tx, state, routing)
+    settings_change = routing.roles or routing.history is not None or routing.keep_ms is not None
+    if settings_change or _removes_others(routing):
+        refuse_unless(header.closes and header.renews, Code.BAD_HEADER)
+    if routing.adds or routing.removes or header.closes:
+        refuse_unless(header.renews, Code.BAD_HEADER)
+    if is_paused:
+        _judge_pause(tx, caller, state, header, now)
+
+
+def _removes_others(routing: Routing) -> bool:
+    """Return whether somebody is removed and not added again by the same commit."""
+    again = {member.device for member in routing.adds}
+    return any(member.device not in again for member in routing.removes)
+
+
+def _judge_joining(
+    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int
+) -> None:
+    """An external commit brings its sender's device, and nobody else's."""
+    routing = header.routing
+    me = Member(caller.account, caller.device)
+    is_there = state.members.get(caller.device) == caller.account
+    refuse_unless(routing.adds == (me,) and not routing.roles, Code.BAD_HEADER)
+    refuse_unless(routing.removes in ((), (me,)), Code.BAD_HEADER)
+    refuse_unless(not routing.removes or is_there, Code.BAD_HEADER)
+    if header.joins == "resync":
+        refuse_unless(is_there and routing.removes, Code.NOT_A_MEMBER)
+        key = (b"resync", state.room + caller.device)
+        wait = tx.pauses.doubling(key, RESYNC_FIRST_MS, RESYNC_MOST_MS, now)
+        if wait:
+            raise Refused(Code.TOO_SOON, retry_after_ms=wait)
+    elif header.joins == "sibling":
+        refuse_unless(caller.account in state.accounts, Code.NOT_A_MEMBER)
+
+
+def _judge_removes(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
+    """Who is removed was here; and only admins remove others, unless they left or were revoked."""
+    again = {member.device for member in routing.adds}
+    mine = state.accounts[caller.account].role
+    questionable: list[bytes] = []
+    for member in routing.removes:
+        refuse_unless(state.members.get(member.device) == member.account, Code.BAD_HEADER)
+        if member.account == caller.account or member.device in again:
+            continue
+        if member.device in state.leaving:
+            continue
+        their = state.accounts[member.account].role
+        if mine == "owner" or (mine == "admin" and their != "owner"):
+            continue
+        questionable.append(member.device)
+    known = _accounts_of(tx, questionable)
+    refuse_unless(not any(device in known for device in questionable), Code.NOT_ALLOWED)
+
+
+def _judge_roles(caller: Caller, state: RoomState, routing: Routing) -> None:
+    """Only owners change roles, history and how long things are kept."""
+    if routing.roles or routing.history is not None or routing.keep_ms is not None:
+        guest = state.accounts.get(caller.account)
+        refuse_unless(guest is not None and guest.role == "owner", Code.NOT_ALLOWED)
+    there = {member.account for member in routing.adds}
+    for account, _ in routing.roles:
+        refuse_unless(account in state.accounts or account in there, Code.BAD_HEADER)
+
+
+def _judge_adds(tx: Tx, state: RoomState, routing: Routing) -> None:
+    """Who is added is a device that its account has on its list, and fits into the room."""
+    gone = {member.device for member in routing.removes}
+    new = [member for member in routing.adds if member.device not in gone]
+    for member in new:
+        refuse_unless(member.device not in state.members, Code.BAD_HEADER)
+    known = _accounts_of(tx, [member.device for member in routing.adds])
+    for member in routing.adds:
+        refuse_unless(known.get(member.device) == member.account, Code.REVOKED)
+    refuse_unless(len({member.device for member in new}) == len(new), Code.BAD_HEADER)
+    size = len(state.members) + len(new)
+    refuse_unless(size <= tx.settings.room_devices_max, Code.LIMIT)
+    if state.kind == "mailbox":
+        refuse_unless(all(one.account == state.created_by for one in new), Code.NOT_ALLOWED)
+    if state.kind == "direct":
+        accounts = {*state.accounts, *(member.account for member in new)}
+        refuse_unless(len(accounts) <= 2, Code.NOT_ALLOWED)
+
+
+def _accounts_of(tx: Tx, devices: list[bytes]) -> dict[bytes, bytes]:
+    """Return the accounts of those devices that stand on a list and were not revoked."""
+    found: dict[bytes, bytes] = {}
+    for start in range(0, len(devices), IN_MAX):
+        part = devices[start : start + IN_MAX]
+        marks = ", ".join("?" * len(part))
+        sql = f"""
+            SELECT device, account FROM device
+            WHERE revoked_at IS NULL AND device IN ({marks})
+            """  # noqa: S608 - Only marks.
+        found.update((device, account) for device, account in tx.all(sql, *part))
+    return found
+
+
+def _judge_pause(
+    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int
+) -> None:
+    """Commits that come faster than people read them would silence the slow."""
+    settings, paused = tx.settings, state.paused
+    routing = header.routing
+    if routing.adds or routing.removes or header.closes or header.joins:
+        ready = max(
+            paused.barrier_at + settings.handshake_pause_ms,
+            paused.accounts.get(caller.account, 0) + settings.account_barrier_pause_ms,
+        )
+        if header.closes:
+            ready = max(ready, paused.closing_at + settings.closing_pause_ms)
+    else:
+        ready = max(
+            paused.healing_at + settings.handshake_pause_ms,
+            paused.devices.get(caller.device, 0) + settings.healing_pause_ms,
+        )
+    # A clock that was set back must not close a room: no pause is longer than the longest.
+    longest = max(
+        settings.account_barrier_pause_ms, settings.closing_pause_ms, settings.healing_pause_ms
+    )
+    if now < ready <= now + longest:
+        raise Refused(Code.TOO_SOON, retry_after_ms=ready - now)
+
+
+def follow_commit(
+    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, name: bytes, now: int
+) -> list[bytes]:
+    """Do to the room what a stored handshake says, and return the accounts that are asked first."""
+    routing, seq = header.routing, state.head
+    state.mark(Mark(seq, name, header.renews))
+    if header.closes:
+        state.closing_seq = seq
+    _note_pause(tx, caller, state, header, now)
+    _remove(tx, state, routing)
+    pending = _add(tx, caller, state, routing, now)
+    for account, role in routing.roles:
+        guest = state.accounts.get(account)
+        if guest is not None:  # It may have been removed by the same commit.
+            guest.role = role
+            tx.run(
+                "UPDATE room_account SET role = ? WHERE room = ? AND account = ?",
+                role,
+                state.number,
+                account,
+            )
+    state.history = routing.history or state.history
+    state.keep_ms = state.keep_ms if routing.keep_ms is None else routing.keep_ms
+    tx.run(
+        """
+        UPDATE room SET recent = ?, paused = ?, closing_seq = ?, history = ?, keep_ms = ?
+        WHERE number = ?
+        """,
+        encode(state.recent),
+        encode(state.paused),
+        state.closing_seq,
+        state.history,
+        state.keep_ms,
+        state.number,
+    )
+    return pending
+
+
+def _note_pause(
+    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int
+) -> None:
+    paused, settings = state.paused, tx.settings
+    if header.routing.adds or header.routing.removes or header.closes or header.joins:
+        since = now - settings.account_barrier_pause_ms
+        paused.accounts = {who: at for who, at in paused.accounts.items() if at > since}
+        paused.accounts[caller.account] = now
+        paused.barrier_at = now
+        if header.closes:
+            paused.closing_at = now
+    else:
+        since = now - settings.healing_pause_ms
+        paused.devices = {who: at for who, at in paused.devices.items() if at > since}
+        paused.devices[caller.device] = now
+        paused.healing_at = now
+
+
+def _remove(tx: Tx, state: RoomState, routing: Routing) -> None:
+    """Route devices away; an account whose last device goes is in the room no longer."""
+    again = {member.device for member in routing.adds}
+    gone = [member for member in routing.removes if member.device not in again]
+    for member in gone:
+        state.members.pop(member.device, None)
+        state.leaving.pop(member.device, None)
+        tx.run(
+            "DELETE FROM member WHERE room = ? AND device = ?", state.number, member.device
+        )
+    still = {*state.members.values(), *(member.account for member in routing.adds)}
+    for account in sorted({member.account for member in gone} - still):
+        state.accounts.pop(account, None)
+        tx.run(
+            "DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account
+        )
+    if gone:
+        devices = tuple(member.device for member in gone)
+        tx.effects.append(Routed(state.room, devices, is_member=False))
+        tx.push(devices, RoomChanged(room=state.room, state="gone"))
+
+
+def _add(
+    tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int
+) -> list[bytes]:
+    """Route devices here; accounts that want to be asked first wait as pending."""
+    pending: list[bytes] = []
+    active: list[bytes] = []
+    for member in routing.adds:
+        account = member.account
+        if account not in state.accounts:
+            asks = account != caller.account and asked_first(
+                tx, caller.account, account, state.kind, now
+            )
+            role = "owner" if state.kind == "direct" else "member"
+            state.accounts[account] = Guest(role, "pending" if asks else "active")
+            tx.run(
+                """
+                INSERT INTO room_account (room, account, role, state, asked_by, asked_at)
+                VALUES (?, ?, ?, ?, ?, ?)
+                """,
+                state.number,
+                account,
+                role,
+                "pending" if asks else "active",
+                caller.account if asks else None,
+                now if asks else None,
+            )
+            if asks:
+                pending.append(account)
+        state.members[member.device] = account
+        state.leaving.pop(member.device, None)
+        tx.run(
+            """
+            INSERT INTO member (room, device, account, since, passed) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (room, device) DO UPDATE SET since = excluded.since, left_at = NULL
+            """,
+            state.number,
+            member.device,
+            account,
+            state.head,
+            state.head,
+        )
+        if state.accounts[account].state == "active":
+            active.append(member.device)
+    if active:
+        tx.effects.append(Routed(state.room, tuple(active), is_member=True))
+        others = tuple(device for device in active if device != caller.device)
+        tx.push(others, RoomChanged(room=state.room, state="active"))
+    for account in pending:
+        tell_asked(tx, state, account, now)
+    return pending

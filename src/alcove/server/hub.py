@@ -1,0 +1,218 @@
+"""Everyone who is connected, and what they are told after a commit.
+
+Work here follows who is online in a room, never how many rooms or accounts there are.  What is said may
+be lost with its connection: everything that matters can be read again.
+"""
+
+from collections.abc import Sequence
+
+from alcove.server.batch import Outcome
+from alcove.server.effects import (
+    Arrived,
+    BlobGone,
+    Effect,
+    Ended,
+    Following,
+    Log,
+    Moved,
+    Present,
+    Routed,
+    ToAccount,
+    ToDevices,
+    ToRoom,
+)
+from alcove.server.presence import Presence
+from alcove.server.session import Session
+from alcove.server.settings import Settings
+from alcove.wire.codec import encode
+from alcove.wire.directory import PresenceChanged
+from alcove.wire.entries import Delivered
+from alcove.wire.errors import Code
+
+
+class Hub:
+    """The sessions, by device and by room, and what is gathered for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.devices: dict[bytes, Session] = {}
+        self.accounts: dict[bytes, dict[bytes, Session]] = {}
+        self._rooms: dict[bytes, dict[Session, None]] = {}
+        self._moved: dict[bytes, dict[bytes, int]] = {}
+        self._tell_at: int | None = None
+        self.presence = Presence()
+        self.dirty: dict[Session, None] = {}
+        """Sessions that have something to send."""
+        self.blobs_gone: list[bytes] = []
+        """Blobs whose files may go."""
+        self.entries = 0
+        """How many entries were passed on since the start, for the statistics."""
+        self.pushed = 0
+        """How many times one of them was."""
+
+    def deliver(
+        self, outcomes: Sequence[tuple[Session | None, bool, Outcome]], now: int
+    ) -> None:
+        """Answer and tell what came of a batch: (session, whether it only read, outcome)."""
+        for session, reads, outcome in outcomes:
+            for effect in outcome.effects:
+                self._tell(effect, session, now)
+            if session is not None:
+                session.answer(outcome.reply, reads=reads)
+                self.dirty[session] = None
+
+    def leave(self, session: Session, now: int) -> None:
+        """Forget a connection that has ended."""
+        self.dirty.pop(session, None)
+        device, account = session.caller.device, session.caller.account
+        if self.devices.get(device) is not session:
+            return
+        del self.devices[device]
+        others = self.accounts[account]
+        del others[device]
+        if not others:
+            del self.accounts[account]
+        for room in session.follows:
+            self._leave_room(session, room)
+        self.presence.leave(account, device, now)
+
+    def tick(self, now: int) -> None:
+        """Tell what was gathered: who came and went, and how far others have passed."""
+        if self._tell_at is None or now < self._tell_at:
+            return
+        self._tell_at = None
+        for room, devices in self._moved.items():
+            message = encode(Delivered(room=room, devices=tuple(devices.items())))
+            self._push_room(room, message)
+        self._moved = {}
+        self._tell_presence(now)
+
+    def deadline(self) -> int | None:
+        """Return when `tick` should be called at the latest."""
+        return self._tell_at
+
+    # ---- Effects ----
+
+    def _tell(self, effect: Effect, session: Session | None, now: int) -> None:
+        """Do what one effect says."""
+        match effect:
+            case Log():
+                self._grow(effect)
+            case ToDevices():
+                for device in effect.devices:
+                    self._push(self.devices.get(device), effect.message)
+            case ToAccount():
+                for device, one in self.accounts.get(effect.account, {}).items():
+                    if device != effect.but:
+                        self._push(one, effect.message)
+            case ToRoom():
+                self._push_room(effect.room, effect.message, effect.but)
+            case Following():
+                self._follow(effect, session)
+            case Arrived():
+                self._arrive(effect, session, now)
+            case Routed():
+                self._route(effect)
+            case Moved():
+                self._moved.setdefault(effect.room, {})[effect.device] = effect.seq
+                self._soon(now)
+            case _:
+                self._tell_rarely(effect, now)
+
+    def _tell_rarely(self, effect: Effect, now: int) -> None:
+        match effect:
+            case Ended():
+                for device in effect.devices:
+                    ended = self.devices.get(device)
+                    if ended is not None:
+                        ended.end(Code(effect.why))
+                        self.dirty[ended] = None
+            case Present():
+                self.presence.set(effect.account, effect.device, effect.presence, now)
+                self._soon(now)
+            case BlobGone():
+                self.blobs_gone.append(effect.blob)
+
+    def _grow(self, log: Log) -> None:
+        sessions = self._rooms.get(log.room)
+        if sessions is None:
+            return
+        room, first, last, message, dirty = log.room, log.first, log.last, log.message, self.dirty
+        sender = self.devices.get(log.sender)
+        for session in sessions:
+            if session is sender:
+                if first == 1 or session.follows.get(room) == first - 1:
+                    session.follows[room] = last
+                continue
+            session.grow(room, first, last, message)
+            dirty[session] = None
+        self.entries += last - first + 1
+        self.pushed += len(sessions)
+
+    def _push(self, session: Session | None, message: bytes) -> None:
+        if session is not None:
+            session.push(message)
+            self.dirty[session] = None
+
+    def _push_room(self, room: bytes, message: bytes, but: bytes = b"") -> None:
+        for session in self._rooms.get(room, {}):
+            if session.caller.device != but:
+                self._push(session, message)
+
+    def _follow(self, effect: Following, session: Session | None) -> None:
+        if session is not None and effect.room in session.follows:
+            session.follow(effect.room, effect.seq)
+            self.dirty[session] = None
+
+    def _arrive(self, arrived: Arrived, session: Session | None, now: int) -> None:
+        if session is None:
+            return
+        before = self.devices.get(arrived.device)
+        if before is not None and before is not session:
+            before.end(Code.CHANGED)
+            self.dirty[before] = None
+            self.leave(before, now)
+        session.sign_in(arrived)
+        self.devices[arrived.device] = session
+        self.accounts.setdefault(arrived.account, {})[arrived.device] = session
+        for room in arrived.rooms:
+            self._rooms.setdefault(room, {})[session] = None
+        self.presence.arrive(
+            arrived.account, arrived.device, arrived.name, now, is_shown=arrived.shows_online
+        )
+        self._soon(now)
+
+    def _route(self, routed: Routed) -> None:
+        for device in routed.devices:
+            session = self.devices.get(device)
+            if session is None:
+                continue
+            if routed.is_member:
+                session.follows.setdefault(routed.room, -1)
+                self._rooms.setdefault(routed.room, {})[session] = None
+            else:
+                session.follows.pop(routed.room, None)
+                self._leave_room(session, routed.room)
+
+    def _leave_room(self, session: Session, room: bytes) -> None:
+        sessions = self._rooms.get(room)
+        if sessions is not None:
+            sessions.pop(session, None)
+            if not sessions:
+                del self._rooms[room]
+
+    def _tell_presence(self, now: int) -> None:
+        """Tell those who share a room with somebody who came or went, each of them once."""
+        for account, presence in self.presence.take_changes(now):
+            message = encode(PresenceChanged(people=((account, presence),)))
+            told: dict[Session, None] = {}
+            for session in self.accounts.get(account, {}).values():
+                for room in session.follows:
+                    told.update(self._rooms.get(room, {}))
+            for session in told:
+                if session.caller.account != account:
+                    self._push(session, message)
+
+    def _soon(self, now: int) -> None:
+        if self._tell_at is None:
+            self._tell_at = now + self._settings.presence_pause_ms

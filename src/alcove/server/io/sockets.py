@@ -1,0 +1,157 @@
+"""The socket door: WebSocket frames in and out, for many connections at once.
+
+aiohttp reads the frames.  They are written past it, onto the same transport: what is said to a session
+in one turn is one frame and one system call, and a slow reader is seen by what its transport still holds.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import cast
+
+from aiohttp import WSMsgType, web
+
+from alcove.server.door import Door
+from alcove.server.io.works import Works, now_ms
+from alcove.server.session import Session
+from alcove.wire.codec import ENVELOPE_BYTES
+from alcove.wire.errors import Code, Refused
+
+TICK_S = 0.25
+"""How often deadlines are looked at: they are seconds away."""
+DRAIN_S = 0.02
+"""How often a connection that reads too slowly is looked at."""
+_BINARY = 0x82
+_SHORT, _MEDIUM = 126, 65536
+
+
+def websocket_frame(payload: bytes) -> bytes:
+    """Return a server's unmasked binary frame, whole (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size < _SHORT:
+        return bytes((_BINARY, size)) + payload
+    if size < _MEDIUM:
+        return bytes((_BINARY, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((_BINARY, 127)) + size.to_bytes(8, "big") + payload
+
+
+class Sockets:
+    """All connections on the socket door."""
+
+    def __init__(self, works: Works, door: Door) -> None:
+        self._works = works
+        self._door = door
+        self._transports: dict[Session, asyncio.WriteTransport] = {}
+        self._responses: dict[Session, web.WebSocketResponse] = {}
+        self._slow: dict[Session, None] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self.is_stopping = False
+        works.flush = self.flush
+
+    def __len__(self) -> int:
+        return len(self._transports)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection, from the upgrade to its end."""
+        settings, works = self._door.settings, self._works
+        address = request.get("address", request.remote or "")
+        try:
+            self._let_in(address)
+        except Refused as refused:
+            seconds = -(-(refused.retry_after_ms or 1000) // 1000)
+            return web.Response(
+                status=503, text=refused.why, headers={"Retry-After": str(seconds)}
+            )
+        response = web.WebSocketResponse(
+            max_msg_size=settings.handshake_bytes_max + ENVELOPE_BYTES + 1,
+            heartbeat=settings.idle_timeout_s,
+            compress=False,
+            timeout=5,
+        )
+        await response.prepare(request)
+        transport = cast("asyncio.WriteTransport", request.transport)
+        session = Session(self._door, address, works.random(32), now_ms())
+        self._transports[session] = transport
+        self._responses[session] = response
+        try:
+            await self._listen(session, response, transport)
+        finally:
+            del self._transports[session], self._responses[session]
+            self._slow.pop(session, None)
+            works.hub.leave(session, now_ms())
+        return response
+
+    def _let_in(self, address: str) -> None:
+        if self.is_stopping:
+            raise Refused(Code.STOPPING)
+        if len(self) >= self._door.settings.max_clients:
+            raise Refused(Code.FULL)
+        self._door.connect(address, now_ms())
+
+    async def _listen(
+        self, session: Session, response: web.WebSocketResponse, transport: asyncio.WriteTransport
+    ) -> None:
+        """Take frames until the connection ends; slowly, when it reads slowly."""
+        works, limit = self._works, self._door.settings.outgoing_bytes_max
+        while session.goodbye is None:
+            message = await response.receive()
+            if message.type is not WSMsgType.BINARY:
+                if message.type is WSMsgType.TEXT:
+                    session.end(Code.MALFORMED)
+                    break
+                return
+            session.receive(message.data, now_ms())
+            works.submit(session)
+            self._send(session)
+            while transport.get_write_buffer_size() > limit and session.goodbye is None:
+                await asyncio.sleep(DRAIN_S)
+        self._send(session)
+        with suppress(ConnectionError):
+            await response.close(code=1000)
+
+    def flush(self, dirty: dict[Session, None]) -> None:
+        """Send what these sessions have to say."""
+        for session in dirty:
+            self._send(session)
+
+    def _send(self, session: Session) -> None:
+        transport = self._transports.get(session)
+        if transport is None or transport.is_closing():
+            return
+        payload = session.requests()
+        if payload:
+            transport.write(websocket_frame(payload))
+            session.backlog_bytes = transport.get_write_buffer_size()
+        if session.backlog_bytes:
+            session.backlog_bytes = transport.get_write_buffer_size()
+            self._slow[session] = None
+        if session.goodbye is not None:
+            self._hang_up(session)
+
+    def _hang_up(self, session: Session) -> None:
+        """End a connection that waits for frames: its own task must not wait any longer."""
+        response = self._responses.get(session)
+        if response is not None and not response.closed:
+            task = asyncio.get_running_loop().create_task(self._close(response))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close(self, response: web.WebSocketResponse) -> None:
+        with suppress(ConnectionError, RuntimeError):
+            await response.close(code=1000)
+
+    async def tick(self) -> None:
+        """Look at deadlines and at slow readers, for as long as the server runs."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = now_ms()
+            hub = self._works.hub
+            hub.tick(now)
+            for session in list(self._transports):
+                by = session.deadline()
+                if by is not None and now >= by:
+                    session.tick(now)
+                    hub.dirty[session] = None
+            slow, self._slow = self._slow, {}
+            hub.dirty.update(slow)
+            dirty, hub.dirty = hub.dirty, {}
+            self.flush(dirty)

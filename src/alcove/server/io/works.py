@@ -1,0 +1,210 @@
+"""Who carries requests out, and who waits for the disk.
+
+    SQLite       the loop carries a batch out, a thread commits it      ──► the loop answers and tells
+    PostgreSQL   a thread carries a batch out and commits it; others read ──► the same
+
+While one batch is being committed the next one gathers: the busier the server, the larger its batches
+and the fewer its waits for the disk.
+
+A statement on SQLite is microseconds of computing on pages in memory.  Doing that in another thread was
+measured to be slower by half: each statement hands the interpreter to and fro.  What takes long is the
+commit, and that waits in a thread of its own, without the interpreter.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from alcove.server.batch import Job, Outcome, Reader, Writer
+from alcove.server.handlers import TABLE
+from alcove.server.hub import Hub
+from alcove.server.session import Session
+from alcove.server.store.database import Database
+from alcove.server.tx import World
+
+READERS = 2
+"""How many threads read from a database that is reached over a socket."""
+READS_AT_ONCE = 8
+"""How many pages the loop reads before it looks at its sockets again."""
+
+_log = logging.getLogger("alcove.server")
+
+Item = tuple["Session | asyncio.Future[bytes] | None", Job]
+
+
+def now_ms() -> int:
+    """Return the time, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Works:
+    """The writer, the readers, and everyone who is connected."""
+
+    def __init__(self, database: Database, world: World, hub: Hub) -> None:
+        self.hub = hub
+        self.random = world.random
+        self.flush: Callable[[dict[Session, None]], None] = lambda _: None
+        """Sends what sessions have to say; set by whoever holds the sockets."""
+        self.batches = 0
+        self.requests = 0
+        self._world = world
+        self._loop = asyncio.get_running_loop()
+        self._is_local = database.is_local
+        self._database = database
+        self._writes: deque[Item] = deque()
+        self._reads: deque[Item] = deque()
+        self._batch: tuple[list[Item], list[Outcome]] | None = None
+        self._write_wanted = threading.Semaphore(0)
+        self._read_wanted = threading.Semaphore(0)
+        self._is_writing = False
+        self._is_reading = False
+        self._connection = database.writer()
+        self._writer = Writer(self._connection, world)
+        self._reading = database.reader()
+        self._reader = Reader(self._reading, world)
+        self._threads = [threading.Thread(target=self._write_in_thread, name="writer")]
+        if not self._is_local:
+            self._threads += [
+                threading.Thread(target=self._read_in_thread, name=f"reader {number}")
+                for number in range(READERS)
+            ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, session: Session) -> None:
+        """Carry out what a session asks."""
+        for job in session.events():
+            self._put((session, job))
+
+    async def ask(self, job: Job) -> bytes:
+        """Carry out one job and return the encoded reply."""
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._put((future, job))
+        return await future
+
+    async def stop(self) -> None:
+        """Carry out what was submitted, then end the threads."""
+        while self._is_writing or self._is_reading:
+            await asyncio.sleep(0.01)
+        self._batch = None
+        self._write_wanted.release()
+        for _ in self._threads[1:]:
+            self._read_wanted.release()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        self._connection.close()
+        self._reading.close()
+
+    # ---- In the loop ----
+
+    def _put(self, item: Item) -> None:
+        if TABLE[type(item[1].request)].writes:
+            self._writes.append(item)
+            if not self._is_writing:
+                self._is_writing = True
+                self._loop.call_soon(self._write)
+        else:
+            self._reads.append(item)
+            if not self._is_local:
+                self._read_wanted.release()
+            elif not self._is_reading:
+                self._is_reading = True
+                self._loop.call_soon(self._read)
+
+    def _write(self) -> None:
+        """Begin the next batch with all that waits, as far as a batch goes."""
+        most = self._world.settings.commit_batch_max
+        items = [self._writes.popleft() for _ in range(min(most, len(self._writes)))]
+        if not items:
+            self._is_writing = False
+            return
+        outcomes: list[Outcome] = []
+        if self._is_local:
+            outcomes = self._writer.carry_out([job for _, job in items], now_ms())
+        self._batch = (items, outcomes)
+        self._write_wanted.release()
+
+    def _written(self, items: list[Item], outcomes: list[Outcome]) -> None:
+        """Say what came of a batch, now that it is on the disk."""
+        self._report(self._writer.unexpected)
+        self._deliver(items, outcomes, reads=False)
+        # What the sockets hold already belongs to the next batch: they are looked at first.
+        self._loop.call_soon(self._write)
+
+    def _read(self) -> None:
+        """Carry out some of the reads that wait."""
+        now = now_ms()
+        for _ in range(min(READS_AT_ONCE, len(self._reads))):
+            item = self._reads.popleft()
+            outcome = self._reader.run(item[1], now)
+            self._deliver([item], [outcome], reads=True)
+        self._report(self._reader.unexpected)
+        self._is_reading = bool(self._reads)
+        if self._is_reading:
+            self._loop.call_soon(self._read)
+
+    def _deliver(self, items: Sequence[Item], outcomes: Sequence[Outcome], *, reads: bool) -> None:
+        self.batches += 1
+        self.requests += len(items)
+        delivered: list[tuple[Session | None, bool, Outcome]] = []
+        for (sink, _), outcome in zip(items, outcomes, strict=False):
+            if isinstance(sink, Session):
+                delivered.append((sink, reads, outcome))
+            else:
+                delivered.append((None, reads, outcome))
+                if sink is not None and not sink.done():
+                    sink.set_result(outcome.reply)
+        delivered += [(None, reads, outcome) for outcome in outcomes[len(items) :]]
+        hub = self.hub
+        hub.deliver(delivered, now_ms())
+        dirty, hub.dirty = hub.dirty, {}
+        self.flush(dirty)
+
+    def _report(self, unexpected: list[BaseException]) -> None:
+        """Log failures that nobody foresaw: their kind and place, never their words."""
+        for error in unexpected:
+            frames = []
+            trace = error.__traceback__
+            while trace is not None:
+                code = trace.tb_frame.f_code
+                frames.append(f"{code.co_filename.rpartition('alcove/')[2]}:{trace.tb_lineno}")
+                trace = trace.tb_next
+            _log.error("unexpected %s at %s", type(error).__name__, " < ".join(reversed(frames)))
+        unexpected.clear()
+
+    # ---- In the threads ----
+
+    def _write_in_thread(self) -> None:
+        """Wait for the disk."""
+        while True:
+            self._write_wanted.acquire()
+            batch = self._batch
+            if batch is None:
+                return
+            items, outcomes = batch
+            jobs = [job for _, job in items]
+            if not self._is_local:
+                outcomes = self._writer.run(jobs, now_ms())
+            elif not self._writer.commit():
+                outcomes = self._writer.refuse(jobs)
+            self._loop.call_soon_threadsafe(self._written, items, outcomes)
+
+    def _read_in_thread(self) -> None:
+        connection = self._database.reader()
+        reader = Reader(connection, self._world)
+        while True:
+            self._read_wanted.acquire()
+            try:
+                item = self._reads.popleft()
+            except IndexError:
+                break
+            outcome = reader.run(item[1], now_ms())
+            self._loop.call_soon_threadsafe(self._read_elsewhere, item, outcome, reader)
+        connection.close()
+
+    def _read_elsewhere(self, item: Item, outcome: Outcome, reader: Reader) -> None:
+        self._report(reader.unexpected)
+        self._deliver([item], [outcome], reads=True)

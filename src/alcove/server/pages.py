@@ -1,0 +1,383 @@
+"""The two small pages that the server itself serves: what an invite is for, and how the server is.
+
+    GET /i/ID          invite_page    who invites, to where, and what to type on a computer
+    GET /status        status_page    figures, asked for again every two seconds: /status.json
+    anything else      error_page     one sentence, in the same look
+
+The secret of an invite stands after the `#` of its link and never reaches the server: a script in
+the browser puts it into the command.  What people named themselves is escaped by `_fill`, and the
+policy in `PAGE_HEADERS` would not let it run even if it were not.
+"""
+
+import html
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from alcove.server.settings import Registration
+from alcove.wire.ids import Count, Millis
+from alcove.wire.invites import Invite
+
+# ---- What goes along with every page ----
+
+CONTENT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""A page may load from its own server and from nowhere else, and runs nothing written inside it."""
+
+_EVERYWHERE: Final = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+PAGE_HEADERS: Final[Mapping[str, str]] = MappingProxyType({
+    **_EVERYWHERE,
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex",
+})  # fmt: skip
+"""For every page: an invite is nobody's to keep, to frame or to index."""
+
+STATUS_HEADERS: Final[Mapping[str, str]] = MappingProxyType({
+    **_EVERYWHERE,
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+})  # fmt: skip
+"""For `/status.json`."""
+
+FILE_HEADERS: Final[Mapping[str, str]] = MappingProxyType({
+    **_EVERYWHERE,
+    "Cache-Control": "no-cache",
+})  # fmt: skip
+"""For `/static/NAME`, beside its type and ETag.  `no-cache` means: keep it, but ask each time."""
+
+
+# ---- What a visitor is told to type ----
+
+
+class Command(Struct, frozen=True):
+    """What one system's terminal takes.  `LINK` stands where the whole link goes."""
+
+    key: str
+    system: str
+    text: str
+
+
+_WITH_A_SHELL: Final = (
+    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/alcove register 'LINK'"
+)
+# Lines of their own: the PowerShell that comes with Windows knows no `&&`.  Double quotes, because
+# the older command prompt takes single ones for a part of the word.
+_ON_WINDOWS: Final = (
+    'py -m venv .venv\n.venv\\Scripts\\pip install .\n.venv\\Scripts\\alcove register "LINK"'
+)
+
+COMMANDS: Final = (
+    Command("linux", "Linux", _WITH_A_SHELL),
+    Command("macos", "macOS", _WITH_A_SHELL),
+    Command("windows", "Windows", _ON_WINDOWS),
+)
+"""One command for each system: the only place to change when the program is published.
+
+None may fetch `alcove` by name: on the package index that name is another project's, and the
+command would hand the invite to a stranger's program.
+"""
+
+COMMANDS_STATE: Final = (
+    "Not there yet: the program for members comes with a later release. This is what it will take,"
+    " in a folder with a copy of Alcove’s source. Do not install “alcove” from PyPI: there the name"
+    " belongs to another project."
+)
+"""What is true today about `COMMANDS`."""
+
+
+# ---- Templates ----
+
+
+class Templates(Struct, frozen=True):
+    """The hand-written files that pages are made from; `alcove.server.io.static` reads them."""
+
+    invite: str
+    system: str
+    """One system's command, a part of the invite page."""
+    message: str
+    status: str
+
+
+class ServerName(Struct, frozen=True):
+    """What the server is called, and where it is reached."""
+
+    name: str
+    """As the host set it; empty where the address is enough."""
+    address: str
+    """Host name and, where it is not the usual one, port."""
+
+
+class Page(Struct, frozen=True):
+    """A page, and the HTTP status that it goes out with."""
+
+    code: int
+    body: bytes
+
+
+class _Html(Struct, frozen=True):
+    """Text that is markup already.  Everything else is escaped."""
+
+    text: str
+
+
+_SLOT: Final = re.compile(r"\{\{([a-z_]+)\}\}")
+
+
+def _fill(template: str, values: Mapping[str, str | _Html]) -> str:
+    """Put values into the `{{slots}}`, once: a value that looks like a slot stays as it is."""
+
+    def put(slot: re.Match[str]) -> str:
+        value = values[slot[1]]
+        return value.text if isinstance(value, _Html) else html.escape(value)
+
+    return _SLOT.sub(put, template)
+
+
+def _called(server: ServerName) -> str:
+    return server.name or server.address
+
+
+# ---- The invite page ----
+
+
+class _Words(Struct, frozen=True):
+    """What is said about one kind of link.  `{who}` is who made it."""
+
+    heading: str
+    heading_without: str
+    """The same where nobody is known who made it."""
+    role: str
+    lead: str
+    once: str
+    used_heading: str
+    used: str
+    ended: str
+
+
+_WORDS: Final[Mapping[str, _Words]] = MappingProxyType({
+    "invite": _Words(
+        heading="{who} invites you to this server",
+        heading_without="You are invited to this server",
+        role="sent you this link",
+        lead="Alcove is a place for conversations that only the members’ own devices can open:"
+        " this server carries them sealed and holds no key.",
+        once="Lets one person in.",
+        used_heading="This invite has been used up",
+        used="As many people came in by it as it was made for. Ask {who} for a new one.",
+        ended="Ask {who} for a new one.",
+    ),
+    "owner": _Words(
+        heading="Become the host of this server",
+        heading_without="Become the host of this server",
+        role="sent you this link",
+        lead="Whoever uses this link first is the host: invites people, sets limits, makes backups."
+        " Do not pass it on. Alcove keeps conversations sealed; not even the host can open them.",
+        once="Works once, for the host.",
+        used_heading="This server has its host",
+        used="The owner link works once, and it was used. If that was neither you nor somebody you"
+        " trust, stop the server and look at its audit log.",
+        ended="Start the server again: it prints a new one.",
+    ),
+    "bot": _Words(
+        heading="{who} made a place for a bot",
+        heading_without="There is a place for a bot here",
+        role="sent you this link",
+        lead="This link makes one account for a program, which then reads what it is invited to."
+        " Give it to who runs the bot and to nobody else.",
+        once="Works once, for one bot.",
+        used_heading="This bot has been enrolled",
+        used="The link works once, and it was used. If that was not your bot, tell {who}.",
+        ended="Ask {who} for a new one.",
+    ),
+})  # fmt: skip
+
+
+def invite_page(
+    templates: Templates, server: ServerName, invite: Invite | None, inviter: str | None, now: Millis
+) -> Page:
+    """Return what somebody sees who opens an invite link.
+
+    `invite` is None for an id that never was and for one that was withdrawn: the page does not tell
+    which.  `inviter` is an account name, or None where there is none or it is gone.
+    """
+    if invite is None:
+        heading = "This invite is not known here"
+        sentence = (
+            "It may have been withdrawn, or a piece of the link was lost on its way."
+            " Ask whoever sent it for a new one."
+        )
+        return _message(templates, server, 404, heading, sentence)
+    words = _WORDS[invite.kind]
+    who = f"@{inviter}" if inviter else "the host"
+    if invite.used >= invite.uses:
+        sentence = words.used.format(who=who)
+        return _message(templates, server, 410, words.used_heading, sentence)
+    if invite.expires_at <= now:
+        sentence = f"Its time ran out {_span(now - invite.expires_at)} ago. " + words.ended.format(
+            who=who
+        )
+        return _message(templates, server, 410, "This link has ended", sentence)
+    heading = words.heading.format(who=who) if inviter else words.heading_without
+    text = _fill(
+        templates.invite,
+        {
+            "server": _called(server),
+            "address": server.address,
+            "heading": heading,
+            "initials": _initials(inviter or ""),
+            "inviter": f"@{inviter}" if inviter else _called(server),
+            "role": words.role if inviter else "this server",
+            "lead": words.lead,
+            "uses": _uses(invite, words),
+            "ends_millis": str(invite.expires_at),
+            "ends": f"in {_span(invite.expires_at - now)}",
+            "state": COMMANDS_STATE,
+            "systems": _Html("".join(_system(templates, command) for command in COMMANDS)),
+        },
+    )
+    return Page(200, text.encode())
+
+
+def _system(templates: Templates, command: Command) -> str:
+    before, _, after = command.text.partition("LINK")
+    slots = {"key": command.key, "system": command.system, "before": before, "after": after}
+    return _fill(templates.system, slots)
+
+
+def _uses(invite: Invite, words: _Words) -> str:
+    left = invite.uses - invite.used
+    if invite.uses == 1:
+        return words.once
+    return "Lets one more person in." if left == 1 else f"Lets {left:,} more people in."
+
+
+def _initials(name: str) -> str:
+    """Return one or two letters for the picture that a name has not got."""
+    parts = re.findall(r"[^\W_]+", name)
+    letters = parts[0][0] + parts[1][0] if len(parts) > 1 else "".join(parts)[:2]
+    return letters.upper() or "@"
+
+
+MS_PER_MINUTE: Final = 60_000
+MS_PER_HOUR: Final = 60 * MS_PER_MINUTE
+MS_PER_DAY: Final = 24 * MS_PER_HOUR
+
+
+def _span(length_ms: int) -> str:
+    """Return a length of time as people say it, never longer than it is."""
+    for unit_ms, word in ((MS_PER_DAY, "days"), (MS_PER_HOUR, "hours"), (MS_PER_MINUTE, "minutes")):
+        if length_ms >= 2 * unit_ms:
+            return f"{length_ms // unit_ms:,} {word}"
+    return "about a minute"
+
+
+# ---- Pages that say one thing ----
+
+_HEADINGS: Final[Mapping[int, str]] = MappingProxyType({
+    400: "That could not be read",
+    403: "That is not for you",
+    404: "There is nothing here",
+    405: "That cannot be done here",
+    410: "That is gone",
+    413: "That is too large",
+    429: "That was too often",
+    503: "The server is busy",
+})  # fmt: skip
+
+
+def error_page(templates: Templates, server: ServerName, code: int, sentence: str) -> Page:
+    """Return a page that says what went wrong and what to do, in one sentence."""
+    heading = _HEADINGS.get(code, "That did not work")
+    return _message(templates, server, code, heading, sentence)
+
+
+def _message(
+    templates: Templates, server: ServerName, code: int, heading: str, sentence: str
+) -> Page:
+    values = {
+        "server": _called(server),
+        "address": server.address,
+        "heading": heading,
+        "sentence": sentence,
+    }
+    return Page(code, _fill(templates.message, values).encode())
+
+
+# ---- The status page ----
+
+SAMPLES_MAX: Final = 60
+"""How many points a curve of the status page has at most."""
+
+DatabaseKind: TypeAlias = Literal["SQLite", "PostgreSQL"]
+
+ENCRYPTION: Final = (
+    "Every message is sealed on its members’ devices: MLS (RFC 9420) with X-Wing (X25519 and"
+    " ML-KEM-768 together), AES-256-GCM and Ed25519; this server holds no key for it."
+)
+"""What the status page says about encryption."""
+
+Samples = Annotated[tuple[float, ...], Meta(max_length=SAMPLES_MAX)]
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """What `/status.json` says.  Counts and sizes only: anybody may read it, so no names."""
+
+    version: str
+    """Of Alcove."""
+    now: Millis
+    """The server's clock when it answered."""
+    started_at: Millis
+    """When this process began to serve."""
+    connected: Count
+    """Devices that are connected now."""
+    connected_limit: Count
+    """How many may be (the setting `max_clients`)."""
+    online: Count
+    """People who are online and do not hide it."""
+    message_rate: float
+    """Messages accepted a second, over the last few seconds."""
+    message_rate_peak: float
+    """The highest `message_rate` since the start."""
+    refused: Count
+    """Requests refused by a limit since the start."""
+    room_bytes: Count
+    """What the database takes on the disk: rooms, accounts, everything but files."""
+    file_bytes: Count
+    """What the stored files take on the disk, sealed and padded."""
+    free_bytes: Count | None
+    """What is free where the data folder is; None where that cannot be known."""
+    database: DatabaseKind
+    """What the rooms are kept in."""
+    registration: Registration
+    """Who may register."""
+    sample_seconds: Annotated[int, Meta(ge=1)]
+    """The time from one sample to the next."""
+    connected_samples: Samples = ()
+    """Connected devices, oldest first; the newest sample is less than `sample_seconds` old."""
+    message_rate_samples: Samples = ()
+    """Messages a second, averaged over each sample's time, oldest first."""
+    encryption: str = ENCRYPTION
+    """A sentence about who can read what."""
+
+
+def status_page(templates: Templates, server: ServerName) -> Page:
+    """Return the page of figures.  It is the same for everyone: a script fetches the figures."""
+    slots = {"server": _called(server), "address": server.address}
+    return Page(200, _fill(templates.status, slots).encode())
+
+
+def status_json(status: Status) -> bytes:
+    """Return what the page fetches."""
+    return msgspec.json.encode(status)

@@ -1,0 +1,225 @@
+"""The server's side of one connection, as a machine with five verbs.
+
+                   Hello              SignIn, carried out
+    Waiting ────────────► Greeted ──────────────────► Signed in        Any ── close ──► Ended
+
+    receive(frame, now)   a frame came            events()     jobs for the handlers, drained
+    tick(now)             time passed             requests()   bytes to send, drained
+    deadline()            call tick no later
+
+The owner's own commands are `answer`, `push` and `end`.  A connection that reads too slowly is not given
+pushes any more but one nudge for each room, once it has caught up: the log is in the database, and what
+waits here is bounded.
+"""
+
+import msgspec
+
+from alcove.server.batch import Job
+from alcove.server.caller import Caller
+from alcove.server.door import Door
+from alcove.server.effects import Arrived
+from alcove.wire.base import Request
+from alcove.wire.codec import decode_requests, encode
+from alcove.wire.entries import Nudge
+from alcove.wire.errors import Code, Refused
+from alcove.wire.greeting import Goodbye, Greeting, Hello, SignIn
+
+READS_MAX = 16
+"""How many reads may be under way on one connection: each may answer with a page."""
+STRIKES_MAX = 20
+"""How many malformed frames a connection may send before it is ended."""
+
+_SMALL_LIST = 16
+
+
+def frame_of(messages: list[bytes]) -> bytes:
+    """Return the frame that holds these encoded messages: a msgpack list."""
+    count = len(messages)
+    start = bytes((0x90 | count,)) if count < _SMALL_LIST else b"\xdc" + count.to_bytes(2, "big")
+    return start + b"".join(messages)
+
+
+class Session:
+    """One connection, from hello to goodbye."""
+
+    __slots__ = (
+        "_challenge",
+        "_door",
+        "_hello_by",
+        "_jobs",
+        "_messages",
+        "_nudges",
+        "_reads",
+        "_strikes",
+        "_writes",
+        "backlog_bytes",
+        "caller",
+        "client",
+        "follows",
+        "goodbye",
+        "is_greeted",
+        "known",
+    )
+
+    def __init__(self, door: Door, address: str, challenge: bytes, now: int) -> None:
+        self._door = door
+        self._challenge = challenge
+        self._hello_by: int | None = now + door.settings.hello_timeout_s * 1000
+        self._jobs: list[Job] = []
+        self._messages: list[bytes] = []
+        self._nudges: dict[bytes, int] = {}
+        self._reads = 0
+        self._writes = 0
+        self._strikes = 0
+        self.backlog_bytes = 0
+        """What the owner could not send yet; the owner keeps it."""
+        self.caller = Caller(address)
+        self.client = ""
+        self.follows: dict[bytes, int] = {}
+        """The rooms of this device, and up to where this connection was given their logs (-1: not)."""
+        self.known: dict[bytes, int] = {}
+        """How far the logs went of which this connection was last nudged."""
+        self.goodbye: Code | None = None
+        """Why this connection ends; the owner sends what waits and closes it."""
+        self.is_greeted = False
+
+    # ---- The five verbs ----
+
+    def receive(self, frame: bytes, now: int) -> None:
+        """Take a frame from the client."""
+        settings = self._door.settings
+        try:
+            requests = decode_requests(
+                frame, settings.message_bytes_max, settings.handshake_bytes_max
+            )
+        except Refused as refused:
+            self._refuse(refused, 0)
+            self._strikes += 1
+            if self._strikes >= STRIKES_MAX or refused.code == Code.TOO_LARGE:
+                self.end(refused.code)
+            return
+        for request in requests:
+            try:
+                self._take(request, now)
+            except Refused as refused:
+                self._refuse(refused, request.id)
+
+    def tick(self, now: int) -> None:
+        """End a connection that has not said hello or signed in in time."""
+        if self._hello_by is not None and now >= self._hello_by:
+            self.end(Code.HELLO_FIRST if not self.is_greeted else Code.SIGN_IN_FIRST)
+
+    def deadline(self) -> int | None:
+        """Return when `tick` should be called at the latest."""
+        return self._hello_by
+
+    def requests(self) -> bytes:
+        """Drain what is to be sent, as one frame; empty when there is nothing."""
+        if self._nudges and self.backlog_bytes == 0:
+            for room, head in self._nudges.items():
+                self._messages.append(encode(Nudge(room=room, head=head)))
+            self._nudges = {}
+        if not self._messages:
+            return b""
+        messages, self._messages = self._messages, []
+        return frame_of(messages)
+
+    def events(self) -> list[Job]:
+        """Drain the jobs that the handlers are to carry out."""
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    # ---- The owner's commands ----
+
+    def answer(self, reply: bytes, *, reads: bool) -> None:
+        """Say what came of a job."""
+        if reads:
+            self._reads -= 1
+        else:
+            self._writes -= 1
+        self._messages.append(reply)
+
+    def push(self, message: bytes) -> None:
+        """Say something unasked, unless this connection reads too slowly to be told."""
+        if self.backlog_bytes <= self._door.settings.outgoing_bytes_max:
+            self._messages.append(message)
+
+    def grow(self, room: bytes, first: int, last: int, message: bytes) -> None:
+        """Pass on what was added to a room, or nudge when something is missing before it."""
+        if (
+            self.follows.get(room, -1) == first - 1
+            and self.backlog_bytes <= self._door.settings.outgoing_bytes_max
+        ):
+            self.follows[room] = last
+            self._messages.append(message)
+            return
+        self.follows[room] = -1
+        self.known[room] = last
+        self._nudges[room] = last
+
+    def follow(self, room: bytes, seq: int) -> None:
+        """Note that a page has brought this connection to the end of a room's log."""
+        head = self.known.pop(room, 0)
+        if head > seq:  # Something came while the page was being read.
+            self._nudges[room] = head
+        else:
+            self.follows[room] = seq
+
+    def sign_in(self, arrived: Arrived) -> None:
+        """Note whose connection this is from now on."""
+        self._hello_by = None
+        self.caller = Caller(
+            self.caller.address, "socket", arrived.account, arrived.device, arrived.name,
+            arrived.is_host, self.client,
+        )  # fmt: skip
+        self.follows = dict.fromkeys(arrived.rooms, -1)
+
+    def end(self, code: Code) -> None:
+        """End this connection after what waits has been sent."""
+        if self.goodbye is None:
+            self.goodbye = code
+            refused = Refused(code)
+            self._messages.append(encode(Goodbye(code=code, why=refused.why)))
+
+    # ---- One request ----
+
+    def _take(self, request: Request, now: int) -> None:
+        door = self._door
+        if self.goodbye is not None:
+            return
+        if isinstance(request, Hello):
+            self._greet(request, now)
+            return
+        if not self.is_greeted:
+            self.end(Code.HELLO_FIRST)
+            return
+        handler = door.admit(self.caller, request, now)
+        if isinstance(request, SignIn):
+            if self.caller.device or not self._challenge:
+                raise Refused(Code.MALFORMED)
+            request = msgspec.structs.replace(request, challenge=self._challenge)
+            self._challenge = b""  # It works once.
+        if handler.writes:
+            if self._writes >= door.settings.in_flight_max:
+                raise Refused(Code.BUSY)
+            self._writes += 1
+        else:
+            if self._reads >= READS_MAX:
+                raise Refused(Code.BUSY)
+            self._reads += 1
+        self._jobs.append(Job(self.caller, request))
+
+    def _greet(self, hello: Hello, now: int) -> None:
+        if self.is_greeted:
+            raise Refused(Code.MALFORMED)
+        greeting = self._door.greet(hello, self._challenge, now)
+        self._messages.append(encode(greeting))
+        if isinstance(greeting, Greeting):
+            self.is_greeted = True
+            self.client = hello.client
+        else:
+            self.end(Code.VERSION)
+
+    def _refuse(self, refused: Refused, request_id: int) -> None:
+        self._messages.append(encode(refused.reply(request_id)))
+

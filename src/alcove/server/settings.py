@@ -1,0 +1,389 @@
+"""The server's settings: everything that a host can set, and what follows from it.
+
+A setting is one line of `Settings`: docs, errors and examples are made from there.  How settings
+are written stands in `values`, how sources are merged in `settings_sources`.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal, TypeAlias, get_args, get_origin
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+from alcove.server.values import GB, KIB, MIB, Rate, Setting, about
+
+__all__ = [
+    "SETTINGS",
+    "Exposure",
+    "LogLevel",
+    "Notice",
+    "Rate",
+    "Registration",
+    "Requests",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "check_exposure",
+    "exposure",
+    "has_tls",
+    "log_level",
+    "registration",
+    "requests_policy",
+]
+
+BYTES_MAX: Final = 100 * 1000**4
+"""The largest size that can be set: a hundred terabytes."""
+COUNT_MAX: Final = 1_000_000
+DAYS_MAX: Final = 36_500
+PAUSE_MS_MAX: Final = 3_600_000
+
+Registration: TypeAlias = Literal["open", "password", "invite", "closed"]
+Requests: TypeAlias = Literal["everyone", "strangers", "off"]
+Exposure: TypeAlias = Literal["loopback", "private", "public"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that a host can set.  Sizes are bytes, and units are in the names."""
+
+    # ---- server ----
+    host: Annotated[str, about("The address that it listens on.")] = "127.0.0.1"
+    port: Annotated[int, about("The one port for everything; 0 takes any free one.", 0, 65_535)] = (
+        8888
+    )
+    status_port: Annotated[
+        int, about("The port of the status page on 127.0.0.1; 0 turns the page off.", 0, 65_535)
+    ] = 8080
+    public_url: Annotated[
+        str, about("The address that people use, for links and invites; empty: made from the host.")
+    ] = ""
+    name: Annotated[str, about("The server's name as people see it; empty: its address.")] = ""
+    behind_proxy: Annotated[
+        bool, about("A proxy in front does TLS and says who called, in X-Forwarded-For.")
+    ] = False
+    debug: Annotated[
+        bool, about("Log at level debug; in a checkout, start again when the code changes.")
+    ] = False
+
+    # ---- tls ----
+    tls_cert: Annotated[str, about("The file of the TLS certificate and its chain, PEM.")] = ""
+    tls_key: Annotated[str, about("The file of the certificate's private key, PEM.")] = ""
+    self_signed: Annotated[
+        bool, about("Make a certificate; its SHA-256 travels in the invites and is pinned.")
+    ] = False
+
+    # ---- storage ----
+    data: Annotated[
+        str, about("The folder of the database, the blobs, the logs and the admin socket.")
+    ] = "data"
+    database_url: Annotated[
+        str, about("The PostgreSQL database, as postgresql://…; empty: SQLite in a file.")
+    ] = ""
+    database_path: Annotated[
+        str, about("The SQLite file; empty: in the data folder, under its usual name.")
+    ] = ""
+    blob_folder: Annotated[
+        str, about("The folder of the blobs; empty: in the data folder, under its usual name.")
+    ] = ""
+    commit_batch_max: Annotated[
+        int, about("How many waiting requests share one commit to the disk.", 1, 65_536)
+    ] = 1024
+    backup_keep: Annotated[
+        int, about("How many of the backups that it makes by itself stay.", 1, 1000)
+    ] = 7
+    audit_days: Annotated[int, about("How long audit events stay.", 1, DAYS_MAX)] = 365
+
+    # ---- logs ----
+    log_level: Annotated[LogLevel, about("The least important kind of line that is logged.")] = (
+        "info"
+    )
+    log_format: Annotated[
+        Literal["text", "json"], about("Lines for people, or for programs that collect logs.")
+    ] = "text"
+    log_file_bytes_max: Annotated[
+        int,
+        about("The size at which a log file is closed and a new one begun.", 64 * KIB, BYTES_MAX),
+    ] = 10 * MIB
+    log_files_keep: Annotated[int, about("How many closed log files stay.", 0, 1000)] = 5
+
+    # ---- accounts ----
+    registration: Annotated[
+        Literal["", Registration],
+        about(
+            "Who may register: anyone, who knows the server's password, who has an invite, nobody."
+            "  Empty: `password` when one is set, else `open` where only this machine gets in,"
+            " else `invite`."
+        ),
+    ] = ""
+    server_password: Annotated[str, about("What to know to register, for `password`.")] = ""
+    invites_by: Annotated[Literal["members", "host"], about("Who may make invites.")] = "members"
+    requests: Annotated[
+        Literal["", Requests],
+        about(
+            "Who must be asked before a chat: everyone, only who shares no room but the commons,"
+            " or nobody.  Empty: `strangers` where registration is open, else `off`."
+        ),
+    ] = ""
+    asks_per_day: Annotated[
+        int, about("How many requests to chat one account may make in a day.", 0, COUNT_MAX)
+    ] = 20
+    secret_key: Annotated[
+        str,
+        about("What the server's own secrets are made from; empty: drawn at the first start."),
+    ] = ""
+    session_timeout_s: Annotated[
+        int, about("A bearer token that was not used for so long ends.", 60, 31_536_000)
+    ] = 3600
+    account_devices_max: Annotated[int, about("Devices of one account.", 1, 64)] = 32
+    account_rooms_max: Annotated[int, about("Rooms that one account may be in.", 1, COUNT_MAX)] = (
+        5000
+    )
+    account_packages_max: Annotated[
+        int, about("Single-use key packages kept for each device of an account.", 1, 256)
+    ] = 100
+    account_invites_max: Annotated[
+        int, about("Invites of one account that work at one time; the host's do not count.", 0, 10_000)
+    ] = 100
+    account_archive_rows_max: Annotated[
+        int, about("Sealed room keys in the archive of one account.", 1, COUNT_MAX)
+    ] = 100_000
+
+    # ---- rooms ----
+    room_devices_max: Annotated[int, about("Devices in one room.", 2, 4096)] = 4096
+    room_accounts_max: Annotated[int, about("Accounts in one room.", 2, 4096)] = 2048
+    message_bytes_max: Annotated[
+        int, about("The size of a request, but for handshakes and Welcomes.", 4 * KIB, 64 * MIB)
+    ] = 256 * KIB
+    handshake_bytes_max: Annotated[
+        int, about("The size of a request with handshakes or Welcomes.", 64 * KIB, 64 * MIB)
+    ] = 8 * MIB
+    batch_entries_max: Annotated[
+        int, about("Entries that one request may append together.", 2, 256)
+    ] = 64
+    page_entries_max: Annotated[int, about("Entries in the answer to one read.", 1, 4096)] = 256
+    page_bytes_max: Annotated[
+        int, about("The size of such an answer, unless one entry is larger.", 4 * KIB, 64 * MIB)
+    ] = MIB
+    live_days: Annotated[
+        int, about("How long a live body waits for devices that are away.", 1, DAYS_MAX)
+    ] = 30
+    inbox_days: Annotated[int, about("How long letters wait in a device's inbox.", 1, DAYS_MAX)] = (
+        30
+    )
+    answers_days: Annotated[
+        int, about("How long answers are remembered for requests sent twice.", 1, DAYS_MAX)
+    ] = 30
+    handshake_pause_ms: Annotated[
+        int, about("Between two handshakes in one room.", 0, PAUSE_MS_MAX)
+    ] = 2000
+    account_barrier_pause_ms: Annotated[
+        int, about("Between two barriers of one account in one room.", 0, PAUSE_MS_MAX)
+    ] = 10_000
+    closing_pause_ms: Annotated[
+        int, about("Between two closing commits in one room.", 0, PAUSE_MS_MAX)
+    ] = 10_000
+    healing_pause_ms: Annotated[
+        int, about("Between two healing commits of one device.", 0, PAUSE_MS_MAX)
+    ] = 60_000
+
+    # ---- files ----
+    blob_bytes_max: Annotated[
+        int, about("The size of one stored file: 50 MiB hold a sealed file of 50 MB.", 1, BYTES_MAX)
+    ] = 50 * MIB
+    account_quota_bytes: Annotated[
+        int, about("The size of all stored files of one account; 0: no limit.", 0, BYTES_MAX)
+    ] = 2 * GB
+    server_quota_bytes: Annotated[
+        int, about("The size of all stored files; 0: no limit but the disk.", 0, BYTES_MAX)
+    ] = 0
+    upload_hours: Annotated[
+        int, about("How long an upload that stands still can be resumed.", 1, 24 * DAYS_MAX)
+    ] = 24
+
+    # ---- connections ----
+    max_clients: Annotated[int, about("Connections at one time.", 1, COUNT_MAX)] = 5000
+    hello_timeout_s: Annotated[
+        int, about("A connection that has not signed in by then is closed.", 1, 3600)
+    ] = 10
+    idle_timeout_s: Annotated[
+        int, about("A silent connection is pinged after so long, and closed after twice.", 1, 3600)
+    ] = 60
+    drain_timeout_s: Annotated[
+        int, about("How long a stop waits for requests that are being answered.", 0, 3600)
+    ] = 10
+    in_flight_max: Annotated[
+        int, about("Requests of one connection that wait for their answers.", 1, 65_536)
+    ] = 256
+    outgoing_bytes_max: Annotated[
+        int, about("What may wait for a slow reader before it gets nudges.", 64 * KIB, BYTES_MAX)
+    ] = 4 * MIB
+    presence_pause_ms: Annotated[
+        int, about("Presence is told to a room once in so long.", 100, PAUSE_MS_MAX)
+    ] = 3000
+
+    # ---- rates ----
+    rate_append: Annotated[Rate, about("Messages.")] = Rate(20, 1, 200)
+    rate_handshake: Annotated[Rate, about("Handshakes and new rooms.")] = Rate(5, 1, 200)
+    rate_read: Annotated[Rate, about("Reading entries, rooms, lists and members.")] = Rate(
+        50, 1, 500
+    )
+    rate_write: Annotated[Rate, about("Any other change.")] = Rate(30, 1, 300)
+    rate_signal: Annotated[Rate, about("Signals, such as typing.")] = Rate(10, 1, 50)
+    rate_claim: Annotated[Rate, about("Claiming key packages.")] = Rate(5, 1, 200)
+    rate_claim_one: Annotated[
+        Rate, about("Claiming key packages of one account, by another one.")
+    ] = Rate(60, 3600, 30)
+    rate_search: Annotated[Rate, about("Searching the directory.")] = Rate(5, 1, 30)
+    rate_ask: Annotated[Rate, about("Requests to chat.")] = Rate(10, 60, 20)
+    rate_blob: Annotated[Rate, about("Uploads begun or resumed, and downloads.")] = Rate(10, 1, 300)
+    rate_presence: Annotated[Rate, about("Changes of presence.")] = Rate(1, 1, 20)
+    rate_account_factor: Annotated[
+        int,
+        about("All devices of an account together have so many times a device's rate.", 1, 1000),
+    ] = 4
+    rate_address_factor: Annotated[
+        int, about("All devices at one address together have so many times a device's.", 1, 100_000)
+    ] = 16
+    rate_connect: Annotated[Rate, about("New connections from one address.")] = Rate(20, 1, 1000)
+    rate_sign_in: Annotated[Rate, about("Sign-ins by password or phrase from one address.")] = Rate(
+        20, 60, 60
+    )
+    rate_register: Annotated[Rate, about("New accounts from one address.")] = Rate(10, 60, 50)
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults, and of secrets only that they are set."""
+        changed = [
+            f"{setting.name}={'***' if setting.secret else repr(getattr(self, setting.name))}"
+            for setting in SETTINGS
+            if getattr(self, setting.name) != setting.default
+        ]
+        return f"Settings({', '.join(changed)})"
+
+
+_SECTIONS: Final = {
+    "host": "server",
+    "tls_cert": "tls",
+    "data": "storage",
+    "log_level": "logs",
+    "registration": "accounts",
+    "room_devices_max": "rooms",
+    "blob_bytes_max": "files",
+    "max_clients": "connections",
+    "rate_append": "rates",
+}
+"""The setting that each section begins with."""
+
+
+def _all_settings() -> Iterator[Setting]:
+    section = ""
+    for field in fields(Settings):
+        section = _SECTIONS.get(field.name, section)
+        kind, meta = get_args(field.type)
+        assert isinstance(meta, Meta)
+        yield Setting(
+            name=field.name,
+            section=section,
+            description=meta.description or "",
+            default=field.default,
+            choices=get_args(kind) if get_origin(kind) is Literal else (),
+            least=int(meta.ge or 0),
+            most=int(meta.le or 0),
+        )
+
+
+SETTINGS: Final = tuple(_all_settings())
+"""Every setting, in the order of the documentation."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong.  The text is one sentence for the host, without any secret."""
+
+    def __init__(self, setting: str, sentence: str) -> None:
+        self.setting = setting
+        super().__init__(sentence)
+
+
+class Notice(Struct, frozen=True):
+    """Something about the settings that the host should know, in one sentence."""
+
+    kind: Literal["unknown", "old", "obsolete", "unused", "exposed"]
+    text: str
+
+
+# ---- What follows from several settings together ----
+
+_PRIVATE: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
+)
+
+
+def _exposure_of(host: str) -> Exposure:
+    if host == "localhost" or host.endswith(".localhost"):
+        return "loopback"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "public"
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if address.is_loopback:
+        return "loopback"
+    return "private" if any(address in network for network in _PRIVATE) else "public"
+
+
+def exposure(settings: Settings) -> Exposure:
+    """Return who may reach the address that the server listens on, as far as it tells.
+
+    All addresses at once (0.0.0.0, ::) are public, because they may include a public one; so is a
+    name other than localhost, because it can mean another address tomorrow.
+    """
+    return _exposure_of(settings.host)
+
+
+def has_tls(settings: Settings) -> bool:
+    """Whether the server itself speaks TLS."""
+    return settings.self_signed or bool(settings.tls_cert)
+
+
+def check_exposure(settings: Settings) -> list[Notice]:
+    """Refuse to be reached from outside without TLS, and warn on a private network."""
+    where = exposure(settings)
+    if has_tls(settings) or settings.behind_proxy or where == "loopback":
+        return []
+    advice = "tls_cert and tls_key, self_signed, or behind_proxy with a proxy that does TLS"
+    if where == "public":
+        sentence = f"host {settings.host} may be reached from outside, so the server needs {advice}"
+        raise SettingsError("host", f"{sentence}.")
+    sentence = f"connections to host {settings.host} can be read by others on that network"
+    return [Notice("exposed", f"{sentence}: better use {advice}.")]
+
+
+def registration(settings: Settings) -> Registration:
+    """Return who may register, with the default worked out.
+
+    Open is only for who sits at this machine: a proxy or a public address lets others in.
+    """
+    if settings.registration:
+        return settings.registration
+    if settings.server_password:
+        return "password"
+    url = settings.public_url
+    local = not url or _exposure_of(urlsplit(url).hostname or "") == "loopback"
+    alone = local and not settings.behind_proxy and exposure(settings) == "loopback"
+    return "open" if alone else "invite"
+
+
+def requests_policy(settings: Settings) -> Requests:
+    """Return who must be asked before a chat, with the default worked out."""
+    return settings.requests or ("strangers" if registration(settings) == "open" else "off")
+
+
+def log_level(settings: Settings) -> LogLevel:
+    """Return the least important kind of line that is logged: with `debug`, all."""
+    return "debug" if settings.debug else settings.log_level

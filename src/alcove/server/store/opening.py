@@ -1,0 +1,70 @@
+"""Opening a database: its tables are brought up to date, and a new one is founded.
+
+A server that is founded gets a secret, from which all its keys follow, and its first incarnation.
+"""
+
+from typing import Final
+
+from alcove.server.auth import SECRET_BYTES
+from alcove.server.store.database import Connection, Database, DatabaseRefused
+from alcove.server.store.migrations import migrate
+from alcove.server.store.sqlite import SqliteDatabase
+
+SECRET: Final = "secret"  # noqa: S105 - The name of a line, not a secret.
+
+
+def open_sqlite(path: str, now: int) -> SqliteDatabase:
+    """Return the database in this file, made if need be, with its tables up to date."""
+    database = SqliteDatabase(path)
+    bring_up_to_date(database, now)
+    return database
+
+
+def bring_up_to_date(database: Database, now: int) -> None:
+    """Take the migrations that are missing."""
+    connection = database.writer()
+    try:
+        migrate(connection, now)
+    finally:
+        connection.close()
+
+
+def found(
+    connection: Connection, now: int, secret: bytes, *, is_chosen: bool = False
+) -> tuple[bytes, int]:
+    """Return the server's secret and its incarnation, which a new database gets here.
+
+    `secret` is what a new server gets: drawn, or chosen by the host, who must then go on to choose
+    the same.
+    """
+    assert len(secret) == SECRET_BYTES
+    connection.begin()
+    try:
+        line = connection.one("SELECT value FROM server WHERE name = ?", SECRET)
+        if line is None:
+            connection.run("INSERT INTO server (name, value) VALUES (?, ?)", SECRET, secret)
+            line = (secret,)
+        newest = connection.one("SELECT MAX(number) FROM incarnation")
+        incarnation = newest[0] if newest and newest[0] else begin_incarnation(connection, now)
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    if is_chosen and line[0] != secret:
+        raise DatabaseRefused(
+            "secret_key is not the one that this server was made with, so no device would know it:"
+            " set the old one again, or none."
+        )
+    return bytes(line[0]), incarnation
+
+
+def begin_incarnation(connection: Connection, now: int) -> int:
+    """Begin a new incarnation, inside the transaction that is open, and return its number.
+
+    It is a time in seconds: two restores of one backup must not have the same number, though
+    neither knows of the other.
+    """
+    (last,) = connection.one("SELECT COALESCE(MAX(number), 0) FROM incarnation") or (0,)
+    number = max(int(last) + 1, now // 1000)
+    connection.run("INSERT INTO incarnation (number, began_at) VALUES (?, ?)", number, now)
+    return number

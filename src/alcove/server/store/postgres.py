@@ -1,0 +1,262 @@
+"""PostgreSQL: the same tables for servers that outgrow one file, through psycopg 3.
+
+The handlers' SQL is what SQLite understands.  What differs is made equal here: `?` becomes `$1`, types
+have other names, texts are compared byte by byte, and every number comes back as an int.  One writer
+holds a lock of the database for as long as it is connected; a second server is refused.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import AdaptersMap
+from psycopg.abc import Buffer
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.bool import BoolBinaryLoader
+from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
+
+from alcove.server.store.database import (
+    Column,
+    ConstraintError,
+    DatabaseRefused,
+    Line,
+    StorageError,
+    Value,
+)
+
+OLDEST_VERSION: Final = 140000
+"""PostgreSQL 14, as it numbers itself: the oldest one that its makers still look after."""
+PREPARED_MAX: Final = 1000
+"""How many statements stay prepared in one connection: more than the handlers have."""
+PREPARE_AFTER: Final = 2
+SHAPES_MAX: Final = 4096
+"""How many statements are remembered in PostgreSQL's own form."""
+WRITER_LOCK: Final = 0x416C636F
+"""What the lock is called, together with the schema: the first letters of our name."""
+
+PATIENCE: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""After half a minute without a sign of life a connection counts as gone, unless the URL says else."""
+SESSION: Final = (
+    "SET synchronous_commit = on",
+    "SET lock_timeout = '10s'",
+    "SET idle_in_transaction_session_timeout = '60s'",
+    "SET tcp_keepalives_idle = 10",
+    "SET tcp_keepalives_interval = 5",
+    "SET tcp_keepalives_count = 3",
+    "SET client_min_messages = error",
+)
+_TYPES: Final[dict[str, Literal["INTEGER", "TEXT", "BLOB"]]] = {
+    "bigint": "INTEGER",
+    "text": "TEXT",
+    "bytea": "BLOB",
+}
+_COPY_TYPES: Final = {"INTEGER": "int8", "TEXT": "text", "BLOB": "bytea"}
+_INTO: Final = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
+
+
+class _IntLoader(NumericBinaryLoader):
+    """Sums of integers: PostgreSQL makes another type of them."""
+
+    def load(self, data: Buffer) -> Any:
+        return int(super().load(data))
+
+
+class _FlagLoader(BoolBinaryLoader):
+    """What a comparison returns: 0 or 1, as in SQLite."""
+
+    def load(self, data: Buffer) -> Any:
+        return int(super().load(data))
+
+
+@lru_cache(maxsize=SHAPES_MAX)
+def numbered(sql: str) -> str:
+    """Return a statement with `$1`, `$2` and so on where it had `?`."""
+    first, *rest = sql.split("?")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+
+
+def translated(statement: str) -> str:
+    """Return a statement of a migration in PostgreSQL's words."""
+    if re.match(r"(CREATE|ALTER) TABLE\b", statement):
+        for pattern, ours in (
+            (r"\bBLOB\b", "BYTEA"),
+            (r"\bINTEGER\b", "BIGINT"),
+            (r"\bTEXT\b", 'TEXT COLLATE "C"'),
+            (r"\)\s*STRICT(,\s*WITHOUT ROWID)?\s*$", ")"),
+        ):
+            statement = re.sub(pattern, ours, statement)
+    return statement
+
+
+class PostgresConnection:
+    """One connection.  When it is gone, the next use outside a transaction connects anew."""
+
+    def __init__(self, url: str, *, is_writer: bool) -> None:
+        self._url = url
+        self._is_writer = is_writer
+        self._is_closed = False
+        self._is_in_transaction = False
+        self._copy_types: dict[tuple[str, str], str] = {}
+        self._db: psycopg.Connection | None = None
+        self._connect()
+
+    def all(self, sql: str, *values: Value) -> list[Line]:
+        """Return every line of the result."""
+        return self._execute(sql, values).fetchall()
+
+    def one(self, sql: str, *values: Value) -> Line | None:
+        """Return the first line of the result, or None."""
+        return self._execute(sql, values).fetchone()
+
+    def run(self, sql: str, *values: Value) -> int:
+        """Change something and return how many lines were changed."""
+        return self._execute(sql, values).rowcount
+
+    def insert(self, into: str, lines: Sequence[Iterable[Value]]) -> None:
+        """Add many lines at once; `into` is `table (column, ...)`."""
+        if len(lines) == 1:
+            line = tuple(lines[0])
+            marks = ", ".join("?" * len(line))
+            self.run(f"INSERT INTO {into} VALUES ({marks})", *line)  # noqa: S608 - Our words.
+        elif lines:
+            types = self._types_of(into)
+            try:
+                with (
+                    self._open().cursor() as cursor,
+                    cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy,
+                ):
+                    copy.set_types(types)
+                    for line in lines:
+                        copy.write_row(tuple(line))
+            except psycopg.Error as error:
+                raise self._judged(error) from error
+
+    def define(self, statement: str) -> None:
+        """Run one statement of a migration, which makes or changes tables."""
+        self.run(translated(statement))
+        self._copy_types.clear()
+
+    def columns(self) -> list[Column]:
+        """Return all columns of all tables: by table, then as they stand in it."""
+        return [
+            Column(table, name, _TYPES[type_], not_null == "NO")
+            for table, name, type_, not_null in self.all(
+                """
+                SELECT c.table_name, c.column_name, c.data_type, c.is_nullable
+                FROM information_schema.columns AS c
+                JOIN information_schema.tables AS t
+                ON t.table_schema = c.table_schema AND t.table_name = c.table_name
+                WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE'
+                ORDER BY c.table_name, c.ordinal_position
+                """
+            )
+        ]
+
+    def begin(self) -> None:
+        """Begin a transaction that may write."""
+        self._open()
+        self._is_in_transaction = True
+        self._execute("BEGIN", ())
+
+    def commit(self) -> None:
+        """Make everything since `begin` permanent, on the disk, before it returns."""
+        done = self._execute("COMMIT", ()).statusmessage
+        self._is_in_transaction = False
+        if done != "COMMIT":  # After an error it answers ROLLBACK, and calls that a success.
+            raise StorageError("the transaction had failed before it was to be committed")
+
+    def rollback(self) -> None:
+        """Undo everything since `begin`."""
+        was_in_transaction, self._is_in_transaction = self._is_in_transaction, False
+        if was_in_transaction and self._db is not None:
+            self._execute("ROLLBACK", ())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._is_closed = True
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _open(self) -> psycopg.Connection:
+        """Return the connection, made anew if it was lost and nothing depends on the old one."""
+        if self._db is not None:
+            return self._db
+        if self._is_closed or self._is_in_transaction:
+            raise StorageError("there is no connection to PostgreSQL")
+        return self._connect()
+
+    def _execute(self, sql: str, values: tuple[Value, ...]) -> psycopg.Cursor[Any]:
+        try:
+            return self._open().execute(numbered(sql), values, binary=True)
+        except psycopg.Error as error:
+            raise self._judged(error) from error
+
+    def _judged(self, error: psycopg.Error) -> Exception:
+        """Return what an error means to us; the rest are mistakes of ours and stay what they are."""
+        if self._db is not None and self._db.closed:
+            self._db = None
+            return StorageError("the connection to PostgreSQL was lost")
+        if isinstance(error, psycopg.IntegrityError):
+            return ConstraintError(error.diag.constraint_name or "")
+        if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
+            return StorageError(error.diag.message_primary or "")
+        return error
+
+    def _connect(self) -> psycopg.Connection:
+        """Connect, and as a writer take the lock."""
+        try:
+            db = psycopg.connect(
+                self._url,
+                autocommit=True,
+                cursor_factory=psycopg.RawCursor,
+                prepare_threshold=PREPARE_AFTER,
+                context=_adapters(),
+            )
+        except psycopg.OperationalError as error:
+            raise StorageError("PostgreSQL cannot be reached") from error
+        db.prepared_max = PREPARED_MAX
+        try:
+            for setting in SESSION:
+                db.execute(setting)
+            if self._is_writer:
+                self._lock(db)
+            else:
+                db.execute("SET default_transaction_read_only = on")
+        except psycopg.Error as error:
+            db.close()
+            raise StorageError("PostgreSQL broke the connection off") from error
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        return db
+
+    def _lock(self, db: psycopg.Connection) -> None:
+        """Take the lock that only one writer has; PostgreSQL lets go of it with the connection."""
+        line = db.execute(
+            "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))", (WRITER_LOCK,)
+        ).fetchone()
+        if line is None or not line[0]:
+            raise DatabaseRefused(
+                "Another Alcove server is using this database: stop it, or give this one its own."
+            )
+
+    def _types_of(self, into: str) -> list[str]:
+        match = _INTO.fullmatch(into)
+        assert match is not None, into
+        table, names = match[1], [name.strip() for name in match[2].split(",")]
+        if not self._copy_types:
+            self._copy_types = {
+                (column.table, column.name): _COPY_TYPES[column.type] for column in self.columns()
+            }
+        return [self._copy_types[table, name] for name in names]

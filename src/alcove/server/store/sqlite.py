@@ -1,0 +1,142 @@
+"""SQLite: the database that is there by default, one file beside the settings.
+
+Write-ahead log with `synchronous=FULL`: a commit that has returned survives a power cut.  One connection
+writes, others read beside it and see what was committed.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from alcove.server.store.database import Column, Line, StorageError, Value
+
+BUSY_MS = 10_000
+"""How long to wait for somebody else's lock, a backup's for example."""
+CACHE_KIB = 32 * 1024
+READER_CACHE_KIB = 8 * 1024
+INSERT_LINES_MAX = 128
+"""How many lines one INSERT carries: each statement costs a round through the interpreter."""
+CHECKPOINT_PAGES = 4000
+"""How long the write-ahead log gets before it is copied back: 16 MB."""
+
+
+class SqliteConnection:
+    """One connection to the file.  Transactions are begun and ended by hand."""
+
+    def __init__(self, path: str, *, cache_kib: int, read_only: bool = False) -> None:
+        self._db = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        self._inserts: dict[tuple[str, int], str] = {}
+        run = self._db.execute
+        run(f"PRAGMA busy_timeout = {BUSY_MS}")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        run(f"PRAGMA cache_size = -{cache_kib}")
+        run("PRAGMA temp_store = MEMORY")
+        run(f"PRAGMA query_only = {int(read_only)}")
+
+    def all(self, sql: str, *values: Value) -> list[Line]:
+        """Return every line of the result."""
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise StorageError(str(error)) from error
+
+    def one(self, sql: str, *values: Value) -> Line | None:
+        """Return the first line of the result, or None."""
+        try:
+            line: Line | None = self._db.execute(sql, values).fetchone()
+        except sqlite3.OperationalError as error:
+            raise StorageError(str(error)) from error
+        return line
+
+    def run(self, sql: str, *values: Value) -> int:
+        """Change something and return how many lines were changed."""
+        try:
+            return self._db.execute(sql, values).rowcount
+        except sqlite3.OperationalError as error:
+            raise StorageError(str(error)) from error
+
+    def insert(self, into: str, lines: Sequence[Iterable[Value]]) -> None:
+        """Add many lines at once; `into` is `table (column, ...)`."""
+        start = 0
+        while start < len(lines):
+            # Powers of two, so that there are few statements to prepare.
+            count = min(INSERT_LINES_MAX, 1 << ((len(lines) - start).bit_length() - 1))
+            sql = self._inserts.get((into, count)) or self._prepare(into, count)
+            part = lines[start : start + count]
+            self.run(sql, *[value for line in part for value in line])
+            start += count
+
+    def _prepare(self, into: str, count: int) -> str:
+        one = f"({', '.join('?' * (into.count(',') + 1))})"
+        sql = f"INSERT INTO {into} VALUES {', '.join([one] * count)}"  # noqa: S608 - Our words.
+        self._inserts[into, count] = sql
+        return sql
+
+    def begin(self) -> None:
+        """Begin a transaction that may write."""
+        self.run("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make everything since `begin` permanent, on the disk, before it returns."""
+        self.run("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo everything since `begin`."""
+        if self._db.in_transaction:
+            self.run("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def define(self, statement: str) -> None:
+        """Run one statement of a migration, which makes or changes tables."""
+        self.run(statement)
+
+    def columns(self) -> list[Column]:
+        """Return all columns of all tables: by table, then as they stand in it."""
+        return [
+            Column(table, name, type_, bool(not_null))
+            for table, name, type_, not_null in self.all(
+                """
+                SELECT t.name, c.name, c.type, c."notnull"
+                FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c
+                WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%'
+                ORDER BY t.name, c.cid
+                """
+            )
+        ]
+
+
+class SqliteDatabase:
+    """A database in one file."""
+
+    kind = "SQLite"
+    is_local = True
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def writer(self) -> SqliteConnection:
+        """Return a connection that may write."""
+        return SqliteConnection(self.path, cache_kib=CACHE_KIB)
+
+    def reader(self) -> SqliteConnection:
+        """Return a connection for reading beside the writer."""
+        return SqliteConnection(self.path, cache_kib=READER_CACHE_KIB, read_only=True)
+
+    def size_bytes(self) -> int:
+        """Return how much space it takes."""
+        connection = self.reader()
+        try:
+            (pages,) = connection.all("PRAGMA page_count")[0]
+            (size,) = connection.all("PRAGMA page_size")[0]
+        finally:
+            connection.close()
+        return int(pages) * int(size)
+
+    def close(self) -> None:
+        """Close what is still open: every connection closes itself."""

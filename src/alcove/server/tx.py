@@ -1,0 +1,226 @@
+"""The open transaction, and all else that a handler may reach.
+
+Many requests share one transaction: their entries and answers are gathered and written together, before
+the next statement that could look at them and at the latest before the commit.  When one request fails
+after it has written, its part alone is undone: the others do not notice.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+from alcove.server.audit import Audit
+from alcove.server.auth import ServerKeys
+from alcove.server.caller import Caller
+from alcove.server.effects import Effect, ToAccount, ToDevices
+from alcove.server.limits import Buckets, Pauses
+from alcove.server.roomstate import Rooms, RoomState, load_room
+from alcove.server.settings import Settings
+from alcove.server.store.database import Connection, Line, Value
+from alcove.wire.base import Push
+from alcove.wire.codec import encode
+from alcove.wire.errors import Code, Refused
+
+ENTRIES = "entry (room, seq, at, form, header, body, body_hash, chain, expires_at)"
+
+
+class World:
+    """What outlives a transaction: settings, secrets, entropy, and what is remembered in memory."""
+
+    def __init__(
+        self, settings: Settings, keys: ServerKeys, random: Callable[[int], bytes], incarnation: int
+    ) -> None:
+        self.settings = settings
+        self.keys = keys
+        self.random = random
+        self.incarnation = incarnation
+        self.rooms = Rooms()
+        self.audit = Audit()
+        self.pauses = Pauses(100_000)
+        self.buckets = Buckets(100_000)
+        self.challenges: dict[bytes, int] = {}
+        """Challenges for the HTTP door that nobody has signed yet, and until when they may be."""
+
+
+class Tx:
+    """A transaction on one connection, for one batch of requests or for reading."""
+
+    def __init__(self, connection: Connection, world: World, now: int) -> None:
+        self._connection = connection
+        self._world = world
+        self.now = now
+        self.settings = world.settings
+        self.keys = world.keys
+        self.random = world.random
+        self.incarnation = world.incarnation
+        self.pauses = world.pauses
+        self.buckets = world.buckets
+        self.challenges = world.challenges
+        self.caller: Caller | None = None
+        self.effects: list[Effect] = []
+        self._entries: list[tuple[Value, ...]] = []
+        self._entries_before = 0
+        self._touched: dict[bytes, None] = {}
+        self._is_marked = False
+
+    # ---- The database ----
+
+    def all(self, sql: str, *values: Value) -> list[Line]:
+        """Return every line of the result."""
+        if self._entries:
+            self._settle()
+        return self._connection.all(sql, *values)
+
+    def one(self, sql: str, *values: Value) -> Line | None:
+        """Return the first line of the result, or None."""
+        if self._entries:
+            self._settle()
+        return self._connection.one(sql, *values)
+
+    def run(self, sql: str, *values: Value) -> int:
+        """Change something and return how many lines were changed."""
+        self._mark()
+        return self._connection.run(sql, *values)
+
+    def insert(self, into: str, lines: list[tuple[Value, ...]]) -> None:
+        """Add many lines; `into` is `table (column, ...)`."""
+        if lines:
+            self._mark()
+            self._connection.insert(into, lines)
+
+    # ---- Rooms ----
+
+    def room(self, room: bytes) -> RoomState | None:
+        """Return a room as it stands now, with what this batch has done to it."""
+        state = self._world.rooms.get(room)
+        if state is None:
+            state = load_room(self, room)
+            if state is not None:
+                self._world.rooms.put(state)
+        return state
+
+    def known_room(self, room: bytes) -> RoomState:
+        """Return a room, or refuse."""
+        state = self.room(room)
+        if state is None:
+            raise Refused(Code.UNKNOWN)
+        return state
+
+    def remember_room(self, state: RoomState) -> None:
+        """Keep a room that a request is about to make."""
+        self._world.rooms.put(state)
+        self._touched[state.room] = None
+
+    def touch(self, state: RoomState) -> None:
+        """Say that a request is about to change a room: should it fail, the room is read again."""
+        self._touched[state.room] = None
+
+    def forget_room(self, room: bytes) -> None:
+        """Say that a room was changed by other means than its state in memory."""
+        self._world.rooms.drop(room)
+
+    def add_entry(self, line: tuple[Value, ...]) -> None:
+        """Add a line to `entry`, together with those of other requests."""
+        self._entries.append(line)
+
+    # ---- What others are told ----
+
+    def push(self, devices: tuple[bytes, ...], push: Push) -> None:
+        """Tell some devices, after the commit and where they are connected."""
+        self.effects.append(ToDevices(devices, encode(push)))
+
+    def push_account(self, account: bytes, push: Push, *, but: bytes = b"") -> None:
+        """Tell all devices of an account, after the commit and where they are connected."""
+        self.effects.append(ToAccount(account, encode(push), but))
+
+    def audit(
+        self,
+        kind: str,
+        account: bytes | None,
+        /,
+        *,
+        is_suspicious: bool = False,
+        **detail: str | int,
+    ) -> None:
+        """Write down what is being done, even when it is refused in the end."""
+        caller = self.caller
+        device = caller.device if caller else b""
+        address = caller.address if caller else ""
+        self._world.audit.add(self.now, kind, account, device, address, detail, is_suspicious)
+
+    # ---- One request of many ----
+
+    def begin_request(self, caller: Caller) -> None:
+        """Begin one request of a batch."""
+        self.caller = caller
+        self.effects = []
+        self._entries_before = len(self._entries)
+        self._touched.clear()
+
+    def end_request(self) -> list[Effect]:
+        """End a request that was carried out, and return what it does to others."""
+        if self._is_marked:
+            self._connection.run("RELEASE SAVEPOINT request")
+            self._is_marked = False
+        return self.effects
+
+    def undo_request(self) -> None:
+        """Undo what a request has done that was refused after all."""
+        if self._is_marked:
+            self._entries.clear()  # Those of before stood in the database when the mark was set.
+            self._connection.run("ROLLBACK TO SAVEPOINT request")
+            self._connection.run("RELEASE SAVEPOINT request")
+            self._is_marked = False
+        else:
+            del self._entries[self._entries_before :]
+        if self._touched:
+            self._flush()
+            for room in self._touched:
+                self._world.rooms.drop(room)
+        self.effects = []
+
+    def _mark(self) -> None:
+        """Before a request's first change: what others did is flushed, and can be returned to."""
+        if not self._is_marked:
+            mine = self._entries[self._entries_before :]
+            del self._entries[self._entries_before :]
+            self._flush()
+            self._connection.run("SAVEPOINT request")
+            self._is_marked = True
+            self._entries = mine
+            self._entries_before = 0
+        if self._entries:
+            self._flush()
+
+    def _settle(self) -> None:
+        """Before a statement that may look at entries: what is gathered is written."""
+        if len(self._entries) > self._entries_before:
+            self._mark()
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._entries:
+            self._connection.insert(ENTRIES, self._entries)
+            self._entries = []
+            self._entries_before = 0
+
+    # ---- The whole batch ----
+
+    def finish(self, answers: list[tuple[Value, ...]]) -> list[Effect]:
+        """Write what is still gathered, and return what the audit has to tell."""
+        self._flush()
+        if answers:
+            self._connection.insert("answer (device, first, last, at, replies)", answers)
+        return self._world.audit.write(self._connection)
+
+
+def digest(data: bytes) -> bytes:
+    """Return SHA-256, the hash of everything that the protocol names by hash."""
+    return hashlib.sha256(data).digest()
+
+
+def refuse_unless(condition: object, code: Code, why: str | None = None) -> None:
+    """Refuse a request unless something holds."""
+    if not condition:
+        raise Refused(code, why)
+
