@@ -21,13 +21,14 @@ from alcove.server import auth
 from alcove.server.audit import event_chain
 from alcove.server.audit_kinds import HOST_ONLY, KINDS
 from alcove.server.handlers import TABLE
+from alcove.server.openapi import CONFLICT, STATUSES
 from alcove.server.settings import SETTINGS
 from alcove.server.suspicion import RULES
 from alcove.wire import base, codec, errors, greeting
 from alcove.wire.entries import MessageHeader
 from alcove.wire.errors import SENTENCES, Code
 from alcove.wire.ids import NOTHING_BEFORE, entry_name, next_chain
-from tests.test_docs import code, read, unlisted
+from tests.test_docs import anchors, code, read, unlisted
 from tests.wire import MODULES, common_fields, structs, told
 
 ROOT = Path(__file__).parent.parent
@@ -38,16 +39,16 @@ PROSE = [page for page in sorted(LAW.glob("*.md")) if page.name != "messages.md"
 TITLES = {
     "ids": "Positions",
     "base": "Answers to everything",
-    "greeting": "Connections",
-    "accounts": "Accounts",
-    "devices": "Devices",
-    "invites": "Invites",
-    "rooms": "Rooms",
-    "entries": "Entries",
-    "chats": "Requests to chat",
-    "directory": "Directory",
-    "blobs": "Blobs",
-    "events": "Events",
+    "greeting": "About connections",
+    "accounts": "About accounts",
+    "devices": "About devices",
+    "invites": "About invites",
+    "rooms": "About rooms",
+    "entries": "About entries",
+    "chats": "About requests to chat",
+    "directory": "About the directory",
+    "blobs": "About blobs",
+    "events": "About events",
 }
 ROOTS = (base.Request, base.Reply, base.Push)
 
@@ -65,7 +66,9 @@ def heading(kind: type[Struct]) -> str:
 
 
 def linked(name: str) -> str:
-    """Return the link to the struct or type of this name, which must be told on the page."""
+    """Return the link to the struct or type of this name, which must be told somewhere."""
+    if name == Code.__name__:
+        return "[a code](refusals.md)"
     for module in MODULES:
         for kind in structs(module):
             if kind.__name__ == name:
@@ -173,7 +176,8 @@ def paragraphs(text: str) -> str:
     """Return a docstring in Markdown.  What is indented or drawn in it stays as it is."""
     lines = [line.removeprefix("    ") for line in text.strip().split("\n")]
     plain = "\n".join(lines)
-    return re.sub(r"\bNone\b", "nil", re.sub(r"(?<=[.:?])  (?=\S)", " ", plain))
+    spaced = re.sub(r"(?<=[.:?])  (?=\S)", " ", plain)
+    return re.sub(r"\bNone\b", "nil", re.sub(r"(?:^|(?<=\. ))None\b", "Nil", spaced))
 
 
 def field_row(kind: type[Struct], field: FieldInfo) -> str:
@@ -200,6 +204,8 @@ def conditions(kind: type[Struct]) -> str:
     handler = TABLE[kind]
     reply = get_type_hints(handler.function)["return"]
     repeated = "the answer is kept" if handler.is_remembered else "it is carried out again"
+    if handler.access == "anyone" and handler.is_remembered:
+        repeated = "the answer is kept, once the device has signed in"
     return (
         f"Answered by {linked(reply.__name__)}. Who: {WHO[handler.access]}. "
         f"Limit: `rate_{handler.rate}`. "
@@ -221,7 +227,10 @@ def form(kind: type[Struct]) -> str:
 
 def told_struct(kind: type[Struct]) -> str:
     """Return what the reference says about one struct."""
-    rows = [field_row(kind, field) for field in fields(kind)]
+    # The number of the request is told once, at the head of the page.
+    is_numbered = issubclass(kind, base.Request | base.Reply)
+    told_here = [one for one in fields(kind) if not (is_numbered and one.name == "id")]
+    rows = [field_row(kind, field) for field in told_here]
     table = ["| field | type | default | meaning |", "|---|---|---|---|", *rows] if rows else []
     pieces = [f"### {heading(kind)}", form(kind), paragraphs(kind.__doc__ or ""), "\n".join(table)]
     return "\n\n".join(piece for piece in pieces if piece)
@@ -251,8 +260,8 @@ def types() -> str:
 
 def refusals() -> str:
     """Return the table of all refusals."""
-    rows = [f"| `{one}` | {SENTENCES[one]} |" for one in Code]
-    return "\n".join(["| code | sentence |", "|---|---|", *rows])
+    rows = [f"| `{one}` | {STATUSES.get(one, CONFLICT)} | {SENTENCES[one]} |" for one in Code]
+    return "\n".join(["| code | HTTP | sentence |", "|---|---|---|", *rows])
 
 
 def kinds() -> str:
@@ -364,6 +373,10 @@ def test_the_index_lists_every_page() -> None:
 @pytest.mark.parametrize("kind", [*wire.REQUESTS, *wire.PUSHES], ids=heading)
 def test_every_request_and_push_is_explained_beyond_the_reference(kind: type[Struct]) -> None:
     assert re.search(rf"(^|\W){heading(kind)}(\W|$)", words())
+
+
+def test_no_two_headings_of_the_reference_are_the_same() -> None:
+    assert [name for name in anchors(read(LAW / "messages.md")) if name[-1].isdigit()] == []
 
 
 @pytest.mark.parametrize("one", list(Code))

@@ -302,6 +302,12 @@ def test_an_authenticator_app_is_told_all_it_needs() -> None:
     }
 
 
+def test_a_secret_of_any_length_is_written_without_padding() -> None:
+    for length in range(20, 65):
+        query = parse_qs(urlsplit(auth.totp_uri(bytes(length), "a", "b")).query)
+        assert set(query["secret"][0]) == {"A"}
+
+
 def test_what_stands_in_a_name_cannot_change_the_rest_of_the_address() -> None:
     uri = auth.totp_uri(b"12345", "a&secret=b", "x?y&issuer=z/ é")
     assert parse_qs(urlsplit(uri).query)["secret"] == ["GEZDGNBV"]

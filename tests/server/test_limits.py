@@ -73,6 +73,11 @@ def test_a_burst_is_allowed_at_once_and_the_next_after_its_time() -> None:
     assert buckets.take(KEY, rate, NOW + 500) == 500
 
 
+def test_a_part_of_a_millisecond_is_waited_for_whole() -> None:
+    buckets, rate = Buckets(10), Rate(3, 1, 1)
+    assert [buckets.take(KEY, rate, NOW + at) for at in (0, 0, 333, 334)] == [0, 334, 1, 0]
+
+
 def test_a_bucket_never_holds_more_than_its_burst() -> None:
     buckets, rate = Buckets(10), Rate(2, 1, 5)
     assert buckets.take(KEY, rate, NOW, 5) == 0
@@ -142,13 +147,14 @@ def test_a_clock_set_back_hands_out_nothing() -> None:
     assert buckets.take(KEY, rate, NOW - DAY_MS + 1000) == 1000
 
 
-def test_what_costs_more_than_a_burst_waits_for_a_full_bucket_and_is_paid_off() -> None:
+@pytest.mark.parametrize("cost", [6, 20])
+def test_what_costs_more_than_a_burst_waits_for_a_full_bucket_and_is_paid_off(cost: int) -> None:
     buckets, rate = Buckets(10), Rate(1, 1, 5)
     assert buckets.take(KEY, rate, NOW) == 0
-    assert buckets.take(KEY, rate, NOW, 20) == 1000
-    assert buckets.take(KEY, rate, NOW + 1000, 20) == 0
-    assert buckets.take(KEY, rate, NOW + 1000) == 16_000
-    assert buckets.take(KEY, rate, NOW + 1000, 20) == 20_000
+    assert buckets.take(KEY, rate, NOW, cost) == 1000
+    assert buckets.take(KEY, rate, NOW + 1000, cost) == 0
+    assert buckets.take(KEY, rate, NOW + 1000) == (cost - 4) * 1000
+    assert buckets.take(KEY, rate, NOW + 1000, cost) == cost * 1000
 
 
 def test_a_new_setting_counts_at_once() -> None:

@@ -96,6 +96,15 @@ def test_what_still_goes_on_after_the_window_is_found_again() -> None:
     assert minutes == [4, 18, 32, 46]
 
 
+@pytest.mark.parametrize("different", [False, True])
+def test_what_was_found_is_not_counted_again(different: bool) -> None:
+    watcher = Suspicion([Rule("rule", ("kind",), "address", 2, 1000, ".", different=different)])
+    assert watcher.see("kind", b"a", HERE, NOW) == []
+    assert len(watcher.see("kind", b"b", HERE, NOW)) == 1
+    assert watcher.see("kind", b"c", HERE, NOW + 1000) == []
+    assert len(watcher.see("kind", b"d", HERE, NOW + 1000)) == 1
+
+
 def test_accounts_and_addresses_are_counted_apart() -> None:
     watcher = Suspicion()
     for number in range(4 * 9):
@@ -137,6 +146,7 @@ def test_a_box_handed_out_soon_after_a_new_device_is_found(passed_ms: int, is_fo
 def test_a_box_handed_out_before_a_new_device_is_the_usual_way() -> None:
     watcher = Suspicion()
     assert watcher.see("box_opened", ANNA, HERE, NOW) == []
+    assert watcher._watches.items == {}
     assert watcher.see("device_added", ANNA, HERE, NOW + 1000) == []
     assert watcher.see("box_opened", b"b" * 16, HERE, NOW + 2000) == []
 
@@ -240,15 +250,12 @@ def test_memory_is_bounded_and_a_flood_does_not_hide_who_still_matters() -> None
     assert len(watcher.see("login_failed", ANNA, HERE, NOW + HOUR_MS)) == 1
 
 
-@given(st.integers(1, 200), st.lists(st.integers(0, 2000), max_size=200))
-def test_what_one_rule_remembers_of_one_account_is_bounded(
-    count: int, passes_ms: list[int]
-) -> None:
-    watcher, now = Suspicion([Rule("rule", ("kind",), "account", count, 5000, ".")]), NOW
-    for passed_ms in passes_ms:
-        now += passed_ms
-        watcher.see("kind", ANNA, HERE, now)
-    for watch in watcher._watches.items.values():
+@pytest.mark.parametrize("count", [1, PARTS_MAX, PARTS_MAX + 1, 1000])
+def test_what_one_rule_remembers_of_one_account_is_bounded(count: int) -> None:
+    watcher = Suspicion([Rule("rule", ("kind",), "account", count, 5000, ".")])
+    for number in range(500):
+        watcher.see("kind", ANNA, HERE, NOW + number * 7)
+        (watch,) = watcher._watches.items.values()
         assert len(watch.parts) <= PARTS_MAX + 2
 
 

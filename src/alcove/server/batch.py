@@ -5,12 +5,12 @@ refused by itself; only when the database itself fails are all of them refused, 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from alcove.server.answers import Answers
-from alcove.server.caller import Caller
+from alcove.server.caller import NOBODY, Caller
 from alcove.server.effects import Effect
 from alcove.server.handlers import TABLE
 from alcove.server.store.database import Connection, StorageError
@@ -20,6 +20,8 @@ from alcove.wire.codec import encode
 from alcove.wire.errors import Code, Refused
 
 FINGERPRINT_BYTES = 8
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,21 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Chore:
+    """Something that the server does by itself or for its host, under the rules for requests."""
+
+    function: Callable[[Tx], Any]
+    caller: Caller = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a job: the reply, encoded, and what others are told."""
 
     reply: bytes
     effects: Sequence[Effect] = ()
+    result: Any = None
+    """What a chore's function returned, or the `Refused` that it raised."""
 
 
 
@@ -50,12 +62,12 @@ class Writer:
         self.unexpected: list[BaseException] = []
         """Failures that nobody foresaw, for the owner to log and clear."""
 
-    def run(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
+    def run(self, jobs: Sequence[Job | Chore], now: int) -> list[Outcome]:
         """Carry out all jobs and commit.  What is returned may be said."""
         outcomes = self.carry_out(jobs, now)
         return outcomes if self.commit() else self.refuse(jobs)
 
-    def carry_out(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
+    def carry_out(self, jobs: Sequence[Job | Chore], now: int) -> list[Outcome]:
         """Carry out all jobs in a transaction that stays open: nothing of it may be said yet."""
         connection, world = self._connection, self._world
         self._has_failed = False
@@ -80,16 +92,23 @@ class Writer:
                 self._fail(error)
         return not self._has_failed
 
-    def refuse(self, jobs: Sequence[Job]) -> list[Outcome]:
+    def refuse(self, jobs: Sequence[Job | Chore]) -> list[Outcome]:
         """Return the outcomes of a batch that could not be written: nothing has changed."""
         refused = Refused(Code.STORAGE)
-        return [Outcome(encode(refused.reply(job.request.id))) for job in jobs]
+        return [
+            Outcome(b"", result=refused)
+            if isinstance(job, Chore)
+            else Outcome(encode(refused.reply(job.request.id)))
+            for job in jobs
+        ]
 
     def highest(self, device: bytes) -> int:
         """Return the highest request id of a device."""
         return self._answers.highest(self._connection, device)
 
-    def _one(self, tx: Tx, job: Job, now: int) -> Outcome:
+    def _one(self, tx: Tx, job: Job | Chore, now: int) -> Outcome:
+        if isinstance(job, Chore):
+            return self._chore(tx, job)
         caller, request = job.caller, job.request
         handler = TABLE[type(request)]
         tx.begin_request(caller)
@@ -117,6 +136,21 @@ class Writer:
         if remembers:
             self._answers.add(caller.device, request.id, fingerprint, reply)
         return Outcome(reply, effects)
+
+    def _chore(self, tx: Tx, chore: Chore) -> Outcome:
+        tx.begin_request(chore.caller)
+        try:
+            result = chore.function(tx)
+            return Outcome(b"", tx.end_request(), result)
+        except Refused as refused:
+            tx.undo_request()
+            return Outcome(b"", result=refused)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - A bug in a chore must not stop requests.
+            self.unexpected.append(error)
+            tx.undo_request()
+            return Outcome(b"", result=Refused(Code.INTERNAL))
 
     def _fail(self, error: StorageError) -> None:
         """Undo the batch, and forget what memory holds of it."""
@@ -154,6 +188,11 @@ class Reader:
             self.unexpected.append(error)
             return Outcome(encode(Refused(Code.INTERNAL).reply(job.request.id)))
         return Outcome(encode(reply), tx.effects)
+
+
+    def look(self, function: Callable[[Tx], T], now: int) -> T:
+        """Return what a function that only reads finds."""
+        return function(Tx(self._connection, self._world, now))
 
 
 def _fingerprint(request: Any) -> bytes:

@@ -112,17 +112,28 @@ class Memory(Generic[Item]):
 
 
 class _Bucket:
-    """When a bucket will be full, in milliseconds times `rate.count`: nothing is rounded."""
+    """When a bucket will be full, and its rate in the same unit.
 
-    __slots__ = ("full_at", "rate")
+    The unit is a millisecond divided by `rate.count`, so that a token is a whole number of them and
+    nothing is rounded.
+    """
 
-    def __init__(self, full_at: int, rate: Rate) -> None:
-        self.full_at = full_at
+    __slots__ = ("burst", "count", "full_at", "rate", "token")
+
+    def __init__(self, rate: Rate, now: int) -> None:
+        self.begin(rate, now)
+
+    def begin(self, rate: Rate, now: int) -> None:
+        """Be full now, and follow this rate."""
         self.rate = rate
+        self.count = rate.count
+        self.token = rate.per_s * 1000
+        self.burst = rate.burst * self.token
+        self.full_at = now * rate.count
 
 
 def _until_full(bucket: _Bucket, now: int) -> int:
-    return -(-bucket.full_at // bucket.rate.count) - now
+    return -(-bucket.full_at // bucket.count) - now
 
 
 class Buckets:
@@ -145,28 +156,29 @@ class Buckets:
         bucket = self._items.get(key)
         if bucket is None or bucket.rate is not rate:
             bucket = self._bucket(key, rate, now)
-        now *= rate.count
-        token = rate.per_s * 1000
-        full_at = (bucket.full_at if bucket.full_at > now else now) + cost * token
-        over = full_at - now - rate.burst * token
-        if over > 0:
-            if cost > rate.burst:
-                over = bucket.full_at - now
-            if over > 0:
-                return -(-over // rate.count)
-        bucket.full_at = full_at
+        now *= bucket.count
+        missing = bucket.full_at - now
+        if missing < 0:
+            missing = 0
+        after = missing + cost * bucket.token
+        if after > bucket.burst:
+            too_much = after - bucket.burst if cost <= rate.burst else missing
+            if too_much:
+                return -(-too_much // bucket.count)
+        bucket.full_at = now + after
         return 0
 
     def _bucket(self, key: Hashable, rate: Rate, now: int) -> _Bucket:
         """Return the bucket of a key that is new, or whose rate is another object than before."""
         bucket = self._items.get(key)
         if bucket is None:
-            bucket = _Bucket(now * rate.count, rate)
+            bucket = _Bucket(rate, now)
             self._memory.add(key, bucket, now)
-        elif bucket.rate != rate:
-            # The host changed a setting, which nobody else can do: the bucket begins anew.
-            bucket.full_at = now * rate.count
-        bucket.rate = rate
+        elif bucket.rate == rate:
+            bucket.rate = rate
+        else:
+            # The host changed a setting, which nobody else can do.
+            bucket.begin(rate, now)
         return bucket
 
 

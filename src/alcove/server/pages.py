@@ -70,10 +70,10 @@ class Command(Struct, frozen=True):
 
 
 _WITH_A_SHELL: Final = (
-    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/alcove register 'LINK'"
+    "python3 -m venv .venv &&\n.venv/bin/pip install . &&\n.venv/bin/alcove register 'LINK'"
 )
-# Lines of their own: the PowerShell that comes with Windows knows no `&&`.  Double quotes, because
-# the older command prompt takes single ones for a part of the word.
+# The PowerShell that comes with Windows knows no `&&`.  Double quotes, because the older command
+# prompt takes single ones for a part of the word.
 _ON_WINDOWS: Final = (
     'py -m venv .venv\n.venv\\Scripts\\pip install .\n.venv\\Scripts\\alcove register "LINK"'
 )
@@ -90,9 +90,9 @@ command would hand the invite to a stranger's program.
 """
 
 COMMANDS_STATE: Final = (
-    "Not there yet: the program for members comes with a later release. This is what it will take,"
-    " in a folder with a copy of Alcove’s source. Do not install “alcove” from PyPI: there the name"
-    " belongs to another project."
+    "The program for members is not there yet either: it comes with a later release. This is what"
+    " it will take, in a folder with a copy of Alcove’s source. Do not install “alcove” from PyPI:"
+    " there the name belongs to another project."
 )
 """What is true today about `COMMANDS`."""
 
@@ -170,7 +170,7 @@ _WORDS: Final[Mapping[str, _Words]] = MappingProxyType({
     "invite": _Words(
         heading="{who} invites you to this server",
         heading_without="You are invited to this server",
-        role="sent you this link",
+        role="made this link",
         lead="Alcove is a place for conversations that only the members’ own devices can open:"
         " this server carries them sealed and holds no key.",
         once="Lets one person in.",
@@ -181,7 +181,7 @@ _WORDS: Final[Mapping[str, _Words]] = MappingProxyType({
     "owner": _Words(
         heading="Become the host of this server",
         heading_without="Become the host of this server",
-        role="sent you this link",
+        role="made this link",
         lead="Whoever uses this link first is the host: invites people, sets limits, makes backups."
         " Do not pass it on. Alcove keeps conversations sealed; not even the host can open them.",
         once="Works once, for the host.",
@@ -193,7 +193,7 @@ _WORDS: Final[Mapping[str, _Words]] = MappingProxyType({
     "bot": _Words(
         heading="{who} made a place for a bot",
         heading_without="There is a place for a bot here",
-        role="sent you this link",
+        role="made this link",
         lead="This link makes one account for a program, which then reads what it is invited to."
         " Give it to who runs the bot and to nobody else.",
         once="Works once, for one bot.",
@@ -233,7 +233,7 @@ def invite_page(
     text = _fill(
         templates.invite,
         {
-            "server": _called(server),
+            "server": server.name,
             "address": server.address,
             "heading": heading,
             "initials": _initials(inviter or ""),
@@ -307,7 +307,7 @@ def _message(
     templates: Templates, server: ServerName, code: int, heading: str, sentence: str
 ) -> Page:
     values = {
-        "server": _called(server),
+        "server": server.name,
         "address": server.address,
         "heading": heading,
         "sentence": sentence,
@@ -374,7 +374,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
 def status_page(templates: Templates, server: ServerName) -> Page:
     """Return the page of figures.  It is the same for everyone: a script fetches the figures."""
-    slots = {"server": _called(server), "address": server.address}
+    slots = {"server": server.name, "address": server.address, "encryption": ENCRYPTION}
     return Page(200, _fill(templates.status, slots).encode())
 
 

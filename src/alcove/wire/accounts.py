@@ -211,7 +211,7 @@ class Archive(Reply, frozen=True, tag="archive"):
 
 
 class AccountChanged(Push, frozen=True, tag="account_changed"):
-    """Another device of this account has changed something that all of them share: read it again."""
+    """Another device of this account changed what all of them share: read it again."""
 
     kind: Literal["box", "profile"]
     """What was changed."""

@@ -90,13 +90,13 @@ class GetLists(Request, frozen=True, tag="get_lists"):
 class Lists(Reply, frozen=True, tag="lists"):
     """The lists that there are, in the order in which they were asked for.
 
-    Told of this account, and of accounts that share a room with it or where one of the two asked the
-    other to chat.  Before that, `claim` brings the list along.
+    Told of this account, and of those that share a room with it or where one asked the other to
+    chat.  Before that, `claim` brings the list along.
     """
 
     lists: tuple[SignedList, ...]
     next: Count | None = None
-    """How many of the accounts were looked at when the page was full; None when all of them were."""
+    """How many of the accounts were looked at when the page was full; None when all were."""
 
 
 class GetDevices(Request, frozen=True, tag="get_devices"):

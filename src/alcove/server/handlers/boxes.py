@@ -11,7 +11,6 @@ gets that far knows the password.
 """
 
 from dataclasses import dataclass
-from typing import cast
 
 from alcove.server.auth import login_hash, salt_of, same, totp_step_accepted
 from alcove.server.caller import Caller
@@ -83,8 +82,8 @@ def open_box(tx: Tx, caller: Caller, request: OpenBox, now: int) -> OpenedBox:
 def change_box(tx: Tx, caller: Caller, request: ChangeBox, now: int) -> ChangedBox:
     """Swap login keys and boxes, if they are still those that the caller opened."""
     found = open_lock(tx, caller, request.lock, request.login, now)
-    check_code(tx, found, request.code, now)
     refuse_unless(found.box_version == request.version, Code.CHANGED)
+    check_code(tx, found, request.code, now)
     if request.list is not None:
         proposed = read_list(request.list)
         refuse_unless(proposed.account == caller.account, Code.NOT_ALLOWED)
@@ -118,7 +117,9 @@ def set_totp(tx: Tx, caller: Caller, request: SetTotp, now: int) -> Done:
         return Done(id=request.id)
     # Whoever has only the password must not be able to swap one secret for another.
     refuse_unless(
-        found.totp_secret is None, Code.EXISTS, "The account asks for codes already; end that first."
+        found.totp_secret is None,
+        Code.EXISTS,
+        "The account asks for codes already; end that first.",
     )
     step = totp_step_accepted(request.secret, request.code, now, 0)
     refuse_unless(step is not None, Code.WRONG_CODE)
@@ -158,9 +159,9 @@ def _check_login(
 ) -> Locked:
     """Return the account if the login key fits; each wrong one makes the next wait longer."""
     _wait(tx, key, now)
-    expected = locked.login if locked else NO_LOGIN
-    if same(login_hash(tx.keys, login), expected):
-        return cast("Locked", locked)
+    fits = same(login_hash(tx.keys, login), locked.login if locked else NO_LOGIN)
+    if locked is not None and fits:
+        return locked
     tx.pauses.doubling(key, GUESS_PAUSE_FIRST_MS, GUESS_PAUSE_MOST_MS, now)
     if locked is None:
         tx.audit("login_unknown", None)
@@ -194,7 +195,8 @@ def _wait(tx: Tx, key: tuple[bytes | str, ...], now: int) -> None:
 
 HANDLERS: dict[type, Handler] = {
     GetSalt: Handler(get_salt, "anyone", "read", writes=False),
-    OpenBox: Handler(open_box, "anyone", "sign_in"),
+    # Its answer is not kept: a copy of the box would outlive a change of the locks.
+    OpenBox: Handler(open_box, "anyone", "sign_in", is_remembered=False),
     ChangeBox: Handler(change_box, "socket", "sign_in"),
     SetTotp: Handler(set_totp, "socket", "sign_in"),
 }

@@ -47,8 +47,7 @@ def append(tx: Tx, caller: Caller, request: Append, now: int) -> Appended:
     refuse_unless(is_joining or state.is_active(caller.device), Code.NOT_A_MEMBER)
     if len(entries) > 1 or not isinstance(header, MessageHeader) or request.welcomes or request.rows:
         return append_all(tx, caller, state, request, now)
-    _check_message(tx, caller, state, header, entries[0])
-    state.judge_message(header)
+    _judge_message(tx, caller, state, header, entries[0])
     first = state.head + 1
     stored = _add(tx, state, header, entries[0], now)
     message = encode(NewEntries(room=request.room, entries=(stored,)))
@@ -71,8 +70,7 @@ def append_all(
         header = decode_header(entry.header)
         refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
         if isinstance(header, MessageHeader):
-            _check_message(tx, caller, state, header, entry)
-            state.judge_message(header)
+            _judge_message(tx, caller, state, header, entry)
             stored.append(_add(tx, state, header, entry, now))
             continue
         refuse_unless(len(entry.body) <= tx.settings.handshake_bytes_max, Code.TOO_LARGE)
@@ -98,11 +96,13 @@ def append_all(
     )
 
 
-def _check_message(
+def _judge_message(
     tx: Tx, caller: Caller, state: RoomState, header: MessageHeader, entry: NewEntry
 ) -> None:
+    """Refuse a message that is not its sender's, too large, or sealed with a key of before."""
     refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
     refuse_unless(len(entry.body) <= tx.settings.message_bytes_max, Code.TOO_LARGE)
+    state.judge_message(header)
     if header.notice is not None:
         _heed_notice(tx, caller, state, header)
 

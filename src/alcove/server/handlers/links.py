@@ -1,7 +1,7 @@
 """Join links: who knows the secret of one may read a room's public state and add one commit.
 
-The server keeps the hash of the secret.  Whether a link lets somebody in is decided by the room's own
-signed state; expiry and counts are only the server's word.
+The server keeps the hash of the secret.  Whether a link lets somebody in is decided by the room's
+own signed state; expiry and counts are only the server's word.
 """
 
 from alcove.server.caller import Caller
@@ -92,7 +92,7 @@ def open_link(tx: Tx, _: Caller, request: OpenLink, now: int) -> OpenedLink:
     if line is None:
         raise Refused(Code.LINK_ENDED)
     room, kind, made_by, expires_at, uses, used, head = line
-    refuse_unless(_works(expires_at, uses, used, now), Code.LINK_ENDED)
+    refuse_unless(_works(expires_at, uses, used, now=now), Code.LINK_ENDED)
     return OpenedLink(id=request.id, room=room, kind=kind, made_by=made_by, head=head or 0)
 
 
@@ -100,15 +100,15 @@ def may_join_by(tx: Tx, state: RoomState, link: bytes | None, now: int) -> None:
     """Count one use of a link, or refuse if it does not lead here or has ended."""
     refuse_unless(link is not None, Code.NOT_ALLOWED)
     line = tx.one("SELECT room, expires_at, uses, used FROM link WHERE hash = ?", link)
-    if line is None or not _works(*line[1:], now):
-        account = tx.caller.account if tx.caller else None
-        tx.audit("link_refused", account or None)
+    room, *limits = line or (0, None, 0, 0)
+    if not _works(*limits, now=now):
+        tx.audit("link_refused", tx.caller.account if tx.caller else None)
         raise Refused(Code.LINK_ENDED)
-    refuse_unless(line[0] == state.number, Code.NOT_ALLOWED)
+    refuse_unless(room == state.number, Code.NOT_ALLOWED)
     tx.run("UPDATE link SET used = used + 1 WHERE hash = ?", link)
 
 
-def _works(expires_at: int | None, uses: int | None, used: int, now: int) -> bool:
+def _works(expires_at: int | None, uses: int | None, used: int, *, now: int) -> bool:
     return (expires_at is None or expires_at >= now) and (uses is None or used < uses)
 
 

@@ -56,9 +56,7 @@ def put_list(tx: Tx, caller: Caller, request: PutList, now: int) -> Done:
     return Done(id=request.id)
 
 
-def accept_list(
-    tx: Tx, caller: Caller, signed: SignedList, proposed: DeviceList, now: int
-) -> None:
+def accept_list(tx: Tx, caller: Caller, signed: SignedList, proposed: DeviceList, now: int) -> None:
     """Check and publish a list for an account that is there."""
     line = tx.one(
         """
@@ -104,7 +102,7 @@ def check_list(
 ) -> Accepted:
     """Check a list's signatures and certificates; its version is the caller's business.
 
-    `identity` is the key by which the account was known so far; None where there is none that counts.
+    `identity` is the key by which the account was known so far, None where none counts.
     """
     fits = proposed.name == name and proposed.server == tx.keys.public
     refuse_unless(fits, Code.BAD_LIST, "The device list is for another name or server.")
@@ -125,7 +123,7 @@ def check_list(
 
 
 def _check_certificates(proposed: DeviceList) -> dict[bytes, Certificate]:
-    """Return a list's certificates by device, or refuse one that says something else than the list."""
+    """Return a list's certificates by device, or refuse one that does not fit the list."""
     certificates: dict[bytes, Certificate] = {}
     for signed in proposed.certificates:
         try:
@@ -152,13 +150,11 @@ def _compare(
     tx: Tx, signed: SignedList, proposed: DeviceList, certificates: dict[bytes, Certificate]
 ) -> Accepted:
     """Return which devices come and go, or refuse one that may not come."""
-    known = {
-        device: revoked_at
-        for device, revoked_at in tx.all(
-            "SELECT device, revoked_at FROM device WHERE account = ? ORDER BY added_at, device",
-            proposed.account,
-        )
-    }
+    lines = tx.all(
+        "SELECT device, revoked_at FROM device WHERE account = ? ORDER BY added_at, device",
+        proposed.account,
+    )
+    known = {device: revoked_at for (device, revoked_at) in lines}  # noqa: C416 - Lines are tuples.
     added = []
     for device, certificate in certificates.items():
         if device in known:

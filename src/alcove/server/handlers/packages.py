@@ -11,6 +11,7 @@ from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.devices import audit_quietly
 from alcove.server.handlers.lists import newest_list
+from alcove.server.store.database import Value
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.devices import (
     Claim,
@@ -49,10 +50,12 @@ def store_packages(
     tx: Tx, device: bytes, packages: tuple[bytes, ...], last_resort: bytes | None
 ) -> None:
     """Store key packages behind those that are there; a last resort takes the place of another."""
-    (newest,) = tx.one(
-        "SELECT COALESCE(MAX(number), 0) FROM package WHERE device = ?", device
-    ) or (0,)
-    lines = [(device, newest + 1 + at, body) for at, body in enumerate(packages)]
+    (newest,) = tx.one("SELECT COALESCE(MAX(number), 0) FROM package WHERE device = ?", device) or (
+        0,
+    )
+    lines: list[tuple[Value, ...]] = [
+        (device, number, body) for number, body in enumerate(packages, start=newest + 1)
+    ]
     tx.insert("package (device, number, body)", lines)
     if last_resort is not None:
         tx.run(
@@ -68,9 +71,9 @@ def store_packages(
 
 def packages_left(tx: Tx, device: bytes) -> int:
     """Return how many single-use packages of a device are left."""
-    (count,) = tx.one(
-        "SELECT COUNT(*) FROM package WHERE device = ? AND number > 0", device
-    ) or (0,)
+    (count,) = tx.one("SELECT COUNT(*) FROM package WHERE device = ? AND number > 0", device) or (
+        0,
+    )
     return int(count)
 
 
@@ -123,9 +126,7 @@ def _take(tx: Tx, account: bytes, device: bytes) -> ClaimedPackage | None:
         ORDER BY number LIMIT 1
         """,
         device,
-    ) or tx.one(
-        "SELECT number, body FROM package WHERE device = ? AND number = 0", device
-    )
+    ) or tx.one("SELECT number, body FROM package WHERE device = ? AND number = 0", device)
     if line is None:
         return None
     number, body = line

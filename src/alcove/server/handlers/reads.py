@@ -42,7 +42,7 @@ def page_length(sizes: Iterable[int], settings: Settings) -> int:
     count, size_bytes = 0, 0
     for size in sizes:
         size_bytes += size
-        if count and size_bytes > settings.page_bytes_max or count == settings.page_entries_max:
+        if (count and size_bytes > settings.page_bytes_max) or count == settings.page_entries_max:
             break
         count += 1
     return count

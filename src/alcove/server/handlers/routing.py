@@ -11,7 +11,7 @@ from alcove.server.handlers.chats import asked_first, tell_asked
 from alcove.server.roomstate import Guest, Mark, RoomState
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.codec import encode
-from alcove.wire.entries import HandshakeHeader, Member, Routing
+from alcove.wire.entries import HandshakeHeader, Member, Role, Routing
 from alcove.wire.errors import Code, Refused
 from alcove.wire.rooms import RoomChanged
 
@@ -246,7 +246,7 @@ def _add(
             asks = account != caller.account and asked_first(
                 tx, caller.account, account, state.kind, now
             )
-            role = "owner" if state.kind == "direct" else "member"
+            role: Role = "owner" if state.kind == "direct" else "member"
             state.accounts[account] = Guest(role, "pending" if asks else "active")
             tx.run(
                 """

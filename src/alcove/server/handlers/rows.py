@@ -17,7 +17,7 @@ from alcove.wire.errors import Code
 from alcove.wire.rooms import GetRows, PutRows, RoomRows
 
 KEPT_MAX = {"profile": 16, "chain": 100_000}
-"""How many rows of a kind a room keeps; then the oldest goes.  An hourly chain lasts eleven years."""
+"""How many rows of a kind a room keeps: the chain of eleven years, if it grows hourly."""
 CHAIN_ROW_BYTES_MAX = 4 * 1024
 """A link of the chain holds one key, its name and a signature."""
 

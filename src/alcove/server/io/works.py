@@ -17,22 +17,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
-from alcove.server.batch import Job, Outcome, Reader, Writer
+from alcove.server.batch import Chore, Job, Outcome, Reader, Writer
+from alcove.server.caller import NOBODY, Caller
 from alcove.server.handlers import TABLE
 from alcove.server.hub import Hub
 from alcove.server.session import Session
 from alcove.server.store.database import Database
-from alcove.server.tx import World
+from alcove.server.tx import Tx, World
+from alcove.wire.errors import Refused
 
 READERS = 2
 """How many threads read from a database that is reached over a socket."""
 READS_AT_ONCE = 8
 """How many pages the loop reads before it looks at its sockets again."""
 
+T = TypeVar("T")
+
 _log = logging.getLogger("alcove.server")
 
-Item = tuple["Session | asyncio.Future[bytes] | None", Job]
+Sink = Session | asyncio.Future[Outcome] | None
+Item = tuple[Sink, Job | Chore]
+ReadItem = tuple[Sink, Job]
 
 
 def now_ms() -> int:
@@ -55,7 +62,7 @@ class Works:
         self._is_local = database.is_local
         self._database = database
         self._writes: deque[Item] = deque()
-        self._reads: deque[Item] = deque()
+        self._reads: deque[ReadItem] = deque()
         self._batch: tuple[list[Item], list[Outcome]] | None = None
         self._write_wanted = threading.Semaphore(0)
         self._read_wanted = threading.Semaphore(0)
@@ -65,6 +72,7 @@ class Works:
         self._writer = Writer(self._connection, world)
         self._reading = database.reader()
         self._reader = Reader(self._reading, world)
+        self._looking = threading.Lock()
         self._threads = [threading.Thread(target=self._write_in_thread, name="writer")]
         if not self._is_local:
             self._threads += [
@@ -77,13 +85,36 @@ class Works:
     def submit(self, session: Session) -> None:
         """Carry out what a session asks."""
         for job in session.events():
-            self._put((session, job))
+            self._put(session, job)
 
     async def ask(self, job: Job) -> bytes:
         """Carry out one job and return the encoded reply."""
-        future: asyncio.Future[bytes] = self._loop.create_future()
-        self._put((future, job))
-        return await future
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._put(future, job)
+        return (await future).reply
+
+    async def do(self, function: Callable[[Tx], T], caller: Caller = NOBODY) -> T:
+        """Carry a function out in the next batch, all of it or nothing, and return what it does.
+
+        Raises `Refused` when it refuses, and when the database cannot write.
+        """
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._put(future, Chore(function, caller))
+        result = (await future).result
+        if isinstance(result, Refused):
+            raise result
+        return cast("T", result)
+
+    async def look(self, function: Callable[[Tx], T]) -> T:
+        """Return what a function that only reads finds."""
+        if self._is_local:
+            return self._reader.look(function, now_ms())
+
+        def look() -> T:
+            with self._looking:
+                return self._reader.look(function, now_ms())
+
+        return await asyncio.to_thread(look)
 
     async def stop(self) -> None:
         """Carry out what was submitted, then end the threads."""
@@ -100,14 +131,14 @@ class Works:
 
     # ---- In the loop ----
 
-    def _put(self, item: Item) -> None:
-        if TABLE[type(item[1].request)].writes:
-            self._writes.append(item)
+    def _put(self, sink: Sink, job: Job | Chore) -> None:
+        if isinstance(job, Chore) or TABLE[type(job.request)].writes:
+            self._writes.append((sink, job))
             if not self._is_writing:
                 self._is_writing = True
                 self._loop.call_soon(self._write)
         else:
-            self._reads.append(item)
+            self._reads.append((sink, job))
             if not self._is_local:
                 self._read_wanted.release()
             elif not self._is_reading:
@@ -156,7 +187,7 @@ class Works:
             else:
                 delivered.append((None, reads, outcome))
                 if sink is not None and not sink.done():
-                    sink.set_result(outcome.reply)
+                    sink.set_result(outcome)
         delivered += [(None, reads, outcome) for outcome in outcomes[len(items) :]]
         hub = self.hub
         hub.deliver(delivered, now_ms())
@@ -205,6 +236,6 @@ class Works:
             self._loop.call_soon_threadsafe(self._read_elsewhere, item, outcome, reader)
         connection.close()
 
-    def _read_elsewhere(self, item: Item, outcome: Outcome, reader: Reader) -> None:
+    def _read_elsewhere(self, item: ReadItem, outcome: Outcome, reader: Reader) -> None:
         self._report(reader.unexpected)
         self._deliver([item], [outcome], reads=True)

@@ -29,7 +29,7 @@ function sayWhenItEnds() {
   const day = { weekday: "long", day: "numeric", month: "long", year: "numeric" };
   const time = { hour: "2-digit", minute: "2-digit" };
   const date = ends.toLocaleDateString("en-GB", day);
-  place.textContent = `${date}, ${ends.toLocaleTimeString("en-GB", time)}, `;
+  place.textContent = `${date}, ${ends.toLocaleTimeString("en-GB", time)} (${place.textContent})`;
 }
 
 // ---- One tab for each system ----

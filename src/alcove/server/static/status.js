@@ -74,6 +74,7 @@ function draw(id, samples, now, stepSeconds, words) {
   );
   const past = samples.length ? span(samples.length * stepSeconds * 1000) : "";
   say(`${id}-since`, past ? `${past} ago` : "");
+  say(`${id}-now`, "now");
   const label = past
     ? `${words} over the last ${past}: from ${rate(Math.min(...points))} to ${rate(Math.max(...points))}`
     : `${words}: nothing to draw yet`;
@@ -83,7 +84,6 @@ function draw(id, samples, now, stepSeconds, words) {
 // ---- The page ----
 
 function show(status) {
-  say("encryption", status.encryption);
   say("connected", count(status.connected));
   say("connected-limit", `of ${count(status.connected_limit)}`);
   say("online", `${count(status.online)} ${status.online === 1 ? "person" : "people"} online`);
@@ -91,11 +91,10 @@ function show(status) {
   say("rate-peak", `peak ${rate(status.message_rate_peak)}`);
   say("refused", `refused by limits: ${count(status.refused)}`);
   showStorage(status);
-  const up = span(status.now - status.started_at);
   const started = new Date(status.started_at);
-  const day = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
-  const date = `${started.toLocaleDateString("en-GB", day)}, ${clock(started)}`;
-  say("since", `${date} (${up})`);
+  const day = { day: "numeric", month: "long", year: "numeric" };
+  say("since", `${started.toLocaleDateString("en-GB", day)}, ${clock(started)}`);
+  say("up", span(status.now - status.started_at));
   say("version", status.version);
   say("database", status.database);
   say("registration", REGISTRATION[status.registration] ?? status.registration);
@@ -133,6 +132,7 @@ async function ask() {
     if (!answer.ok) throw new Error("refused");
     show(await answer.json());
     lastAnswer = new Date();
+    say("answer", clock(lastAnswer));
     turn("running");
   } catch {
     say("state-text", lastAnswer ? `No answer since ${clock(lastAnswer)}` : "No answer yet");

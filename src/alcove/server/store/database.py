@@ -1,6 +1,6 @@
 """What the server asks of a database: one dialect, positional arguments, plain rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 Value = int | str | bytes | float | None
@@ -9,6 +9,10 @@ Line = tuple[Any, ...]
 
 class StorageError(Exception):
     """The database could not do it: the disk is full or slow, or the database is gone."""
+
+
+class ConstraintError(Exception):
+    """A line would have broken a promise of its table.  The text names that promise, no value."""
 
 
 class DatabaseRefused(Exception):
@@ -30,6 +34,10 @@ class Connection(Protocol):
 
     def all(self, sql: str, *values: Value) -> list[Line]:
         """Return every line of the result."""
+        ...
+
+    def each(self, sql: str, *values: Value) -> Iterator[Line]:
+        """Yield the lines of a result that may be too large for the memory, in a transaction."""
         ...
 
     def one(self, sql: str, *values: Value) -> Line | None:
@@ -56,12 +64,16 @@ class Connection(Protocol):
         """Begin a transaction that may write."""
         ...
 
+    def begin_reading(self) -> None:
+        """Begin a transaction that sees the database as it is at its first statement."""
+        ...
+
     def commit(self) -> None:
         """Make everything since `begin` permanent, on the disk, before it returns."""
         ...
 
     def rollback(self) -> None:
-        """Undo everything since `begin`."""
+        """Undo everything since `begin`, or end reading."""
         ...
 
     def close(self) -> None:
@@ -77,7 +89,7 @@ class Database(Protocol):
     """Whether a statement is computing in this process, and only a commit waits."""
 
     def writer(self) -> Connection:
-        """Return a connection that may write."""
+        """Return the one connection that may write."""
         ...
 
     def reader(self) -> Connection:

@@ -3,14 +3,29 @@
 A server that is founded gets a secret, from which all its keys follow, and its first incarnation.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from alcove.server.auth import SECRET_BYTES
-from alcove.server.store.database import Connection, Database, DatabaseRefused
-from alcove.server.store.migrations import migrate
+from alcove.server.store.database import Connection, Database, DatabaseRefused, StorageError
+from alcove.server.store.migrations import Migration, migrate, pending
 from alcove.server.store.sqlite import SqliteDatabase
 
 SECRET: Final = "secret"  # noqa: S105 - The name of a line, not a secret.
+
+
+def database_at(url: str, path: str, is_there: Callable[[], bool] = lambda: True) -> Database:
+    """Return the database at a PostgreSQL address, or, where that is empty, in a file."""
+    if not url:
+        return SqliteDatabase(path, is_there)
+    try:
+        # Only who has PostgreSQL has its driver.
+        from alcove.server.store.postgres import PostgresDatabase  # noqa: PLC0415
+    except ImportError as error:
+        raise DatabaseRefused(
+            "PostgreSQL needs a driver that is not installed: pip install 'alcove[postgres]'."
+        ) from error
+    return PostgresDatabase(url)
 
 
 def open_sqlite(path: str, now: int) -> SqliteDatabase:
@@ -20,13 +35,31 @@ def open_sqlite(path: str, now: int) -> SqliteDatabase:
     return database
 
 
-def bring_up_to_date(database: Database, now: int) -> None:
-    """Take the migrations that are missing."""
-    connection = database.writer()
+def missing(database: Database) -> tuple[Migration, ...]:
+    """Return the migrations that a database needs, and change nothing."""
+    connection = _connect(database)
     try:
-        migrate(connection, now)
+        return pending(connection)
     finally:
         connection.close()
+
+
+def bring_up_to_date(database: Database, now: int) -> tuple[Migration, ...]:
+    """Take the migrations that are missing, and return which those were."""
+    connection = _connect(database)
+    try:
+        return migrate(connection, now)
+    except StorageError as error:
+        raise DatabaseRefused(f"The {database.kind} database failed: {error}.") from error
+    finally:
+        connection.close()
+
+
+def _connect(database: Database) -> Connection:
+    try:
+        return database.writer()
+    except StorageError as error:
+        raise DatabaseRefused(f"The {database.kind} database does not open: {error}.") from error
 
 
 def found(
@@ -37,15 +70,16 @@ def found(
     `secret` is what a new server gets: drawn, or chosen by the host, who must then go on to choose
     the same.
     """
-    assert len(secret) == SECRET_BYTES
+    assert len(secret) == SECRET_BYTES, "the server's secret has 32 bytes"
     connection.begin()
     try:
         line = connection.one("SELECT value FROM server WHERE name = ?", SECRET)
         if line is None:
             connection.run("INSERT INTO server (name, value) VALUES (?, ?)", SECRET, secret)
             line = (secret,)
-        newest = connection.one("SELECT MAX(number) FROM incarnation")
-        incarnation = newest[0] if newest and newest[0] else begin_incarnation(connection, now)
+        (incarnation,) = connection.one("SELECT MAX(number) FROM incarnation") or (None,)
+        if incarnation is None:
+            incarnation = begin_incarnation(connection, now)
         connection.commit()
     except BaseException:
         connection.rollback()
@@ -55,7 +89,7 @@ def found(
             "secret_key is not the one that this server was made with, so no device would know it:"
             " set the old one again, or none."
         )
-    return bytes(line[0]), incarnation
+    return bytes(line[0]), int(incarnation)
 
 
 def begin_incarnation(connection: Connection, now: int) -> int:

@@ -254,6 +254,15 @@ CREATE TABLE archive (
 ) STRICT;
 CREATE INDEX archive_by_number ON archive (account, number);
 
+-- Requests to chat that were not accepted, the newest of each pair: they cannot be repeated for a while.
+CREATE TABLE ask (
+    asker BLOB NOT NULL,        -- Who asked.
+    account BLOB NOT NULL,      -- Who was asked.
+    asked_at INTEGER NOT NULL,  -- When.
+    declined_at INTEGER,        -- When it was declined, if it was.
+    PRIMARY KEY (asker, account)
+) STRICT;
+
 -- Who wants nothing from whom.
 CREATE TABLE block (
     account BLOB NOT NULL,  -- Who blocks.

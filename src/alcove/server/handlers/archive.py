@@ -1,0 +1,102 @@
+"""What an account keeps here for its own devices: its archive of sealed room keys, and its profile.
+
+A row of the archive that is put again gets a new number, as if it were new: so a device that knows
+everything up to a number finds all that has changed behind it.
+"""
+
+from alcove.server.caller import Caller
+from alcove.server.handlers.access import Handler
+from alcove.server.handlers.lists import near_accounts
+from alcove.server.handlers.reads import page_length
+from alcove.server.tx import Tx, refuse_unless
+from alcove.wire.accounts import (
+    AccountChanged,
+    Archive,
+    ArchiveRow,
+    GetArchive,
+    GetProfile,
+    Profile,
+    PutArchive,
+    PutProfile,
+)
+from alcove.wire.base import Done
+from alcove.wire.errors import Code, Refused
+
+
+def put_profile(tx: Tx, caller: Caller, request: PutProfile, _: int) -> Done:
+    """Store the sealed profile of the caller's account."""
+    tx.run("UPDATE account SET profile = ? WHERE account = ?", request.body, caller.account)
+    tx.push_account(caller.account, AccountChanged(kind="profile"), but=caller.device)
+    return Done(id=request.id)
+
+
+def get_profile(tx: Tx, caller: Caller, request: GetProfile, _: int) -> Profile:
+    """Tell the sealed profile of somebody who shares a room with the caller, pending ones too."""
+    account = request.account
+    refuse_unless(account in near_accounts(tx, caller.account, (account,)), Code.UNKNOWN)
+    line = tx.one(
+        """
+        SELECT a.profile FROM account a WHERE a.account = ?
+        AND NOT EXISTS (SELECT 1 FROM block b WHERE b.account = a.account AND b.blocked = ?)
+        """,
+        account,
+        caller.account,
+    )
+    if line is None:
+        raise Refused(Code.UNKNOWN)
+    return Profile(id=request.id, body=line[0])
+
+
+def put_archive(tx: Tx, caller: Caller, request: PutArchive, _: int) -> Done:
+    """Add rows to the archive of the caller's account; a row of the same name is replaced."""
+    account = caller.account
+    (newest,) = tx.one(
+        "SELECT COALESCE(MAX(number), 0) FROM archive WHERE account = ?", account
+    ) or (0,)
+    most = tx.settings.account_archive_rows_max
+    if newest + len(request.rows) > most:  # Numbers are never fewer than rows, and found at once.
+        (count,) = tx.one("SELECT COUNT(*) FROM archive WHERE account = ?", account) or (0,)
+        refuse_unless(count + len(request.rows) <= most, Code.LIMIT)
+    for number, row in enumerate(request.rows, start=newest + 1):
+        tx.run(
+            """
+            INSERT INTO archive (account, room, name, number, body) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (account, room, name)
+            DO UPDATE SET number = excluded.number, body = excluded.body
+            """,
+            account,
+            row.room,
+            row.name,
+            number,
+            row.body,
+        )
+    return Done(id=request.id)
+
+
+def get_archive(tx: Tx, caller: Caller, request: GetArchive, _: int) -> Archive:
+    """Tell a page of the archive of the caller's account."""
+    of_room = "" if request.room is None else "AND room = ?"
+    lines = tx.all(
+        f"""
+        SELECT number, room, name, body FROM archive
+        WHERE account = ? AND number > ? {of_room} ORDER BY number LIMIT ?
+        """,  # noqa: S608 - Our words.
+        caller.account,
+        request.since,
+        *([] if request.room is None else [request.room]),
+        tx.settings.page_entries_max + 1,
+    )
+    count = page_length((len(body) for *_, body in lines), tx.settings)
+    return Archive(
+        id=request.id,
+        rows=tuple(ArchiveRow(*row) for _, *row in lines[:count]),
+        next=lines[count - 1][0] if count < len(lines) else None,
+    )
+
+
+HANDLERS: dict[type, Handler] = {
+    PutProfile: Handler(put_profile, "device", "write"),
+    GetProfile: Handler(get_profile, "device", "read", writes=False),
+    PutArchive: Handler(put_archive, "device", "write"),
+    GetArchive: Handler(get_archive, "device", "read", writes=False),
+}

@@ -1,0 +1,300 @@
+"""Signing in: a device shows that it is one, the server shows that it is the one, and tokens.
+
+    socket    the greeting's challenge ─► SignIn ─► the connection may do everything
+    HTTP      GetChallenge ─► SignIn, token wanted ─► a bearer token, for each request of its own
+
+A token is the lesser right: it cannot open or change boxes, move cursors or make another token, so
+one that leaks ends for good when it was not used for a while.
+"""
+
+from dataclasses import dataclass
+
+from alcove.server.auth import new_secret, prove, sign_in_bytes, token_hash, verify
+from alcove.server.caller import Caller
+from alcove.server.effects import Arrived, Ended
+from alcove.server.handlers.access import Handler
+from alcove.server.handlers.packages import packages_left
+from alcove.server.limits import network
+from alcove.server.tx import Tx
+from alcove.wire.base import Done
+from alcove.wire.errors import Code, Refused
+from alcove.wire.greeting import (
+    VERSION,
+    Challenge,
+    GetChallenge,
+    NewToken,
+    SignedIn,
+    SignIn,
+    SignOut,
+    Token,
+)
+
+CHALLENGE_BYTES = 32
+CHALLENGE_MS = 60 * 1000
+CHALLENGES_MAX = 10_000
+"""How many challenges wait to be signed; the oldest makes room for a new one."""
+TOKENS_MAX = 8
+"""How many tokens one device has; the one that was not used for the longest time makes room."""
+MINUTE_MS = 60 * 1000
+"""Times of last use are right to the minute: writing each would cost more than it tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whose request it is that came with a token."""
+
+    caller: Caller
+    hash: bytes
+    is_due: bool
+    """Whether `touch_token` should be called: the token was used last more than a minute ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """A device that tries to sign in, and its account."""
+
+    account: bytes
+    public_key: bytes
+    revoked_at: int | None
+    seen_at: int | None
+    client: str
+    name: str
+    is_host: int
+    is_bot: int
+    disabled_at: int | None
+    shows_online: int
+    list_version: int
+    list_hash: bytes
+
+
+# ---- Challenges ----
+
+
+def get_challenge(tx: Tx, _: Caller, request: GetChallenge, now: int) -> Challenge:
+    """Give out a challenge for signing in over HTTP."""
+    challenges = tx.challenges
+    while challenges:
+        oldest = next(iter(challenges))
+        if challenges[oldest] > now and len(challenges) < CHALLENGES_MAX:
+            break
+        del challenges[oldest]
+    challenge = tx.random(CHALLENGE_BYTES)
+    challenges[challenge] = now + CHALLENGE_MS
+    return Challenge(id=request.id, server=tx.keys.public, challenge=challenge, version=VERSION)
+
+
+def _challenge_of(tx: Tx, caller: Caller, request: SignIn, now: int) -> bytes | None:
+    """Return the challenge that had to be signed, or None when it was used or is too old."""
+    challenge = request.challenge or b""
+    if caller.door == "socket":  # The session has put its own one there.
+        return challenge
+    return challenge if tx.challenges.pop(challenge, 0) > now else None
+
+
+# ---- Signing in and out ----
+
+
+def sign_in(tx: Tx, caller: Caller, request: SignIn, now: int) -> SignedIn:
+    """Believe a device that signs the challenge, and prove the server's key in return."""
+    challenge = _challenge_of(tx, caller, request, now)
+    if challenge is None:
+        raise Refused(
+            Code.NOT_SIGNED, "The challenge was used before or is too old; get a new one."
+        )
+    device = _find(tx, caller, request, challenge, now)
+    _note_seen(tx, caller, request.device, device, now)
+    tx.audit("signed_in", device.account, door=caller.door, device=request.device.hex())
+    token = _make_token(tx, device.account, request.device, now) if request.token else None
+    if caller.door == "socket":
+        tx.effects.append(
+            Arrived(
+                device.account,
+                request.device,
+                device.name,
+                bool(device.is_host),
+                bool(device.shows_online),
+                _rooms_of(tx, request.device),
+            )
+        )
+    return SignedIn(
+        id=request.id,
+        account=device.account,
+        name=device.name,
+        host=bool(device.is_host),
+        bot=bool(device.is_bot),
+        proof=prove(tx.keys, request.nonce, challenge, request.device, VERSION),
+        counter=_counter(tx, request.device),
+        incarnation=tx.incarnation,
+        list_version=device.list_version,
+        list_hash=device.list_hash,
+        packages=packages_left(tx, request.device),
+        inbox=_newest_letter(tx, device.account, request.device),
+        token=token,
+        idle_ms=_idle_ms(tx) if token else None,
+    )
+
+
+def _find(tx: Tx, caller: Caller, request: SignIn, challenge: bytes, now: int) -> _Device:
+    """Return the device if the signature is its own, and if it may sign in."""
+    line = tx.one(
+        """
+        SELECT d.account, d.public_key, d.revoked_at, d.seen_at, d.client, a.name, a.is_host,
+            a.is_bot, a.disabled_at, a.shows_online, a.list_version, a.list_hash
+        FROM device d JOIN account a ON a.account = d.account WHERE d.device = ?
+        """,
+        request.device,
+    )
+    if line is None:
+        _audit_failure(tx, caller, "sign_in_failed", None, now)
+        raise Refused(Code.REVOKED)
+    device = _Device(*line)
+    statement = sign_in_bytes(tx.keys.public, challenge, request.device, VERSION)
+    if not verify(device.public_key, statement, request.signature):
+        _audit_failure(tx, caller, "sign_in_failed", device.account, now)
+        raise Refused(Code.NOT_SIGNED)
+    if device.revoked_at is not None:
+        _audit_failure(tx, caller, "sign_in_revoked", device.account, now)
+        raise Refused(Code.REVOKED)
+    if device.disabled_at is not None:
+        _audit_failure(tx, caller, "sign_in_disabled", device.account, now)
+        raise Refused(Code.DISABLED)
+    return device
+
+
+def _audit_failure(tx: Tx, caller: Caller, kind: str, account: bytes | None, now: int) -> None:
+    """Write a failure down, once a minute: a stranger must not fill the log with them."""
+    if tx.pauses.once((kind, account, network(caller.address)), MINUTE_MS, now) == 0:
+        tx.audit(kind, account)
+
+
+def _note_seen(tx: Tx, caller: Caller, name: bytes, device: _Device, now: int) -> None:
+    """Remember when the device was here and with which program."""
+    is_recent = device.seen_at is not None and abs(now - device.seen_at) < MINUTE_MS
+    if is_recent and device.client == caller.client:
+        return
+    tx.run("UPDATE device SET seen_at = ?, client = ? WHERE device = ?", now, caller.client, name)
+    tx.run("UPDATE account SET seen_at = ? WHERE account = ?", now, device.account)
+
+
+def _rooms_of(tx: Tx, device: bytes) -> tuple[bytes, ...]:
+    """Return the rooms whose entries the device gets."""
+    lines = tx.all(
+        """
+        SELECT r.room FROM member m
+        JOIN room r ON r.number = m.room
+        JOIN room_account a ON a.room = m.room AND a.account = m.account
+        WHERE m.device = ? AND m.left_at IS NULL AND a.state = 'active'
+        ORDER BY r.number
+        """,
+        device,
+    )
+    return tuple(room for (room,) in lines)
+
+
+def _newest_letter(tx: Tx, account: bytes, device: bytes) -> int:
+    """Return the number of the newest letter that a device may see: see `letters`."""
+    (newest,) = tx.one(
+        """
+        SELECT COALESCE(MAX(i.letter), 0)
+        FROM inbox i JOIN letter l ON l.number = i.letter
+        LEFT JOIN room_account a ON a.room = l.room AND a.account = ?
+        WHERE i.device = ? AND (l.kind = 'sealed' OR a.state = 'active')
+        """,
+        account,
+        device,
+    ) or (0,)
+    return int(newest)
+
+
+def _counter(tx: Tx, device: bytes) -> int:
+    """Return the highest request id of a device.
+
+    Requests may be answered out of order, but only among those that wait at one time.  So the
+    highest stands in one of as many of the newest lines, and the rest need not be read.
+    """
+    (counter,) = tx.one(
+        """
+        SELECT COALESCE(MAX(highest), 0) FROM (
+            SELECT last AS highest FROM (
+                SELECT last FROM answer WHERE device = ? ORDER BY first DESC LIMIT ?
+            ) AS newest
+            UNION ALL SELECT counter FROM device WHERE device = ?
+        ) AS all_of_them
+        """,
+        device,
+        tx.settings.in_flight_max,
+        device,
+    ) or (0,)
+    return int(counter)
+
+
+def sign_out(tx: Tx, caller: Caller, request: SignOut, _: int) -> Done:
+    """End the tokens and the connections of the caller's device."""
+    tx.run("DELETE FROM token WHERE device = ?", caller.device)
+    tx.audit("signed_out", caller.account)
+    tx.effects.append(Ended((caller.device,), Code.SIGN_IN_FIRST))
+    return Done(id=request.id)
+
+
+# ---- Tokens ----
+
+
+def new_token(tx: Tx, caller: Caller, request: NewToken, now: int) -> Token:
+    """Make a bearer token for the device that has signed this connection in."""
+    token = _make_token(tx, caller.account, caller.device, now)
+    return Token(id=request.id, token=token, idle_ms=_idle_ms(tx))
+
+
+def _make_token(tx: Tx, account: bytes, device: bytes, now: int) -> str:
+    """Make a token, and drop those of the device that have ended or are too many."""
+    tx.run("DELETE FROM token WHERE device = ? AND used_at < ?", device, now - _idle_ms(tx))
+    lines = tx.all(
+        "SELECT hash FROM token WHERE device = ? ORDER BY used_at DESC, made_at DESC, hash", device
+    )
+    for (old,) in lines[TOKENS_MAX - 1 :]:
+        tx.run("DELETE FROM token WHERE hash = ?", old)
+    token = new_secret(tx.random)
+    line = (token_hash(tx.keys, token), device, now, now)
+    tx.insert("token (hash, device, made_at, used_at)", [line])
+    tx.audit("token_created", account)
+    return token
+
+
+def caller_of_token(tx: Tx, token: str, address: str, now: int) -> Bearer | None:
+    """Return who sends this token, or None when it is none or has ended.  It writes nothing."""
+    hashed = token_hash(tx.keys, token)
+    line = tx.one(
+        """
+        SELECT t.used_at, d.device, d.client, a.account, a.name, a.is_host
+        FROM token t
+        JOIN device d ON d.device = t.device
+        JOIN account a ON a.account = d.account
+        WHERE t.hash = ? AND t.used_at >= ? AND d.revoked_at IS NULL AND a.disabled_at IS NULL
+        """,
+        hashed,
+        now - _idle_ms(tx),
+    )
+    if line is None:
+        return None
+    used_at, device, client, account, name, is_host = line
+    caller = Caller(address, "http", account, device, name, bool(is_host), client)
+    return Bearer(caller, hashed, now - used_at >= MINUTE_MS)
+
+
+def touch_token(tx: Tx, hashed: bytes, now: int) -> None:
+    """Note that a token was used."""
+    tx.run("UPDATE token SET used_at = ? WHERE hash = ? AND used_at < ?", now, hashed, now)
+
+
+def _idle_ms(tx: Tx) -> int:
+    return tx.settings.session_timeout_s * 1000
+
+
+HANDLERS: dict[type, Handler] = {
+    # What writes nothing runs here too, because challenges are kept by the one who writes.
+    GetChallenge: Handler(get_challenge, "anyone", "read"),
+    # Answers with a token are not kept: of those only a hash may be stored.
+    SignIn: Handler(sign_in, "anyone", "read", is_remembered=False),
+    NewToken: Handler(new_token, "socket", "write", is_remembered=False),
+    SignOut: Handler(sign_out, "device", "write"),
+}

@@ -1,0 +1,123 @@
+"""Snapshots: a room's public state after a handshake, so that who joins need not replay all.
+
+    handshakes   1 ··· 40 ··· 64 ···· 128 ···· 192 ··
+    snapshots    ▪            ▪        ▪        ▪      the newest two always stay
+    kept bodies      ░░░░░░░░░ ░░░░░    ░░░░░          older ones while a body needs them
+
+A body is checked against the room's state at its place: the newest snapshot before it, and the
+handshakes since.  So snapshots go from the front only, when no kept body is left before the next.
+"""
+
+from alcove.server.caller import Caller
+from alcove.server.handlers.access import Handler
+from alcove.server.handlers.reads import reading
+from alcove.server.roomstate import KEPT
+from alcove.server.tx import Tx, refuse_unless
+from alcove.wire.base import Done
+from alcove.wire.entries import GetSnapshot, PutSnapshot, Snapshot
+from alcove.wire.errors import Code
+from alcove.wire.ids import NOTHING_BEFORE
+
+NEWEST_KEPT = 2
+"""How many snapshots stay in any case: the newest may turn out to be bad."""
+SPACING_HANDSHAKES = 16
+"""Older snapshots that are closer together than this are thinned: their handshakes stay."""
+
+
+def put_snapshot(tx: Tx, caller: Caller, request: PutSnapshot, now: int) -> Done:
+    """Store the state after one of the newest handshakes."""
+    state = tx.known_room(request.room)
+    refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
+    refuse_unless(len(request.body) <= tx.settings.handshake_bytes_max, Code.TOO_LARGE)
+    seqs = [mark.seq for mark in state.recent if mark.name == request.name]
+    refuse_unless(seqs, Code.UNKNOWN, "Only the newest handshakes of a room get a snapshot.")
+    newest = tx.one(
+        "SELECT seq FROM snapshot WHERE room = ? ORDER BY seq DESC LIMIT 1", state.number
+    )
+    is_newer = newest is None or seqs[0] > newest[0]
+    refuse_unless(is_newer, Code.EXISTS, "The room has this snapshot already, or a newer one.")
+    tx.insert(
+        "snapshot (room, seq, name, at, body)",
+        [(state.number, seqs[0], request.name, now, request.body)],
+    )
+    _thin(tx, state.number)
+    drop_snapshots(tx, state.number)
+    return Done(id=request.id)
+
+
+def _thin(tx: Tx, number: int) -> None:
+    """Drop the snapshot that is no longer among the newest, if it is close to the one before."""
+    lines = tx.all(
+        "SELECT seq FROM snapshot WHERE room = ? ORDER BY seq DESC LIMIT ?",
+        number,
+        NEWEST_KEPT + 2,
+    )
+    if len(lines) < NEWEST_KEPT + 2:
+        return
+    (after,), (before,) = lines[NEWEST_KEPT:]
+    (count,) = tx.one(
+        "SELECT COUNT(*) FROM entry WHERE room = ? AND form = 0 AND seq > ? AND seq <= ?",
+        number,
+        before,
+        after,
+    ) or (0,)
+    if count < SPACING_HANDSHAKES:
+        tx.run("DELETE FROM snapshot WHERE room = ? AND seq = ?", number, after)
+
+
+def drop_snapshots(tx: Tx, number: int) -> None:
+    """Drop the oldest snapshots of a room that no kept body needs any more."""
+    seqs = [
+        seq for (seq,) in tx.all("SELECT seq FROM snapshot WHERE room = ? ORDER BY seq", number)
+    ]
+    for place in range(len(seqs) - NEWEST_KEPT):
+        seq, following = seqs[place], seqs[place + 1]
+        needed = tx.one(
+            """
+            SELECT 1 FROM entry
+            WHERE room = ? AND seq > ? AND seq <= ? AND form = ? AND body IS NOT NULL LIMIT 1
+            """,
+            number,
+            seq,
+            following,
+            KEPT,
+        )
+        if needed is not None:
+            return
+        tx.run("DELETE FROM snapshot WHERE room = ? AND seq = ?", number, seq)
+
+
+def get_snapshot(tx: Tx, caller: Caller, request: GetSnapshot, _: int) -> Snapshot:
+    """Return the newest snapshot at or before a place, to members and to who may join."""
+    number = _joining(tx, caller, request)
+    until = "" if request.until is None else "AND seq <= ?"
+    line = tx.one(
+        f"SELECT seq, name, body FROM snapshot WHERE room = ? {until} ORDER BY seq DESC LIMIT 1",  # noqa: S608 - Our words.
+        number,
+        *(() if request.until is None else (request.until,)),
+    )
+    seq, name, body = line or (0, NOTHING_BEFORE, None)
+    return Snapshot(id=request.id, seq=seq, name=name, body=body)
+
+
+def _joining(tx: Tx, caller: Caller, request: GetSnapshot) -> int:
+    """Return the number of a room that this device, or another one of its account, is in."""
+    line = tx.one(
+        """
+        SELECT r.number FROM room r
+        JOIN room_account a ON a.room = r.number AND a.account = ? AND a.state = 'active'
+        WHERE r.room = ? AND EXISTS (
+            SELECT 1 FROM member m
+            WHERE m.room = r.number AND m.account = a.account AND m.left_at IS NULL
+        )
+        """,
+        caller.account,
+        request.room,
+    )
+    return int(line[0]) if line else reading(tx, caller, request.room, request.link)
+
+
+HANDLERS: dict[type, Handler] = {
+    PutSnapshot: Handler(put_snapshot, "device", "handshake"),
+    GetSnapshot: Handler(get_snapshot, "device", "read", writes=False),
+}

@@ -1,0 +1,120 @@
+"""The figures of a running server: for the status page, for Prometheus, and for the host."""
+
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import alcove
+from alcove.server.door import Door
+from alcove.server.io.sockets import Sockets
+from alcove.server.io.works import Works, now_ms
+from alcove.server.pages import SAMPLES_MAX, Status
+from alcove.server.settings import registration
+from alcove.server.store.database import Database
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+SAMPLE_S = 60
+"""How long one point of the status page's curves is."""
+RATE_S = 5
+"""Over how long the current rate of messages is averaged."""
+SIZES_S = 30
+"""How often sizes are asked of the disk."""
+
+
+class Figures(Collector):
+    """What is counted, sampled by `tick` once a second."""
+
+    def __init__(
+        self, works: Works, door: Door, sockets: Sockets, database: Database, blobs: Path
+    ) -> None:
+        self._works, self._door, self._sockets = works, door, sockets
+        self._database, self._blobs = database, blobs
+        self.started_at = now_ms()
+        self._entries: deque[int] = deque([0], maxlen=RATE_S + 1)
+        self._rates: deque[float] = deque(maxlen=SAMPLES_MAX)
+        self._connected: deque[float] = deque(maxlen=SAMPLES_MAX)
+        self._sampled_entries = 0
+        self._seconds = 0
+        self._peak = 0.0
+        self._sizes = (0, 0, None)  # type: tuple[int, int, int | None]
+
+    @property
+    def rate(self) -> float:
+        """Messages a second, over the last few seconds."""
+        seconds = max(1, len(self._entries) - 1)
+        return (self._entries[-1] - self._entries[0]) / seconds
+
+    def tick(self) -> None:
+        """Take a sample; to be called once a second."""
+        if self._seconds % SIZES_S == 0:
+            self._sizes = self._measure()
+        self._seconds += 1
+        entries = self._works.hub.entries
+        self._entries.append(entries)
+        self._peak = max(self._peak, self.rate)
+        if self._seconds % SAMPLE_S == 0:
+            self._rates.append((entries - self._sampled_entries) / SAMPLE_S)
+            self._connected.append(float(len(self._sockets)))
+            self._sampled_entries = entries
+
+    def _measure(self) -> tuple[int, int, int | None]:
+        files = 0
+        for file in self._blobs.rglob("*"):
+            try:
+                files += file.stat().st_size if file.is_file() else 0
+            except FileNotFoundError:  # It went while we looked.
+                continue
+        folder = self._blobs if self._blobs.exists() else Path()
+        return self._database.size_bytes(), files, shutil.disk_usage(folder).free
+
+    def status(self) -> Status:
+        """Return what anybody may know."""
+        rooms, files, free = self._sizes
+        settings = self._door.settings
+        return Status(
+            version=alcove.__version__,
+            now=now_ms(),
+            started_at=self.started_at,
+            connected=len(self._sockets),
+            connected_limit=settings.max_clients,
+            online=self._works.hub.presence.count(),
+            message_rate=round(self.rate, 1),
+            message_rate_peak=round(self._peak, 1),
+            refused=self._door.refused,
+            room_bytes=rooms,
+            file_bytes=files,
+            free_bytes=free,
+            database="SQLite" if self._database.is_local else "PostgreSQL",
+            registration=registration(settings),
+            sample_seconds=SAMPLE_S,
+            connected_samples=tuple(self._connected),
+            message_rate_samples=tuple(self._rates),
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the figures as Prometheus reads them."""
+        rooms, files, free = self._sizes
+        hub, works = self._works.hub, self._works
+        gauges: list[tuple[str, str, float]] = [
+            ("alcove_connected_devices", "Connections now.", len(self._sockets)),
+            ("alcove_online_accounts", "Accounts that are online and show it.",
+             hub.presence.count()),
+            ("alcove_messages_rate", "Entries a second, over the last seconds.", self.rate),
+            ("alcove_database_bytes", "What the database takes.", rooms),
+            ("alcove_blob_bytes", "What the stored files take.", files),
+            ("alcove_disk_free_bytes", "What is free for the data folder.", free or 0),
+            ("alcove_started_seconds", "When the server was started.", self.started_at / 1000),
+        ]  # fmt: skip
+        counters: list[tuple[str, str, float]] = [
+            ("alcove_entries", "Entries accepted and told to somebody.", hub.entries),
+            ("alcove_pushes", "How often one of them was told.", hub.pushed),
+            ("alcove_requests", "Requests carried out.", works.requests),
+            ("alcove_batches", "Transactions and reads that carried them.", works.batches),
+            ("alcove_refused_by_limits", "Requests that a limit refused.", self._door.refused),
+        ]
+        for name, text, value in gauges:
+            yield GaugeMetricFamily(name, text, value=value)
+        for name, text, value in counters:
+            yield CounterMetricFamily(name, text, value=value)

@@ -1,0 +1,137 @@
+"""The pages and figures that are not the protocol: status, invites, health and metrics."""
+
+import hmac
+import ipaddress
+from pathlib import Path
+
+from aiohttp import web
+from alcove.server.handlers.invites import look_at_invite
+from alcove.server.io.figures import Figures
+from alcove.server.io.http import HttpDoor, address_of
+from alcove.server.io.static import read_static
+from alcove.server.io.works import Works, now_ms
+from alcove.server.pages import (
+    JSON_HEADERS,
+    PAGE_HEADERS,
+    STATIC_HEADERS,
+    Page,
+    ServerName,
+    error_page,
+    invite_page,
+    status_json,
+    status_page,
+)
+from alcove.server.settings import Settings
+from alcove.server.tx import Tx
+from alcove.wire.errors import Refused
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+
+METRICS_TOKEN = "metrics-token"  # noqa: S105 - The name of a file in the data folder.
+INVITE_CHARACTERS_MAX = 64
+
+
+class Pages:
+    """The routes that people and their monitoring open."""
+
+    def __init__(
+        self, settings: Settings, works: Works, door: HttpDoor, figures: Figures, name: ServerName
+    ) -> None:
+        self._settings, self._works, self._door = settings, works, door
+        self._figures, self._name = figures, name
+        self._static = read_static()
+        self._registry = CollectorRegistry()
+        self._registry.register(figures)
+
+    def add_to(self, app: web.Application) -> None:
+        """Add all routes; the status listener has only `add_status_to`."""
+        self.add_status_to(app)
+        app.router.add_get("/i/{invite}", self.invite)
+        app.router.add_get("/metrics", self.metrics)
+
+    def add_status_to(self, app: web.Application) -> None:
+        """Add the routes that show no names."""
+        app.router.add_get("/health", self.health)
+        app.router.add_get("/status", self.status)
+        app.router.add_get("/status.json", self.status_json)
+        app.router.add_get("/static/{name}", self.file)
+
+    async def health(self, _: web.Request) -> web.Response:
+        """Answer when the database does."""
+
+        def look(tx: Tx) -> object:
+            return tx.one("SELECT 1")
+
+        try:
+            await self._works.look(look)
+        except Exception:  # noqa: BLE001 - Whatever it is, the server is not well.
+            return web.Response(status=503, text="The database does not answer.\n")
+        return web.Response(text="ok\n")
+
+    async def status(self, _: web.Request) -> web.Response:
+        """Answer with the page of figures."""
+        return _page(status_page(self._static.templates, self._name))
+
+    async def status_json(self, _: web.Request) -> web.Response:
+        """Answer with the figures."""
+        return web.Response(body=status_json(self._figures.status()), headers=JSON_HEADERS)
+
+    async def file(self, request: web.Request) -> web.Response:
+        """Answer with one of the files beside the pages."""
+        file = self._static.files.get(request.match_info["name"])
+        if file is None:
+            return self.missing()
+        headers = {**STATIC_HEADERS, "ETag": file.etag, "Content-Type": file.content_type}
+        if request.headers.get("If-None-Match") == file.etag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=file.body, headers=headers)
+
+    async def invite(self, request: web.Request) -> web.Response:
+        """Answer with the page of an invite: who invites, and to where."""
+        invite = request.match_info["invite"][:INVITE_CHARACTERS_MAX]
+
+        found = await self._works.look(lambda tx: look_at_invite(tx, invite))
+        known, inviter = found or (None, None)
+        return _page(invite_page(self._static.templates, self._name, known, inviter, now_ms()))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Answer the host's monitoring, and nobody else's."""
+        if not await self._may_measure(request):
+            return self.missing()
+        return web.Response(
+            body=generate_latest(self._registry),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+    async def _may_measure(self, request: web.Request) -> bool:
+        """Whether this is the host: the token of the data folder, a host's device, or this machine."""
+        _, _, token = request.headers.get("Authorization", "").partition(" ")
+        if token:
+            file = Path(self._settings.data) / METRICS_TOKEN
+            if file.exists() and hmac.compare_digest(
+                file.read_text().strip().encode(), token.encode()
+            ):
+                return True
+            try:
+                return (await self._door.caller(request)).is_host
+            except Refused:
+                return False
+        if self._settings.behind_proxy:
+            return False  # Everything comes from the proxy, which stands on this machine.
+        address = address_of(request, is_behind_proxy=False)
+        try:
+            return ipaddress.ip_address(address).is_loopback
+        except ValueError:
+            return False
+
+    def missing(self) -> web.Response:
+        """Answer that there is nothing."""
+        return _page(
+            error_page(
+                self._static.templates, self._name, 404, "Check the address, or ask who sent it."
+            )
+        )
+
+
+def _page(page: Page) -> web.Response:
+    return web.Response(body=page.body, status=page.code, headers=PAGE_HEADERS)

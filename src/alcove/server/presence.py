@@ -1,0 +1,152 @@
+"""Presence: who is connected, how they say they are there, and what others may know of it.
+
+    a device      arrives and leaves with its connection; it is online, away or invisible
+    an account    is online if any of its devices is, else away if any is, else offline
+    others        see it as offline when it hides itself, and hear of changes once in a while
+
+All of this lives in memory, and begins anew with the process.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from typing import Literal
+
+from msgspec.structs import replace
+
+from alcove.wire.directory import People, Person
+
+Shown = Literal["online", "away", "offline"]
+"""How an account looks to others."""
+
+SHOWN = "shown"
+HIDDEN = "hidden"
+"""What an account, rather than a device, says: whether the online list shows it."""
+
+
+class _Account:
+    __slots__ = ("devices", "is_bot", "is_shown", "name", "seems", "told")
+
+    def __init__(self, name: str, *, is_shown: bool, is_bot: bool) -> None:
+        self.name = name
+        self.is_shown = is_shown
+        self.is_bot = is_bot
+        self.devices: dict[bytes, str] = {}
+        self.seems: Shown = "offline"
+        self.told: Shown = "offline"
+        """What the others were told last."""
+
+    def look(self) -> Shown:
+        """Return how the account looks to others now."""
+        said = self.devices.values() if self.is_shown else ()
+        if "online" in said:
+            return "online"
+        return "away" if "away" in said else "offline"
+
+
+class Presence:
+    """Who is there, and which changes nobody was told of yet."""
+
+    def __init__(self, pause_ms: int = 0) -> None:
+        self._pause_ms = pause_ms
+        self._accounts: dict[bytes, _Account] = {}
+        self._names: list[str] = []
+        """The names of all that are shown, without case and sorted."""
+        self._by_name: dict[str, bytes] = {}
+        self._changed: dict[bytes, None] = {}
+        self._due: int | None = None
+
+    # ---- What happens ----
+
+    def arrive(
+        self,
+        account: bytes,
+        device: bytes,
+        name: str,
+        now: int,
+        *,
+        is_shown: bool,
+        is_bot: bool = False,
+    ) -> None:
+        """Note that a device is connected: it is online until it says something else."""
+        known = self._accounts.get(account)
+        if known is None:
+            known = self._accounts[account] = _Account(name, is_shown=is_shown, is_bot=is_bot)
+        known.is_shown = is_shown
+        known.devices[device] = "online"
+        self._look(account, known, now)
+
+    def leave(self, account: bytes, device: bytes, now: int) -> None:
+        """Note that a device is not connected any more."""
+        known = self._accounts.get(account)
+        if known is not None and known.devices.pop(device, None) is not None:
+            self._look(account, known, now)
+
+    def set(self, account: bytes, device: bytes, presence: str, now: int) -> None:
+        """Note how a device says it is there; or, for no device, whether its account is shown."""
+        known = self._accounts.get(account)
+        if known is None:
+            return
+        if presence in (SHOWN, HIDDEN):
+            known.is_shown = presence == SHOWN
+        elif device in known.devices:
+            known.devices[device] = presence
+        self._look(account, known, now)
+
+    def _look(self, account: bytes, known: _Account, now: int) -> None:
+        """Put an account where it belongs now."""
+        before, known.seems = known.seems, known.look()
+        folded = known.name.lower()
+        if before == "offline" != known.seems:
+            insort(self._names, folded)
+            self._by_name[folded] = account
+        elif before != "offline" == known.seems:
+            del self._names[bisect_left(self._names, folded)]
+            del self._by_name[folded]
+        if before != known.seems:
+            self._changed[account] = None
+            if self._due is None:
+                self._due = now + self._pause_ms
+        elif not known.devices and account not in self._changed:
+            del self._accounts[account]
+
+    # ---- What others may know ----
+
+    def of(self, account: bytes) -> Shown:
+        """Return how an account looks to others."""
+        known = self._accounts.get(account)
+        return "offline" if known is None else known.seems
+
+    def online(self, after: str, limit: int, request_id: int = 0) -> People:
+        """Return who is online or away and does not hide it, by name, after a name."""
+        start = bisect_right(self._names, after.lower())
+        people = []
+        for name in self._names[start : start + limit]:
+            account = self._by_name[name]
+            known = self._accounts[account]
+            people.append(Person(account, known.name, known.is_bot, known.seems, None))
+        more = start + limit < len(self._names)
+        return People(id=request_id, people=tuple(people), more=more)
+
+    def fill(self, people: People) -> People:
+        """Return what a search has found, with everybody's presence."""
+        found = tuple(replace(one, presence=self.of(one.account)) for one in people.people)
+        return replace(people, people=found)
+
+    def take_changes(self, now: int) -> list[tuple[bytes, Shown]]:
+        """Return who came and went since the last time, once the pause is over."""
+        if self._due is None or 0 < self._due - now <= self._pause_ms:
+            return []  # More to wait than the pause means that the clock was set back.
+        changes: list[tuple[bytes, Shown]] = []
+        for account in self._changed:
+            known = self._accounts[account]
+            if known.seems != known.told:
+                known.told = known.seems
+                changes.append((account, known.seems))
+            if not known.devices:
+                del self._accounts[account]
+        self._changed = {}
+        self._due = None
+        return changes
+
+    def deadline(self) -> int | None:
+        """Return when `take_changes` has something to say; None while nothing has changed."""
+        return self._due
