@@ -17,10 +17,20 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
 from alcove import wire
-from alcove.server import auth
+from alcove.server import auth, roomstate, session
 from alcove.server.audit import event_chain
 from alcove.server.audit_kinds import HOST_ONLY, KINDS
-from alcove.server.handlers import TABLE
+from alcove.server.handlers import (
+    TABLE,
+    chats,
+    directory,
+    links,
+    packages,
+    rows,
+    signing_in,
+    slots,
+    snapshots,
+)
 from alcove.server.openapi import CONFLICT, STATUSES
 from alcove.server.settings import SETTINGS
 from alcove.server.suspicion import RULES
@@ -396,6 +406,41 @@ def test_every_label_in_the_pages_is_in_the_code() -> None:
     spoken_by_us = re.findall(r'"(alcove [a-z ]+ \d)"', sources())
     assert len(said) > 5
     assert [label for label in said if label not in spoken_by_us] == []
+
+
+# ---- Numbers that are constants of the code ----
+
+SAID = [
+    ("connecting.md", "{} reads of one connection", session.READS_MAX),
+    ("connecting.md", "After {} of them the connection ends", session.STRIKES_MAX),
+    ("connecting.md", "A device has at most {}; then", signing_in.TOKENS_MAX),
+    ("connecting.md", "a frame | {}, at least 1", codec.FRAME_MESSAGES_MAX),
+    ("connecting.md", "and {} KiB around it | must be", codec.ENVELOPE_BYTES // 1024),
+    ("order.md", "one of the newest {} handshakes that renew", roomstate.KEYS_MAX),
+    ("rooms.md", "at most {} links of a room", links.LINKS_MAX),
+    ("rooms.md", "within {} days after it was declined", chats.DECLINED_MS // chats.DAY_MS),
+    ("rooms.md", "{} requests wait for one account", chats.PENDING_MAX),
+    ("rooms.md", "blocks at most {} others", chats.BLOCKS_MAX),
+    ("rooms.md", "rooms of more than {} accounts", slots.SHOWN_ACCOUNTS_MAX),
+    ("rooms.md", "The newest {} profiles stay", rows.KEPT_MAX["profile"]),
+    ("rooms.md", "the newest {} chain rows", rows.KEPT_MAX["chain"]),
+    ("rooms.md", "A chain row has at most {} KiB", rows.CHAIN_ROW_BYTES_MAX // 1024),
+    ("rooms.md", "The newest {} stay |", snapshots.NEWEST_KEPT),
+    ("rooms.md", "fewer than {} handshakes between", snapshots.SPACING_HANDSHAKES),
+    ("devices.md", "fewer than {} left", packages.LOW),
+    ("directory.md", "groups by the beginning of their alias, at most {}.", directory.FOUND_MAX),
+    ("directory.md", "who allow it, at most {}.", directory.FOUND_MAX),
+]
+
+
+@pytest.mark.parametrize(("page", "sentence", "value"), SAID)
+def test_pages_tell_the_numbers_of_the_code(page: str, sentence: str, value: int) -> None:
+    assert sentence.format(f"{value:,}") in " ".join(read(LAW / page).split())
+
+
+def test_the_page_names_the_requests_that_may_be_large() -> None:
+    named = ", ".join(f"`{heading(kind)}`" for kind in codec.LARGE)
+    assert named in " ".join(read(LAW / "connecting.md").split())
 
 
 # ---- Bytes that a stranger can compare with ----

@@ -6,6 +6,7 @@ deploy/rehearse.sh takes the image's steps for real.
 """
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -417,6 +418,28 @@ def test_the_service_may_write_to_its_data_and_nowhere_else() -> None:
     assert "--data /var/lib/alcove" in unit["ExecStart"]
 
 
+# ---- Figures ----
+
+
+def test_prometheus_asks_the_server_itself_and_shows_its_token() -> None:
+    [job] = yaml.safe_load(read("deploy/prometheus.yml"))["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"127.0.0.1:{Settings().port}"]}]
+    assert list(job["authorization"]) == ["credentials_file"]
+
+
+def test_the_dashboard_draws_figures_that_there_are() -> None:
+    counted = re.findall(r'"(alcove_\w+)"', read("src/alcove/server/io/figures.py"))
+    panels = json.loads(read("deploy/grafana.json"))["panels"]
+    drawn = [
+        name.removesuffix("_total")
+        for panel in panels
+        for target in panel["targets"]
+        for name in re.findall(r"alcove_\w+", target["expr"])
+    ]
+    assert len(drawn) > len(panels)
+    assert [name for name in drawn if name not in counted] == []
+
+
 # ---- The linters of others, where they are ----
 
 
@@ -434,6 +457,7 @@ LINTERS = [
     "docker-compose --file deploy/compose.yaml --profile clients config --quiet",
     "systemd-analyze verify UNIT",
     "systemd-analyze security --offline=true --threshold=20 UNIT",
+    "promtool check config --syntax-only deploy/prometheus.yml",
     "shellcheck deploy/make-env.sh deploy/rehearse.sh",
 ]
 

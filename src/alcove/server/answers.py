@@ -1,7 +1,8 @@
 """Answers that were given: why a request that comes twice has one effect and one answer.
 
-A device counts its requests up, so a number higher than all before it is new, without looking.  Recent
-answers are found in memory, older ones in the table; both are bounded, in number and in age.
+A device counts its requests up, so a number higher than all before it is new, without looking.
+Recent answers are found in memory, older ones in the table; both are bounded, in number and in
+age.
 """
 
 from collections import OrderedDict

@@ -1,7 +1,7 @@
 """The audit log: what was done, in one hash-chained order that nobody edits.
 
-An event is gathered while its request runs and written with the batch, whether or not the request was
-refused.  `suspicion` looks at the stream and adds events of its own.
+An event is gathered while its request runs and written with the batch, whether or not the request
+was refused.  `suspicion` looks at the stream and adds events of its own.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from alcove.server.audit_kinds import KINDS
+from alcove.server.audit_kinds import HOST_ONLY, KINDS
 from alcove.server.effects import Effect, ToAccount
 from alcove.server.store.database import Connection, Value
 from alcove.server.suspicion import Suspicion
@@ -65,7 +65,9 @@ class Audit:
         self._waiting.append((now, kind, account, device, address, detail, is_suspicious))
         for finding in self._suspicion.see(kind, account, address, now):
             found: dict[str, str | int] = {"rule": finding.rule, "count": finding.count}
-            self._waiting.append((now, "suspicious", account, device, address, found, True))
+            # What was found about an address is for the host; where it was is for nobody else.
+            where = address if finding.account is None else ""
+            self._waiting.append((now, "suspicious", finding.account, b"", where, found, True))
 
     def drop(self) -> None:
         """Forget what waits and where the log ends, after a transaction that failed."""
@@ -88,11 +90,11 @@ class Audit:
                 self._chain, number, at, kind, account, device or None, address, text,
                 is_suspicious=is_suspicious,
             )  # fmt: skip
+            mark = int(is_suspicious)
             lines.append(
-                (number, at, kind, account, device or None, address, text, int(is_suspicious))
-                + (self._chain,)
+                (number, at, kind, account, device or None, address, text, mark, self._chain)
             )
-            if account is not None:
+            if account is not None and kind not in HOST_ONLY:
                 event = Event(
                     number, at, kind, account, device or None, address, detail, is_suspicious,
                     self._chain,

@@ -1,7 +1,9 @@
 """A batch of requests in one transaction: judged in order, committed once, answered after.
 
-The commit waits for the disk, so the more requests share one the better.  Each of them succeeds or is
-refused by itself; only when the database itself fails are all of them refused, and nothing has changed.
+The commit waits for the disk, so the more requests share one the better.  Each of them succeeds
+or is refused by itself; only when the database itself fails are all of them refused, and
+nothing
+has changed.
 """
 
 import hashlib
@@ -48,7 +50,6 @@ class Outcome:
     effects: Sequence[Effect] = ()
     result: Any = None
     """What a chore's function returned, or the `Refused` that it raised."""
-
 
 
 class Writer:
@@ -117,9 +118,7 @@ class Writer:
             fingerprint = b""
             if remembers:
                 fingerprint = _fingerprint(request)
-                given = self._answers.find(
-                    self._connection, caller.device, request.id, fingerprint
-                )
+                given = self._answers.find(self._connection, caller.device, request.id, fingerprint)
                 if given is not None:
                     return Outcome(given)
             reply = encode(handler.function(tx, caller, request, now))
@@ -188,7 +187,6 @@ class Reader:
             self.unexpected.append(error)
             return Outcome(encode(Refused(Code.INTERNAL).reply(job.request.id)))
         return Outcome(encode(reply), tx.effects)
-
 
     def look(self, function: Callable[[Tx], T], now: int) -> T:
         """Return what a function that only reads finds."""

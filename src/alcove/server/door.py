@@ -1,19 +1,24 @@
 """Who is let in, and how often: the same for a frame on the socket and a request over HTTP."""
 
+from functools import lru_cache
+
 import msgspec
 
 from alcove.server.auth import ServerKeys
 from alcove.server.caller import Caller
 from alcove.server.handlers import TABLE
 from alcove.server.handlers.access import Handler
-from alcove.server.limits import Buckets
+from alcove.server.limits import Buckets, network
 from alcove.server.settings import Rate, Settings, registration
 from alcove.wire.base import Request
-from alcove.wire.errors import SENTENCES, Code, Refusal, Refused
+from alcove.wire.errors import Code, Refusal, Refused
 from alcove.wire.greeting import OLDEST_VERSION, VERSION, Greeting, Hello
 
 BUCKETS_MAX = 200_000
 """How many devices, accounts and addresses are counted, for each kind of request."""
+
+network_of = lru_cache(4096)(network)
+"""Remembered, because it is asked for each request."""
 
 
 class _Rates(msgspec.Struct, frozen=True):
@@ -38,8 +43,8 @@ class Door:
         """How many requests were refused by limits since the start."""
         self._buckets = Buckets(BUCKETS_MAX)
         self._rates = {
-            handler.rate: self._rates_of(getattr(settings, f"rate_{handler.rate}"))
-            for handler in TABLE.values()
+            kind: self._rates_of(getattr(settings, f"rate_{kind}"))
+            for kind in sorted({"blob", *(handler.rate for handler in TABLE.values())})
         }
         self._connects = settings.rate_connect
 
@@ -52,7 +57,7 @@ class Door:
 
     def connect(self, address: str, now: int) -> None:
         """Refuse a connection from an address that makes too many."""
-        self._take("connect", address.encode(), self._connects, now)
+        self._take("connect", network_of(address), self._connects, now)
 
     def admit(self, caller: Caller, request: Request, now: int) -> Handler:
         """Return who carries a request out, or refuse it."""
@@ -66,17 +71,20 @@ class Door:
                 raise Refused(Code.SOCKET_ONLY)
             if handler.access == "host" and not caller.is_host:
                 raise Refused(Code.HOST_ONLY)
-        kind = handler.rate
+        self.count(handler.rate, caller, now)
+        return handler
+
+    def count(self, kind: str, caller: Caller, now: int) -> None:
+        """Refuse what this device, its account or its address does too often."""
         rates = self._rates[kind]
         if caller.device:
             self._take(kind, caller.device, rates.device, now)
             self._take(kind, caller.account, rates.account, now)
-            self._take(kind, caller.address.encode(), rates.address, now)
+            self._take(kind, network_of(caller.address), rates.address, now)
         else:
-            self._take(kind, caller.address.encode(), rates.device, now)
-        return handler
+            self._take(kind, network_of(caller.address), rates.device, now)
 
-    def _take(self, kind: str, who: bytes, rate: Rate, now: int) -> None:
+    def _take(self, kind: str, who: bytes | str, rate: Rate, now: int) -> None:
         wait = self._buckets.take((kind, who), rate, now)
         if wait:
             self.refused += 1
@@ -86,8 +94,8 @@ class Door:
         """Return the greeting for a client, or a refusal that names both sides' versions."""
         if hello.newest < OLDEST_VERSION or hello.oldest > VERSION or hello.oldest > hello.newest:
             why = (
-                f"This server speaks versions {OLDEST_VERSION} to {VERSION} of the protocol, your app "
-                f"{hello.oldest} to {hello.newest}; update the older one."
+                f"This server speaks versions {OLDEST_VERSION} to {VERSION} of the protocol, your"
+                f" app {hello.oldest} to {hello.newest}; update the older one."
             )
             return Refusal(hello.id, Code.VERSION, why, ours=(OLDEST_VERSION, VERSION))
         settings = self.settings
@@ -110,8 +118,3 @@ class Door:
 
 def _times(rate: Rate, factor: int) -> Rate:
     return Rate(rate.count * factor, rate.per_s, rate.burst * factor)
-
-
-def sentence(code: Code) -> str:
-    """Return what a refusal says to people."""
-    return SENTENCES[code]

@@ -1,7 +1,7 @@
 """Everyone who is connected, and what they are told after a commit.
 
-Work here follows who is online in a room, never how many rooms or accounts there are.  What is said may
-be lost with its connection: everything that matters can be read again.
+Work here follows who is online in a room, never how many rooms or accounts there are.  What is
+said may be lost with its connection: everything that matters can be read again.
 """
 
 from collections.abc import Sequence
@@ -33,26 +33,26 @@ from alcove.wire.errors import Code
 class Hub:
     """The sessions, by device and by room, and what is gathered for them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, presence: Presence) -> None:
         self._settings = settings
         self.devices: dict[bytes, Session] = {}
         self.accounts: dict[bytes, dict[bytes, Session]] = {}
         self._rooms: dict[bytes, dict[Session, None]] = {}
         self._moved: dict[bytes, dict[bytes, int]] = {}
         self._tell_at: int | None = None
-        self.presence = Presence()
+        self.presence = presence
         self.dirty: dict[Session, None] = {}
         """Sessions that have something to send."""
         self.blobs_gone: list[bytes] = []
         """Blobs whose files may go."""
+        self.stored: dict[bytes, int] = {}
+        """How many entries each device had stored; housekeeping writes it down."""
         self.entries = 0
         """How many entries were passed on since the start, for the statistics."""
         self.pushed = 0
         """How many times one of them was."""
 
-    def deliver(
-        self, outcomes: Sequence[tuple[Session | None, bool, Outcome]], now: int
-    ) -> None:
+    def deliver(self, outcomes: Sequence[tuple[Session | None, bool, Outcome]], now: int) -> None:
         """Answer and tell what came of a batch: (session, whether it only read, outcome)."""
         for session, reads, outcome in outcomes:
             for effect in outcome.effects:
@@ -134,6 +134,7 @@ class Hub:
                 self.blobs_gone.append(effect.blob)
 
     def _grow(self, log: Log) -> None:
+        self.stored[log.sender] = self.stored.get(log.sender, 0) + log.last - log.first + 1
         sessions = self._rooms.get(log.room)
         if sessions is None:
             return

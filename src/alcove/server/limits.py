@@ -157,9 +157,7 @@ class Buckets:
         if bucket is None or bucket.rate is not rate:
             bucket = self._bucket(key, rate, now)
         now *= bucket.count
-        missing = bucket.full_at - now
-        if missing < 0:
-            missing = 0
+        missing = bucket.full_at - now if bucket.full_at > now else 0
         after = missing + cost * bucket.token
         if after > bucket.burst:
             too_much = after - bucket.burst if cost <= rate.burst else missing

@@ -50,7 +50,7 @@ def describe(software: str) -> bytes:
         "info": {
             "title": "Alcove",
             "version": software,
-            "description": "The HTTP door of an Alcove server.  Bytes are base64.  See docs/protocol.",
+            "description": "The HTTP door of an Alcove server.  Bytes are base64.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,

@@ -91,7 +91,7 @@ command would hand the invite to a stranger's program.
 
 COMMANDS_STATE: Final = (
     "The program for members is not there yet either: it comes with a later release. This is what"
-    " it will take, in a folder with a copy of Alcove’s source. Do not install “alcove” from PyPI:"
+    " it will take, in a folder with a copy of Alcove's source. Do not install “alcove” from PyPI:"
     " there the name belongs to another project."
 )
 """What is true today about `COMMANDS`."""
@@ -171,7 +171,7 @@ _WORDS: Final[Mapping[str, _Words]] = MappingProxyType({
         heading="{who} invites you to this server",
         heading_without="You are invited to this server",
         role="made this link",
-        lead="Alcove is a place for conversations that only the members’ own devices can open:"
+        lead="Alcove is a place for conversations that only the members' own devices can open:"
         " this server carries them sealed and holds no key.",
         once="Lets one person in.",
         used_heading="This invite has been used up",
@@ -205,7 +205,11 @@ _WORDS: Final[Mapping[str, _Words]] = MappingProxyType({
 
 
 def invite_page(
-    templates: Templates, server: ServerName, invite: Invite | None, inviter: str | None, now: Millis
+    templates: Templates,
+    server: ServerName,
+    invite: Invite | None,
+    inviter: str | None,
+    now: Millis,
 ) -> Page:
     """Return what somebody sees who opens an invite link.
 
@@ -323,7 +327,7 @@ SAMPLES_MAX: Final = 60
 DatabaseKind: TypeAlias = Literal["SQLite", "PostgreSQL"]
 
 ENCRYPTION: Final = (
-    "Every message is sealed on its members’ devices: MLS (RFC 9420) with X-Wing (X25519 and"
+    "Every message is sealed on its members' devices: MLS (RFC 9420) with X-Wing (X25519 and"
     " ML-KEM-768 together), AES-256-GCM and Ed25519; this server holds no key for it."
 )
 """What the status page says about encryption."""

@@ -110,6 +110,10 @@ class Presence:
 
     # ---- What others may know ----
 
+    def count(self) -> int:
+        """Return how many are online or away and do not hide it."""
+        return len(self._names)
+
     def of(self, account: bytes) -> Shown:
         """Return how an account looks to others."""
         known = self._accounts.get(account)

@@ -16,7 +16,7 @@ import segno
 
 BORDER_MODULES: Final = 2
 """Light modules around a drawing in a terminal.  The standard asks for four; phones are content
-with two, and a terminal of 80 × 24 has no room to spare."""
+with two, and a terminal of 80 by 24 has no room to spare."""
 PAGE_BORDER_MODULES: Final = 4
 
 # Black on white by their numbers in the table of 256, which colour schemes leave alone; the first

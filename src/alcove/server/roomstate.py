@@ -2,16 +2,16 @@
 
 The rule is public and every receiver applies it too, at the entry's place in the log:
 
-    handshake   names the newest handshake before it, or it is a conflict
-    message     names a handshake: for a kept body one of the newest eight that renew the room key, for
+    handshake   names the newest handshake before it, or it is a conflict message     names a
+    handshake: for a kept body one of the newest eight that renew the room key, for
                 a live body one of the newest eight; and none that closes came after that one
 
-Nothing here knows what is sealed.  What a commit changes of who gets the entries stands in its header,
-and every client checks that it equals the commit.
+Nothing here knows what is sealed.  What a commit changes of who gets the entries stands in its
+header, and every client checks that it equals the commit.
 """
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Paused(msgspec.Struct):
-    """When something was done last that needs pauses; for accounts and devices, only recent ones."""
+    """When something that needs pauses was done last, and lately by whom."""
 
     barrier_at: int = 0
     closing_at: int = 0
@@ -157,9 +157,7 @@ def load_room(tx: "Tx", room: bytes) -> RoomState | None:
     for mark in msgspec.msgpack.decode(recent, type=list[Mark]):
         state.mark(mark)
     state.paused = msgspec.msgpack.decode(paused, type=Paused)
-    last = tx.one(
-        "SELECT seq, chain FROM entry WHERE room = ? ORDER BY seq DESC LIMIT 1", number
-    )
+    last = tx.one("SELECT seq, chain FROM entry WHERE room = ? ORDER BY seq DESC LIMIT 1", number)
     if last is not None:
         state.head, state.chain = last
     for account, role, guest_state in tx.all(

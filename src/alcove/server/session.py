@@ -7,9 +7,9 @@
     tick(now)             time passed             requests()   bytes to send, drained
     deadline()            call tick no later
 
-The owner's own commands are `answer`, `push` and `end`.  A connection that reads too slowly is not given
-pushes any more but one nudge for each room, once it has caught up: the log is in the database, and what
-waits here is bounded.
+The owner's own commands are `answer`, `push` and `end`.  A connection that reads too slowly is
+not given pushes any more but one nudge for each room, once it has caught up: the log is in the
+database, and what waits here is bounded.
 """
 
 import msgspec
@@ -76,7 +76,7 @@ class Session:
         self.caller = Caller(address)
         self.client = ""
         self.follows: dict[bytes, int] = {}
-        """The rooms of this device, and up to where this connection was given their logs (-1: not)."""
+        """The rooms of this device, and up to where this connection has their logs (-1: not)."""
         self.known: dict[bytes, int] = {}
         """How far the logs went of which this connection was last nudged."""
         self.goodbye: Code | None = None
@@ -222,4 +222,3 @@ class Session:
 
     def _refuse(self, refused: Refused, request_id: int) -> None:
         self._messages.append(encode(refused.reply(request_id)))
-

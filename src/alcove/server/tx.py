@@ -1,8 +1,8 @@
 """The open transaction, and all else that a handler may reach.
 
-Many requests share one transaction: their entries and answers are gathered and written together, before
-the next statement that could look at them and at the latest before the commit.  When one request fails
-after it has written, its part alone is undone: the others do not notice.
+Many requests share one transaction: their entries and answers are gathered and written together,
+before the next statement that could look at them and at the latest before the commit.  When one
+request fails after it has written, its part alone is undone: the others do not notice.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from alcove.server.auth import ServerKeys
 from alcove.server.caller import Caller
 from alcove.server.effects import Effect, ToAccount, ToDevices
 from alcove.server.limits import Buckets, Pauses
+from alcove.server.presence import Presence
 from alcove.server.roomstate import Rooms, RoomState, load_room
 from alcove.server.settings import Settings
 from alcove.server.store.database import Connection, Line, Value
@@ -37,6 +38,7 @@ class World:
         self.audit = Audit()
         self.pauses = Pauses(100_000)
         self.buckets = Buckets(100_000)
+        self.presence = Presence(settings.presence_pause_ms)
         self.challenges: dict[bytes, int] = {}
         """Challenges for the HTTP door that nobody has signed yet, and until when they may be."""
 
@@ -53,6 +55,7 @@ class Tx:
         self.random = world.random
         self.incarnation = world.incarnation
         self.pauses = world.pauses
+        self.presence = world.presence
         self.buckets = world.buckets
         self.challenges = world.challenges
         self.caller: Caller | None = None
@@ -223,4 +226,3 @@ def refuse_unless(condition: object, code: Code, why: str | None = None) -> None
     """Refuse a request unless something holds."""
     if not condition:
         raise Refused(code, why)
-

@@ -29,8 +29,8 @@ from alcove.server.handlers import (
 from alcove.server.handlers.access import Handler
 
 NOUNS = (
-    signing_in, accounts, boxes, deletion, archive, lists, devices, packages, invites, rooms, entries,
-    rows, slots, snapshots, links, letters, commons, chats, directory, blobs, events,
+    signing_in, accounts, boxes, deletion, archive, lists, devices, packages, invites, rooms,
+    entries, rows, slots, snapshots, links, letters, commons, chats, directory, blobs, events,
 )  # fmt: skip
 
 TABLE: dict[type, Handler] = {

@@ -235,7 +235,6 @@ def _decline(tx: Tx, account: bytes, state: RoomState, asker: bytes, now: int) -
     )
     for device in devices:
         del state.members[device]
-        state.leaving.pop(device, None)
     del state.accounts[account]
     tx.push(devices, RoomChanged(room=state.room, state="gone"))
     tx.audit("request_declined", account, name=_name(tx, asker) or "")

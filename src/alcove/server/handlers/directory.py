@@ -28,6 +28,7 @@ from alcove.wire.directory import (
 from alcove.wire.errors import Code
 
 FOUND_MAX = 20
+ONLINE_PAGE = 256
 """How many accounts or groups one search returns."""
 NAMED_KINDS = ("group", "channel")
 """Kinds of rooms that may have a public name."""
@@ -60,7 +61,7 @@ def find(tx: Tx, _: Caller, request: Find, __: int) -> People:
         Person(account, shown, bool(is_bot), "offline", seen_at if shows_seen else None)
         for account, shown, is_bot, shows_seen, seen_at in lines[:FOUND_MAX]
     )
-    return People(id=request.id, people=people, more=len(lines) > FOUND_MAX)
+    return tx.presence.fill(People(id=request.id, people=people, more=len(lines) > FOUND_MAX))
 
 
 def _beginning(text: str) -> str:
@@ -70,9 +71,9 @@ def _beginning(text: str) -> str:
     return f"{text}%"
 
 
-def get_online(_: Tx, __: Caller, request: GetOnline, ___: int) -> People:
-    """Return nobody: who is online is filled in by the hub."""
-    return People(id=request.id, people=())
+def get_online(tx: Tx, _: Caller, request: GetOnline, __: int) -> People:
+    """List who is online and does not hide it."""
+    return tx.presence.online(request.after, ONLINE_PAGE, request.id)
 
 
 def set_visibility(tx: Tx, caller: Caller, request: SetVisibility, _: int) -> Done:

@@ -1,7 +1,9 @@
 """Entries: adding them to a room's log, reading them, and dropping bodies.
 
-A message that stands alone, which is nearly every request that a server sees, touches the database with
-two lines that are written together with those of others.  Everything else takes the longer way.
+A message that stands alone, which is nearly every request that a server sees, touches the
+database with two lines that are written together with those of others.  Everything else takes
+the
+longer way.
 """
 
 from alcove.server.caller import Caller
@@ -25,8 +27,8 @@ from alcove.wire.entries import (
     MessageHeader,
     NewEntries,
     NewEntry,
-    OfferHandshakes,
     Offered,
+    OfferHandshakes,
     Passed,
     Read,
     Stored,
@@ -45,7 +47,12 @@ def append(tx: Tx, caller: Caller, request: Append, now: int) -> Appended:
     header = decode_header(entries[0].header)
     is_joining = isinstance(header, HandshakeHeader) and header.joins is not None
     refuse_unless(is_joining or state.is_active(caller.device), Code.NOT_A_MEMBER)
-    if len(entries) > 1 or not isinstance(header, MessageHeader) or request.welcomes or request.rows:
+    if (
+        len(entries) > 1
+        or not isinstance(header, MessageHeader)
+        or request.welcomes
+        or request.rows
+    ):
         return append_all(tx, caller, state, request, now)
     _judge_message(tx, caller, state, header, entries[0])
     first = state.head + 1
@@ -91,9 +98,7 @@ def append_all(
     put_rows(tx, state, request.rows)
     message = encode(NewEntries(room=state.room, entries=tuple(stored)))
     tx.effects.append(Log(state.room, first, state.head, caller.device, message))
-    return Appended(
-        id=request.id, first=first, at=now, chain=state.chain, pending=tuple(pending)
-    )
+    return Appended(id=request.id, first=first, at=now, chain=state.chain, pending=tuple(pending))
 
 
 def _judge_message(
@@ -143,9 +148,7 @@ def _add(
     seq = state.head + 1
     name = entry_name(state.room, entry.header, entry.body)
     chain = next_chain(state.chain, seq, name)
-    tx.add_entry(
-        (state.number, seq, now, form, entry.header, entry.body, None, chain, expires_at)
-    )
+    tx.add_entry((state.number, seq, now, form, entry.header, entry.body, None, chain, expires_at))
     state.head, state.chain = seq, chain
     return Stored(seq, now, entry.header, entry.body)
 
@@ -294,9 +297,7 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
         by = Caller(caller.address, caller.door, account, header.sender)
         judge_commit(tx, by, state, header, now, is_paused=False)
         taken.append(_add(tx, state, header, entry, now))
-        follow_commit(
-            tx, by, state, header, entry_name(state.room, entry.header, entry.body), now
-        )
+        follow_commit(tx, by, state, header, entry_name(state.room, entry.header, entry.body), now)
     if taken:
         message = encode(NewEntries(room=state.room, entries=tuple(taken)))
         tx.effects.append(Log(state.room, first, state.head, b"", message))

@@ -83,16 +83,13 @@ def create_room(tx: Tx, caller: Caller, request: CreateRoom, now: int) -> Append
 def _pair(tx: Tx, caller: Caller, request: CreateRoom) -> bytes | None:
     """Return what makes a room the only one of its kind, or refuse a second one."""
     if request.kind == "direct":
-        people = {
-            account: identity
-            for account, identity in tx.all(
-                "SELECT account, identity FROM account WHERE account IN (?, ?)",
-                caller.account,
-                request.partner or b"",
-            )
-        }
+        people = tx.all(
+            "SELECT identity FROM account WHERE account IN (?, ?) ORDER BY identity",
+            caller.account,
+            request.partner or b"",
+        )
         refuse_unless(len(people) == 2, Code.UNKNOWN)
-        pair = digest(b"alcove direct room 1" + b"".join(sorted(people.values())))
+        pair = digest(b"alcove direct room 1" + b"".join(identity for (identity,) in people))
     elif request.kind == "mailbox":
         pair = digest(b"alcove mailbox 1" + caller.account)
     elif request.kind == "commons":

@@ -1,8 +1,10 @@
 """Routing: who gets a room's entries, as its commits say in their headers.
 
-The server cannot judge a commit, but it need not believe everything in a header either.  The rules of
-the room extension that routing shows are mirrored here: a member cannot route others away, make itself
-an owner, or bring devices that nobody certified.  Clients check all of it again, and more.
+The server cannot judge a commit, but it need not believe everything in a header either.  The
+rules of the room extension that routing shows are mirrored here: a member cannot route others
+away, make itself an owner, or bring devices that nobody certified.  Clients check all of
+it
+again, and more.
 """
 
 from alcove.server.caller import Caller
@@ -61,7 +63,7 @@ def _judge_joining(
     if header.joins == "resync":
         refuse_unless(is_there and routing.removes, Code.NOT_A_MEMBER)
         key = (b"resync", state.room + caller.device)
-        wait = tx.pauses.doubling(key, RESYNC_FIRST_MS, RESYNC_MOST_MS, now)
+        wait = tx.pauses.wait(key, now)
         if wait:
             raise Refused(Code.TOO_SOON, retry_after_ms=wait)
     elif header.joins == "sibling":
@@ -164,6 +166,9 @@ def follow_commit(
     state.mark(Mark(seq, name, header.renews))
     if header.closes:
         state.closing_seq = seq
+    if header.joins == "resync":
+        key = (b"resync", state.room + caller.device)
+        tx.pauses.doubling(key, RESYNC_FIRST_MS, RESYNC_MOST_MS, now)
     _note_pause(tx, caller, state, header, now)
     _remove(tx, state, routing)
     pending = _add(tx, caller, state, routing, now)
@@ -219,24 +224,18 @@ def _remove(tx: Tx, state: RoomState, routing: Routing) -> None:
     for member in gone:
         state.members.pop(member.device, None)
         state.leaving.pop(member.device, None)
-        tx.run(
-            "DELETE FROM member WHERE room = ? AND device = ?", state.number, member.device
-        )
+        tx.run("DELETE FROM member WHERE room = ? AND device = ?", state.number, member.device)
     still = {*state.members.values(), *(member.account for member in routing.adds)}
     for account in sorted({member.account for member in gone} - still):
         state.accounts.pop(account, None)
-        tx.run(
-            "DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account
-        )
+        tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account)
     if gone:
         devices = tuple(member.device for member in gone)
         tx.effects.append(Routed(state.room, devices, is_member=False))
         tx.push(devices, RoomChanged(room=state.room, state="gone"))
 
 
-def _add(
-    tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int
-) -> list[bytes]:
+def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -> list[bytes]:
     """Route devices here; accounts that want to be asked first wait as pending."""
     pending: list[bytes] = []
     active: list[bytes] = []

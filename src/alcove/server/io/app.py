@@ -1,18 +1,29 @@
-"""The running server: one port for the socket, HTTP, pages and metrics, and what stands behind it."""
+"""A server put together: one application for the socket, HTTP, files, pages and metrics."""
 
+import asyncio
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
+import alcove
 from alcove.server.auth import make_server_keys
 from alcove.server.door import Door
 from alcove.server.hub import Hub
+from alcove.server.io.blobs import BlobDoor, FileBlobs
+from alcove.server.io.figures import Figures
+from alcove.server.io.http import HttpDoor
+from alcove.server.io.pages import Pages
 from alcove.server.io.sockets import Sockets
 from alcove.server.io.works import Works
+from alcove.server.pages import ServerName
 from alcove.server.settings import Settings
 from alcove.server.store.database import Database
 from alcove.server.tx import World
+
+SOFTWARE = f"alcove {alcove.__version__}"
+FIGURES_S = 1
 
 
 @dataclass
@@ -24,16 +35,39 @@ class House:
     works: Works
     door: Door
     sockets: Sockets
+    blobs: BlobDoor
+    figures: Figures
     app: web.Application
+    """What the server's port serves."""
+    status_app: web.Application
+    """What the status listener serves."""
+
+    async def tick(self) -> None:
+        """Do what is done every second, for as long as the server runs."""
+        while True:
+            self.figures.tick()
+            await self.blobs.drop_files()
+            await asyncio.sleep(FIGURES_S)
 
 
-def build(settings: Settings, database: Database, secret: bytes, incarnation: int) -> House:
+def build(
+    settings: Settings, database: Database, secret: bytes, incarnation: int, address: str = ""
+) -> House:
     """Put a server together around an open database."""
     keys = make_server_keys(secret)
     world = World(settings, keys, os.urandom, incarnation)
-    works = Works(database, world, Hub(settings))
-    door = Door(settings, keys, incarnation, "alcove")
+    works = Works(database, world, Hub(settings, world.presence))
+    door = Door(settings, keys, incarnation, SOFTWARE)
     sockets = Sockets(works, door)
-    app = web.Application()
+    folder = Path(settings.blob_folder or Path(settings.data) / "blobs")
+    http = HttpDoor(works, door, alcove.__version__)
+    blobs = BlobDoor(works, door, http, FileBlobs(folder))
+    figures = Figures(works, door, sockets, database, folder)
+    pages = Pages(settings, works, http, figures, ServerName(settings.name, address))
+    app, status_app = web.Application(), web.Application()
     app.router.add_get("/v1/socket", sockets.serve)
-    return House(settings, world, works, door, sockets, app)
+    blobs.add_to(app)
+    http.add_to(app)
+    pages.add_to(app)
+    pages.add_status_to(status_app)
+    return House(settings, world, works, door, sockets, blobs, figures, app, status_app)

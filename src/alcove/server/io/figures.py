@@ -5,6 +5,9 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
 import alcove
 from alcove.server.door import Door
 from alcove.server.io.sockets import Sockets
@@ -12,8 +15,6 @@ from alcove.server.io.works import Works, now_ms
 from alcove.server.pages import SAMPLES_MAX, Status
 from alcove.server.settings import registration
 from alcove.server.store.database import Database
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 SAMPLE_S = 60
 """How long one point of the status page's curves is."""

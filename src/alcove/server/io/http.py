@@ -1,9 +1,11 @@
 """The HTTP door: the same requests as on the socket, one at a time, as JSON.
 
-    curl -H 'Authorization: Bearer …' -d '{"name": "ada"}' https://server/v1/find
+curl -H 'Authorization: Bearer …' -d '{"name": "ada"}' https://server/v1/find
 """
 
+import contextlib
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,7 +14,7 @@ from aiohttp import web
 from alcove.server.batch import Job
 from alcove.server.caller import Caller
 from alcove.server.door import Door
-from alcove.server.handlers.signing_in import caller_of_token
+from alcove.server.handlers.signing_in import Bearer, caller_of_token, touch_token
 from alcove.server.io.works import Works, now_ms
 from alcove.server.openapi import CONFLICT, STATUSES, describe, tag_of, verbs
 from alcove.server.tx import Tx
@@ -30,10 +32,8 @@ def address_of(request: web.Request, *, is_behind_proxy: bool) -> str:
     address = request.remote or ""
     if is_behind_proxy:
         said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        try:
+        with contextlib.suppress(ValueError):
             address = str(ipaddress.ip_address(said))
-        except ValueError:
-            pass
     return address
 
 
@@ -60,9 +60,7 @@ class HttpDoor:
     def __init__(self, works: Works, door: Door, software: str) -> None:
         self._works = works
         self._door = door
-        self._decoders = {
-            tag: msgspec.json.Decoder(kind).decode for tag, kind in verbs().items()
-        }
+        self._decoders: dict[str, Callable[[bytes], Any]] = {tag: msgspec.json.Decoder(kind).decode for tag, kind in verbs().items()}
         self._large = {tag_of(kind) for kind in LARGE}
         self._description = describe(software)
 
@@ -121,10 +119,12 @@ class HttpDoor:
             raise Refused(Code.SIGN_IN_FIRST)
         now = now_ms()
 
-        def look(tx: Tx) -> Caller | None:
+        def look(tx: Tx) -> Bearer | None:
             return caller_of_token(tx, token, address, now)
 
-        caller = await self._works.look(look)
-        if caller is None:
+        bearer = await self._works.look(look)
+        if bearer is None:
             raise Refused(Code.SIGN_IN_FIRST)
-        return caller
+        if bearer.is_due:
+            await self._works.do(lambda tx: touch_token(tx, bearer.hash, now), bearer.caller)
+        return bearer.caller

@@ -5,15 +5,18 @@ import ipaddress
 from pathlib import Path
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+
 from alcove.server.handlers.invites import look_at_invite
 from alcove.server.io.figures import Figures
 from alcove.server.io.http import HttpDoor, address_of
 from alcove.server.io.static import read_static
 from alcove.server.io.works import Works, now_ms
 from alcove.server.pages import (
-    JSON_HEADERS,
+    STATUS_HEADERS,
     PAGE_HEADERS,
-    STATIC_HEADERS,
+    FILE_HEADERS,
     Page,
     ServerName,
     error_page,
@@ -24,8 +27,6 @@ from alcove.server.pages import (
 from alcove.server.settings import Settings
 from alcove.server.tx import Tx
 from alcove.wire.errors import Refused
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
 
 METRICS_TOKEN = "metrics-token"  # noqa: S105 - The name of a file in the data folder.
 INVITE_CHARACTERS_MAX = 64
@@ -74,14 +75,14 @@ class Pages:
 
     async def status_json(self, _: web.Request) -> web.Response:
         """Answer with the figures."""
-        return web.Response(body=status_json(self._figures.status()), headers=JSON_HEADERS)
+        return web.Response(body=status_json(self._figures.status()), headers=STATUS_HEADERS)
 
     async def file(self, request: web.Request) -> web.Response:
         """Answer with one of the files beside the pages."""
         file = self._static.files.get(request.match_info["name"])
         if file is None:
             return self.missing()
-        headers = {**STATIC_HEADERS, "ETag": file.etag, "Content-Type": file.content_type}
+        headers = {**FILE_HEADERS, "ETag": file.etag, "Content-Type": file.content_type}
         if request.headers.get("If-None-Match") == file.etag:
             return web.Response(status=304, headers=headers)
         return web.Response(body=file.body, headers=headers)
@@ -104,7 +105,7 @@ class Pages:
         )
 
     async def _may_measure(self, request: web.Request) -> bool:
-        """Whether this is the host: the token of the data folder, a host's device, or this machine."""
+        """Whether this is the host: by the folder's token, by a device, or on this machine."""
         _, _, token = request.headers.get("Authorization", "").partition(" ")
         if token:
             file = Path(self._settings.data) / METRICS_TOKEN

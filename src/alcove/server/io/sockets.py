@@ -1,7 +1,9 @@
 """The socket door: WebSocket frames in and out, for many connections at once.
 
-aiohttp reads the frames.  They are written past it, onto the same transport: what is said to a session
-in one turn is one frame and one system call, and a slow reader is seen by what its transport still holds.
+aiohttp reads the frames.  They are written past it, onto the same transport: what is said to a
+session in one turn is one frame and one system call, and a slow reader is seen by what
+its
+transport still holds.
 """
 
 import asyncio
@@ -58,9 +60,7 @@ class Sockets:
             self._let_in(address)
         except Refused as refused:
             seconds = -(-(refused.retry_after_ms or 1000) // 1000)
-            return web.Response(
-                status=503, text=refused.why, headers={"Retry-After": str(seconds)}
-            )
+            return web.Response(status=503, text=refused.why, headers={"Retry-After": str(seconds)})
         response = web.WebSocketResponse(
             max_msg_size=settings.handshake_bytes_max + ENVELOPE_BYTES + 1,
             heartbeat=settings.idle_timeout_s,

@@ -1,14 +1,14 @@
 """Who carries requests out, and who waits for the disk.
 
-    SQLite       the loop carries a batch out, a thread commits it      ──► the loop answers and tells
-    PostgreSQL   a thread carries a batch out and commits it; others read ──► the same
+    SQLite       the loop carries a batch out, a thread commits it      ──► the loop answers and
+    tells PostgreSQL   a thread carries a batch out and commits it; others read ──► the same
 
-While one batch is being committed the next one gathers: the busier the server, the larger its batches
-and the fewer its waits for the disk.
+While one batch is being committed the next one gathers: the busier the server, the larger its
+batches and the fewer its waits for the disk.
 
-A statement on SQLite is microseconds of computing on pages in memory.  Doing that in another thread was
-measured to be slower by half: each statement hands the interpreter to and fro.  What takes long is the
-commit, and that waits in a thread of its own, without the interpreter.
+A statement on SQLite is microseconds of computing on pages in memory.  Doing that in another
+thread was measured to be slower by half: each statement hands the interpreter to and fro.  What
+takes long is the commit, and that waits in a thread of its own, without the interpreter.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ const WIDTH = 360;
 const HEIGHT = 84;
 const REGISTRATION = {
   open: "Open: anyone may register",
-  password: "With the server’s password",
+  password: "With the server's password",
   invite: "By invite",
   closed: "Closed",
 };
@@ -58,15 +58,14 @@ function shape(kind, path) {
   return line;
 }
 
-function draw(id, samples, now, stepSeconds, words) {
+function draw(id, samples, now, stepSeconds, words, figure) {
   const points = [...samples, now];
   const most = Math.max(...points, 1);
-  const step = WIDTH / Math.max(points.length - 1, 1);
+  const step = WIDTH / Math.max(samples.length, 1);
   const at = (value, index) =>
     `${(index * step).toFixed(1)} ${(HEIGHT - 2 - (value / most) * (HEIGHT - 6)).toFixed(1)}`;
   // One point alone becomes a level line.
-  const places = points.length > 1 ? points.map(at) : [at(now, 0), `${WIDTH} ${at(now, 0).split(" ")[1]}`];
-  const line = `M${places.join("L")}`;
+  const line = `M${(points.length > 1 ? points.map(at) : [at(now, 0), at(now, 1)]).join("L")}`;
   byId(`${id}-curve`).replaceChildren(
     shape("grid", `M0 1H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 1}H${WIDTH}`),
     shape("under", `${line}V${HEIGHT - 1}H0Z`),
@@ -75,9 +74,8 @@ function draw(id, samples, now, stepSeconds, words) {
   const past = samples.length ? span(samples.length * stepSeconds * 1000) : "";
   say(`${id}-since`, past ? `${past} ago` : "");
   say(`${id}-now`, "now");
-  const label = past
-    ? `${words} over the last ${past}: from ${rate(Math.min(...points))} to ${rate(Math.max(...points))}`
-    : `${words}: nothing to draw yet`;
+  const range = `from ${figure(Math.min(...points))} to ${figure(Math.max(...points))}`;
+  const label = past ? `${words}, ${past} back until now: ${range}` : `${words}: no past yet`;
   byId(`${id}-curve`).setAttribute("aria-label", label);
 }
 
@@ -99,8 +97,8 @@ function show(status) {
   say("database", status.database);
   say("registration", REGISTRATION[status.registration] ?? status.registration);
   const step = status.sample_seconds;
-  draw("connected", status.connected_samples, status.connected, step, "Connected devices");
-  draw("rate", status.message_rate_samples, status.message_rate, step, "Messages a second");
+  draw("connected", status.connected_samples, status.connected, step, "Connected devices", count);
+  draw("rate", status.message_rate_samples, status.message_rate, step, "Messages a second", rate);
   // Without the time that it runs: the place is read out at every change.
   say("state-text", "Running");
 }

@@ -109,17 +109,22 @@ def migrate(
     for step in steps:
         connection.begin()
         try:
-            for statement in step.statements:
-                connection.define(statement)
-            connection.run(
-                "INSERT INTO migration (number, name, at, hash) VALUES (?, ?, ?, ?)",
-                step.number,
-                step.name,
-                now,
-                step.hash,
-            )
+            take(connection, step, now)
             connection.commit()
         except BaseException:
             connection.rollback()
             raise
     return steps
+
+
+def take(connection: Connection, step: Migration, now: int) -> None:
+    """Take one step, inside the transaction that is open."""
+    for statement in step.statements:
+        connection.define(statement)
+    connection.run(
+        "INSERT INTO migration (number, name, at, hash) VALUES (?, ?, ?, ?)",
+        step.number,
+        step.name,
+        now,
+        step.hash,
+    )

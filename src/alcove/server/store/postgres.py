@@ -238,8 +238,8 @@ class PostgresConnection:
         if self._db is not None and self._db.closed:
             self._db = None
             return StorageError("the connection to PostgreSQL was lost")
-        if isinstance(error, psycopg.IntegrityError):
-            return ConstraintError(error.diag.constraint_name or "a value is missing")
+        if isinstance(error, psycopg.IntegrityError | psycopg.DataError):
+            return ConstraintError(error.diag.constraint_name or type(error).__name__)
         if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
             return StorageError(error.diag.message_primary or type(error).__name__)
         return error

@@ -1,0 +1,552 @@
+"""What the host may do from the server's own machine: requests, answers, and who carries them out.
+
+`alcove admin` sends these over a socket in the data folder, or carries them out itself when no
+server runs.  Who can open that folder is the host: nothing else is asked.  Everything that changes
+something leaves an audit event, whose address says which user of the machine it was.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
+
+from msgspec import Meta, Struct
+
+from alcove.server import audit_log, policy
+from alcove.server.audit_log import LoggedEvent
+from alcove.server.effects import Ended
+from alcove.server.handlers.invites import Kind, make_invite, owner_link
+from alcove.server.pages import Status
+from alcove.server.settings import BYTES_MAX, SETTINGS, Settings, SettingsError
+from alcove.server.tx import Tx
+from alcove.wire.errors import Code, Refused
+from alcove.wire.ids import NAME_CHARACTERS_MAX, NAME_CHARACTERS_MIN
+
+ACCOUNTS_PAGE: Final = 200
+INVITES_MAX: Final = 1000
+EVENTS_MAX: Final = 10_000
+RESET_DAYS: Final = 3
+"""A reset link gives away an account: it does not lie about for long."""
+BOT_DAYS: Final = 7
+LIMIT_SECTIONS: Final = ("accounts", "rooms", "files", "connections", "rates")
+
+_NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{{NAME_CHARACTERS_MIN},{NAME_CHARACTERS_MAX}}}")
+
+Typed = Annotated[str, Meta(max_length=1024)]
+"""Something that the host typed."""
+
+
+# ---- What may be asked ----
+
+
+class Accounts(Struct, frozen=True, tag="accounts"):
+    """List the accounts by name, in pages."""
+
+    after: Typed = ""
+    """`next` of the page before."""
+
+
+class Disable(Struct, frozen=True, tag="disable"):
+    """Let an account sign in no more, or again."""
+
+    name: Typed
+    disabled: bool = True
+
+
+class Quota(Struct, frozen=True, tag="quota"):
+    """Give an account its own amount of space for files; None: as everyone, 0: no limit."""
+
+    name: Typed
+    size_bytes: Annotated[int, Meta(ge=0, le=BYTES_MAX)] | None
+
+
+class ResetLink(Struct, frozen=True, tag="reset"):
+    """Make a link by which an account comes back without password and phrase."""
+
+    name: Typed
+
+
+class BotLink(Struct, frozen=True, tag="bot"):
+    """Make a link by which one bot registers."""
+
+    name: Typed
+
+
+class InviteLink(Struct, frozen=True, tag="invite"):
+    """Make a link by which people register."""
+
+    uses: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    days: Annotated[int, Meta(ge=1, le=365)] = 7
+
+
+class OwnerLink(Struct, frozen=True, tag="owner_link"):
+    """Make the link by which somebody becomes the host; the one of before ends."""
+
+
+class Invites(Struct, frozen=True, tag="invites"):
+    """List the links that were made."""
+
+
+class Uninvite(Struct, frozen=True, tag="uninvite"):
+    """Withdraw a link."""
+
+    invite: Typed
+
+
+class Policy(Struct, frozen=True, tag="policy"):
+    """Show what may change while the server runs, or change one of it."""
+
+    name: Typed | None = None
+    value: Typed | None = None
+    """`default` goes back to what the files say."""
+
+
+class Limits(Struct, frozen=True, tag="limits"):
+    """Show every limit."""
+
+
+class Stats(Struct, frozen=True, tag="stats"):
+    """Show figures."""
+
+
+class Events(Struct, frozen=True, tag="events"):
+    """Show the newest audit events."""
+
+    most: Annotated[int, Meta(ge=1, le=EVENTS_MAX)] = 100
+    suspicious: bool = False
+
+
+class Export(Struct, frozen=True, tag="export"):
+    """Read all audit events in pages, oldest first."""
+
+    after: Annotated[int, Meta(ge=0)] = 0
+    """The number of the last event of the page before."""
+    suspicious: bool = False
+
+
+class CheckLog(Struct, frozen=True, tag="check_log"):
+    """Check that the audit log is one chain."""
+
+
+class ClearLog(Struct, frozen=True, tag="clear_log"):
+    """Drop all audit events, but for one that says so."""
+
+
+class Backup(Struct, frozen=True, tag="backup"):
+    """Write everything into one file."""
+
+    file: Typed
+    """Its path, from the root of the file system."""
+
+
+Request: TypeAlias = (
+    Accounts | Disable | Quota | ResetLink | BotLink | InviteLink | OwnerLink | Invites | Uninvite
+    | Policy | Limits | Stats | Events | Export | CheckLog | ClearLog | Backup
+)  # fmt: skip
+
+
+# ---- What is answered ----
+
+
+class Account(Struct, frozen=True):
+    """One account, as far as the server knows it."""
+
+    name: str
+    account: str
+    """Its id, in hexadecimal digits."""
+    created_at: int
+    seen_at: int | None
+    host: bool
+    bot: bool
+    disabled_at: int | None
+    devices: int
+    rooms: int
+    files_bytes: int
+    quota_bytes: int
+    """How much its files may take; 0: no limit."""
+
+
+class AccountPage(Struct, frozen=True):
+    """A page of accounts."""
+
+    accounts: tuple[Account, ...]
+    next: str | None
+    """Where the next page begins; None when this was the last."""
+
+
+class Link(Struct, frozen=True):
+    """A new link.  It is shown this once: its secret is stored as a hash."""
+
+    kind: str
+    invite: str
+    """Its id, by which it can be withdrawn."""
+    link: str
+    uses: int
+    expires_at: int
+
+
+class Invite(Struct, frozen=True):
+    """A link without its secret."""
+
+    invite: str
+    kind: str
+    made_by: str
+    """The account's name; empty when the server made it."""
+    made_at: int
+    expires_at: int
+    uses: int
+    used: int
+
+
+class InviteList(Struct, frozen=True):
+    """The newest links."""
+
+    invites: tuple[Invite, ...]
+
+
+class Done(Struct, frozen=True):
+    """It was carried out; a sentence says what that means."""
+
+    text: str
+
+
+class Limit(Struct, frozen=True):
+    """A setting, and what counts now."""
+
+    name: str
+    value: str
+    default: str
+    changeable: bool
+    """Whether `alcove admin policy` changes it while the server runs."""
+    changed: bool
+    """Whether it did."""
+    text: str
+
+
+class LimitList(Struct, frozen=True):
+    """Settings."""
+
+    limits: tuple[Limit, ...]
+
+
+class Totals(Struct, frozen=True):
+    """What is in the database."""
+
+    accounts: int
+    bots: int
+    disabled: int
+    devices: int
+    rooms: int
+    entries: int
+    """Lines of all rooms' logs."""
+    files: int
+    files_bytes: int
+    open_invites: int
+    events: int
+    suspicious: int
+
+
+class Report(Struct, frozen=True):
+    """Figures: of the running server, if one runs, and of the database."""
+
+    running: bool
+    version: str
+    address: str
+    data: str
+    status: Status | None
+    totals: Totals
+
+
+class EventPage(Struct, frozen=True):
+    """Audit events, oldest first."""
+
+    events: tuple[LoggedEvent, ...]
+
+
+class Checked(Struct, frozen=True):
+    """What came of a check of the audit log."""
+
+    whole: bool
+    count: int
+    """Events that were checked."""
+    erased: int
+    """Those of them whose account was deleted: their places stand, their words are gone."""
+    problem: str
+    """What is wrong; empty when nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What requests of the host need to know beside the database."""
+
+    base: Settings
+    """The settings without the changes in the database."""
+    certificate: bytes | None
+    """SHA-256 of the server's certificate, if it made that itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A reply that comes with new settings, for whoever runs the server."""
+
+    reply: LimitList
+    settings: Settings
+
+
+# ---- Accounts ----
+
+
+def accounts(tx: Tx, _: Ground, request: Accounts) -> AccountPage:
+    """Return a page of the accounts."""
+    lines = tx.all(
+        f"{_ACCOUNTS} WHERE a.folded > ? ORDER BY a.folded LIMIT ?",
+        request.after,
+        ACCOUNTS_PAGE + 1,
+    )
+    found = tuple(_account(tx, line) for line in lines[:ACCOUNTS_PAGE])
+    more = found[-1].name.lower() if len(lines) > ACCOUNTS_PAGE else None
+    return AccountPage(found, more)
+
+
+_ACCOUNTS: Final = """
+    SELECT a.name, a.account, a.created_at, a.seen_at, a.is_host, a.is_bot, a.disabled_at,
+        (SELECT COUNT(*) FROM device d WHERE d.account = a.account AND d.revoked_at IS NULL),
+        (SELECT COUNT(*) FROM room_account r WHERE r.account = a.account),
+        (SELECT COALESCE(SUM(b.size), 0) FROM blob b WHERE b.account = a.account),
+        a.quota_bytes
+    FROM account a
+"""
+
+
+def _account(tx: Tx, line: tuple[Any, ...]) -> Account:
+    name, account, created, seen, host, bot, disabled, devices, rooms, used, quota = line
+    usual = tx.settings.account_quota_bytes
+    return Account(
+        name, account.hex(), created, seen, bool(host), bool(bot), disabled, devices, rooms, used,
+        usual if quota is None else quota,
+    )  # fmt: skip
+
+
+def _find(tx: Tx, name: str) -> bytes:
+    line = tx.one("SELECT account FROM account WHERE folded = ?", _plain(name).lower())
+    if line is None:
+        raise Refused(Code.UNKNOWN, "Nobody here has that name; alcove admin accounts lists all.")
+    return bytes(line[0])
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is stored: people put an @ before it."""
+    return name.removeprefix("@")
+
+
+def _shown(tx: Tx, account: bytes) -> Account:
+    (line,) = tx.all(f"{_ACCOUNTS} WHERE a.account = ?", account)
+    return _account(tx, line)
+
+
+def disable(tx: Tx, _: Ground, request: Disable) -> Account:
+    """Let an account sign in no more and end its connections and tokens, or let it in again."""
+    account = _find(tx, request.name)
+    (since,) = tx.one("SELECT disabled_at FROM account WHERE account = ?", account) or (None,)
+    if request.disabled == (since is not None):
+        return _shown(tx, account)
+    disabled_at = tx.now if request.disabled else None
+    tx.run("UPDATE account SET disabled_at = ? WHERE account = ?", disabled_at, account)
+    if request.disabled:
+        lines = tx.all("SELECT device FROM device WHERE account = ? ORDER BY device", account)
+        for (device,) in lines:
+            tx.run("DELETE FROM token WHERE device = ?", device)
+        tx.effects.append(Ended(tuple(device for (device,) in lines), Code.DISABLED))
+    tx.audit("account_disabled" if request.disabled else "account_enabled", account)
+    return _shown(tx, account)
+
+
+def quota(tx: Tx, _: Ground, request: Quota) -> Account:
+    """Give an account more or less space for files than others have."""
+    account = _find(tx, request.name)
+    tx.run("UPDATE account SET quota_bytes = ? WHERE account = ?", request.size_bytes, account)
+    size = request.size_bytes
+    tx.audit("quota_changed", account, quota="as everyone" if size is None else size)
+    return _shown(tx, account)
+
+
+# ---- Links ----
+
+
+def reset(tx: Tx, ground: Ground, request: ResetLink) -> Link:
+    """Make a reset link; of those for one account only the last works."""
+    account = _find(tx, request.name)
+    tx.run("DELETE FROM invite WHERE kind = 'reset' AND account = ?", account)
+    return _make(tx, ground, "reset", days=RESET_DAYS, account=account)
+
+
+def bot(tx: Tx, ground: Ground, request: BotLink) -> Link:
+    """Make an enrolment for a bot of a name that is free."""
+    name = _plain(request.name)
+    if not _NAME.fullmatch(name):
+        why = "letters, digits, '.', '_' and '-'"
+        between = f"{NAME_CHARACTERS_MIN} to {NAME_CHARACTERS_MAX}"
+        raise Refused(Code.MALFORMED, f"A name has {between} characters: {why}.")
+    if tx.one("SELECT 1 FROM account WHERE folded = ?", name.lower()):
+        raise Refused(Code.NAME_TAKEN)
+    return _make(tx, ground, "bot", days=BOT_DAYS)
+
+
+def invite(tx: Tx, ground: Ground, request: InviteLink) -> Link:
+    """Make an invite in the server's own name."""
+    return _make(tx, ground, "invite", uses=request.uses, days=request.days)
+
+
+def owner(tx: Tx, ground: Ground, _: OwnerLink) -> Link:
+    """Make the owner link anew."""
+    link = owner_link(tx, tx.now, ground.certificate)
+    if link is None:
+        raise Refused(
+            Code.EXISTS, "This server has a host already, so there is no owner link any more."
+        )
+    (line,) = tx.all("SELECT invite, uses, expires_at FROM invite WHERE kind = 'owner'")
+    name, uses, expires_at = line
+    return Link("owner", name, link, uses, expires_at)
+
+
+def _make(
+    tx: Tx, ground: Ground, kind: Kind, *, days: int, uses: int = 1, account: bytes | None = None
+) -> Link:
+    made, link = make_invite(
+        tx, kind, None, uses=uses, days=days, now=tx.now, account=account,
+        certificate=ground.certificate,
+    )  # fmt: skip
+    return Link(kind, made.invite, link, uses, made.expires_at)
+
+
+def invites(tx: Tx, _: Ground, __: Invites) -> InviteList:
+    """Return the newest links."""
+    lines = tx.all(
+        """
+        SELECT i.invite, i.kind, a.name, i.made_at, i.expires_at, i.uses, i.used
+        FROM invite i LEFT JOIN account a ON a.account = i.made_by
+        ORDER BY i.made_at DESC, i.invite LIMIT ?
+        """,
+        INVITES_MAX,
+    )
+    return InviteList(tuple(Invite(one, kind, by or "", *rest) for one, kind, by, *rest in lines))
+
+
+def uninvite(tx: Tx, _: Ground, request: Uninvite) -> Done:
+    """Withdraw a link of any kind."""
+    line = tx.one("SELECT made_by FROM invite WHERE invite = ?", request.invite)
+    if line is None:
+        raise Refused(Code.UNKNOWN, "There is no such link; alcove admin invites lists all.")
+    tx.run("DELETE FROM invite WHERE invite = ?", request.invite)
+    tx.audit("invite_withdrawn", line[0], invite=request.invite)
+    return Done("The link works no more.")
+
+
+# ---- Settings ----
+
+
+def show_policy(tx: Tx, ground: Ground, request: Policy) -> LimitList | Changed:
+    """Return what may change while the server runs, or change one of it."""
+    if request.name is None or request.value is None:
+        names = policy.CHANGEABLE if request.name is None else (request.name,)
+        return _limits(tx, names)
+    text = None if request.value == "default" else request.value
+    try:
+        settings = policy.change(tx, ground.base, request.name, text)
+    except SettingsError as error:
+        raise Refused(Code.NOT_ALLOWED, str(error)) from error
+    tx.settings = settings
+    return Changed(_limits(tx, (request.name,)), settings)
+
+
+def limits(tx: Tx, _: Ground, __: Limits) -> LimitList:
+    """Return every setting that is a limit."""
+    names = [one.name for one in SETTINGS if one.section in LIMIT_SECTIONS and not one.secret]
+    return _limits(tx, tuple(names))
+
+
+def _limits(tx: Tx, names: tuple[str, ...]) -> LimitList:
+    known = {one.name: one for one in SETTINGS if not one.secret}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Refused(Code.UNKNOWN, "There is no such setting; alcove admin limits lists all.")
+    changed = policy.changes(tx)
+    return LimitList(
+        tuple(
+            Limit(
+                name,
+                policy.shown(tx.settings, name),
+                known[name].show(known[name].default),
+                name in policy.CHANGEABLE,
+                name in changed,
+                known[name].description,
+            )
+            for name in names
+        )
+    )
+
+
+# ---- Figures and the audit log ----
+
+
+def totals(tx: Tx) -> Totals:
+    """Count what is in the database."""
+    (line,) = tx.all(
+        """
+        SELECT (SELECT COUNT(*) FROM account),
+            (SELECT COUNT(*) FROM account WHERE is_bot = 1),
+            (SELECT COUNT(*) FROM account WHERE disabled_at IS NOT NULL),
+            (SELECT COUNT(*) FROM device WHERE revoked_at IS NULL),
+            (SELECT COUNT(*) FROM room),
+            (SELECT COALESCE(SUM((SELECT MAX(e.seq) FROM entry e WHERE e.room = r.number)), 0)
+                FROM room r),
+            (SELECT COUNT(*) FROM blob WHERE done_at IS NOT NULL),
+            (SELECT COALESCE(SUM(size), 0) FROM blob WHERE done_at IS NOT NULL),
+            (SELECT COUNT(*) FROM invite WHERE used < uses AND expires_at > ?),
+            (SELECT COUNT(*) FROM event),
+            (SELECT COUNT(*) FROM event WHERE suspicious = 1)
+        """,
+        tx.now,
+    )
+    return Totals(*(int(count) for count in line))
+
+
+def events(tx: Tx, _: Ground, request: Events) -> EventPage:
+    """Return the newest audit events."""
+    return EventPage(audit_log.newest(tx, request.most, suspicious=request.suspicious))
+
+
+def export(tx: Tx, _: Ground, request: Export) -> EventPage:
+    """Return a page of all audit events; the first one is written down."""
+    if request.after == 0:
+        tx.audit("log_exported", None)
+    return EventPage(audit_log.page(tx, request.after, suspicious=request.suspicious))
+
+
+# ---- Who carries what out ----
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A function for one kind of request."""
+
+    function: Callable[[Tx, Ground, Any], Any]
+    writes: bool = True
+
+
+TABLE: Final[dict[type, Act]] = {
+    Accounts: Act(accounts, writes=False),
+    Disable: Act(disable),
+    Quota: Act(quota),
+    ResetLink: Act(reset),
+    BotLink: Act(bot),
+    InviteLink: Act(invite),
+    OwnerLink: Act(owner),
+    Invites: Act(invites, writes=False),
+    Uninvite: Act(uninvite),
+    Policy: Act(show_policy),
+    Limits: Act(limits, writes=False),
+    Events: Act(events, writes=False),
+    Export: Act(export),
+}
+"""What is one transaction.  The rest takes several, or needs more than the database."""

@@ -1,0 +1,347 @@
+"""Backups: one file that holds everything, made while the server runs, from either database.
+
+    tables/NAME/000001    lines, each a msgpack list behind its length (4 bytes, big-endian)
+    blobs/ID              encrypted files, as they lie in the blob folder
+    manifest.json         what all this is, with counts and SHA-256: written last, looked for first
+
+The tables are read in one transaction, so that they belong to one moment; a blob never changes once
+it is complete.  A backup of one kind of database can be restored into the other.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from alcove.server.io.bundle import BundleError, BundleWriter, Member, members
+from alcove.server.io.storage import blob_path
+from alcove.server.store.database import Column, Connection, Database, Line, StorageError
+
+FORMAT: Final = 1
+PART_BYTES: Final = 4 * 1024 * 1024
+"""Lines are gathered up to this size before they are written."""
+PART_BYTES_MAX: Final = 128 * 1024 * 1024
+"""The largest part that is read: no line is nearly as large."""
+MANIFEST: Final = "manifest.json"
+MANIFEST_BYTES_MAX: Final = 1024 * 1024
+LENGTH_BYTES: Final = 4
+SPARE_BYTES: Final = 64 * 1024 * 1024
+"""So much of the disk stays free: a full disk would stop the server."""
+AUTOMATIC: Final = "automatic-"
+NOT_KEPT: Final = "migration"
+"""The one table that is made anew: it says what was done to this database, not what is in it."""
+
+
+class BackupError(Exception):
+    """A backup cannot be made or used.  The text is one sentence for the host."""
+
+
+class Step(Struct, frozen=True):
+    """A migration that the tables had been through."""
+
+    number: int
+    name: str
+    sha256: str
+
+
+class TableSum(Struct, frozen=True):
+    """What one table holds."""
+
+    columns: tuple[str, ...]
+    """In the order in which each line has them."""
+    lines: int
+    sha256: str
+    """Of all its parts, one after another."""
+
+
+class BlobSum(Struct, frozen=True):
+    """What the blobs are together."""
+
+    count: int
+    bytes: int
+    sha256: str
+    """Of the SHA-256 of each, one after another."""
+
+
+class Manifest(Struct, frozen=True):
+    """What stands in a backup."""
+
+    kind: Literal["alcove backup"]
+    format: int
+    made_at: int
+    made_by: str
+    """The program's version."""
+    database: str
+    """From which kind it was made."""
+    schema: tuple[Step, ...]
+    tables: dict[str, TableSum]
+    blobs: BlobSum | None
+    """None for a backup of the database alone."""
+
+
+# ---- Making one ----
+
+
+def make_backup(
+    database: Database, blobs: Path | None, target: Path, now: int, software: str
+) -> Manifest:
+    """Write a backup and read it back; only then does the file have its name.
+
+    Without `blobs`, it is of the database alone.
+    """
+    if target.exists():
+        raise BackupError(f"{target} is there already: choose another name.")
+    _check_space(database, blobs, target.parent)
+    connection = _reader(database)
+    try:
+        with _written(target) as part:
+            with part.open("r+b") as file:
+                _write(connection, database.kind, blobs, file, now, software)
+                file.flush()
+                os.fsync(file.fileno())
+            return verify(part)
+    except OSError as error:
+        raise BackupError(f"{target} could not be written: {error.strerror}.") from error
+    except StorageError as error:
+        raise BackupError(f"The database could not be read: {error}.") from error
+    finally:
+        connection.close()
+
+
+def automatic_backup(
+    database: Database, folder: Path, keep: int, now: int, software: str, why: str
+) -> Path:
+    """Back up the database into a folder of such backups, of which the newest few stay."""
+    moment = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    target = folder / f"{AUTOMATIC}{moment}-{why}.tar"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_backup(database, None, target, now, software)
+    for old in sorted(folder.glob(f"{AUTOMATIC}*.tar"))[:-keep]:
+        old.unlink()
+    return target
+
+
+def _reader(database: Database) -> Connection:
+    try:
+        return database.reader()
+    except StorageError as error:
+        raise BackupError(f"The database could not be opened: {error}.") from error
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[Path]:
+    """Give a file to write, which gets its real name only when all went well."""
+    part = target.with_name(f".{target.name}.part")
+    with suppress(FileNotFoundError):
+        part.unlink()
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield part
+        part.rename(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _check_space(database: Database, blobs: Path | None, folder: Path) -> None:
+    try:
+        needed = database.size_bytes() + (folder_bytes(blobs) if blobs else 0) + SPARE_BYTES
+        free = shutil.disk_usage(folder).free
+    except FileNotFoundError:
+        raise BackupError(f"{folder} is not there: make it, or choose another place.") from None
+    except StorageError as error:
+        raise BackupError(f"The database could not be read: {error}.") from error
+    if free < needed:
+        raise BackupError(
+            f"A backup may need {needed // 2**20} MiB and {folder} has {free // 2**20} MiB free:"
+            " make room, or choose another place."
+        )
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return how much space the files below a folder take."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(path) / name).stat().st_size
+    return total
+
+
+def _write(
+    connection: Connection, kind: str, blobs: Path | None, file: BinaryIO, now: int, software: str
+) -> None:
+    """Write all members, from one moment of the database."""
+    bundle = BundleWriter(file, now)
+    connection.begin_reading()
+    schema = tuple(
+        Step(number, name, hashed.hex())
+        for number, name, hashed in connection.all(
+            "SELECT number, name, hash FROM migration ORDER BY number"
+        )
+    )
+    tables = {
+        table: _write_table(connection, bundle, table, columns)
+        for table, columns in columns_of(connection).items()
+        if table != NOT_KEPT
+    }
+    blob_sum = _write_blobs(connection, bundle, blobs) if blobs else None
+    connection.rollback()
+    manifest = Manifest("alcove backup", FORMAT, now, software, kind, schema, tables, blob_sum)
+    bundle.add(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    bundle.end()
+
+
+def columns_of(connection: Connection) -> dict[str, list[Column]]:
+    """Return the columns of each table, by its name."""
+    tables: dict[str, list[Column]] = {}
+    for column in connection.columns():
+        tables.setdefault(column.table, []).append(column)
+    return tables
+
+
+def _write_table(
+    connection: Connection, bundle: BundleWriter, table: str, columns: list[Column]
+) -> TableSum:
+    names = tuple(column.name for column in columns)
+    hashed = hashlib.sha256()
+    encode = msgspec.msgpack.Encoder().encode
+    part = bytearray()
+    lines = parts = 0
+
+    def flush() -> None:
+        nonlocal parts
+        parts += 1
+        hashed.update(part)
+        bundle.add(f"tables/{table}/{parts:06}", bytes(part))
+        part.clear()
+
+    for line in connection.each(f"SELECT {', '.join(names)} FROM {table}"):  # noqa: S608 - Our words.
+        data = encode(line)
+        part += len(data).to_bytes(LENGTH_BYTES, "big") + data
+        lines += 1
+        if len(part) >= PART_BYTES:
+            flush()
+    if part:
+        flush()
+    return TableSum(names, lines, hashed.hexdigest())
+
+
+def _write_blobs(connection: Connection, bundle: BundleWriter, folder: Path) -> BlobSum:
+    """Add every complete blob whose file is there: one that was deleted meanwhile is not missed."""
+    hashed = hashlib.sha256()
+    count = total = 0
+    for blob, size in connection.each("SELECT blob, size FROM blob WHERE done_at IS NOT NULL"):
+        try:
+            file = blob_path(folder, blob).open("rb")
+        except FileNotFoundError:
+            continue
+        with file:
+            hashed.update(bundle.add_file(f"blobs/{blob.hex()}", file, size))
+        count += 1
+        total += size
+    return BlobSum(count, total, hashed.hexdigest())
+
+
+# ---- Reading one ----
+
+
+def verify(path: Path) -> Manifest:
+    """Read a backup from beginning to end, and return what it says it is, if that is true."""
+    tables: dict[str, tuple[int, hashlib._Hash]] = {}
+    blobs, count, total = hashlib.sha256(), 0, 0
+    manifest: Manifest | None = None
+    with opened(path) as file:
+        for member in members(file):
+            table, blob = table_of(member), blob_of(member)
+            if manifest is not None:
+                raise BundleError("holds something after its end")
+            if table:
+                lines, hashed = tables.setdefault(table, (0, hashlib.sha256()))
+                data = member.read(PART_BYTES_MAX)
+                hashed.update(data)
+                tables[table] = (lines + sum(1 for _ in lines_of(data)), hashed)
+            elif blob:
+                one = hashlib.sha256()
+                for piece in member.pieces():
+                    one.update(piece)
+                blobs.update(one.digest())
+                count, total = count + 1, total + member.size
+            elif member.name == MANIFEST:
+                manifest = _manifest(member.read(MANIFEST_BYTES_MAX))
+            else:
+                raise BundleError("holds something that is not of a backup")
+        if manifest is None:
+            raise BundleError("is not complete")
+        found = {name: (lines, hashed.hexdigest()) for name, (lines, hashed) in tables.items()}
+        said = {name: (one.lines, one.sha256) for name, one in manifest.tables.items() if one.lines}
+        blob_sum = BlobSum(count, total, blobs.hexdigest())
+        if found != said or blob_sum != (
+            manifest.blobs or BlobSum(0, 0, hashlib.sha256().hexdigest())
+        ):
+            raise BundleError("is damaged: its sums do not fit")
+    return manifest
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a backup for reading, and say what is wrong with it in one sentence."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except BundleError as error:
+        raise BackupError(f"{path} {error}.") from error
+    except OSError as error:
+        raise BackupError(f"{path} could not be read: {error.strerror}.") from error
+
+
+def _manifest(data: bytes) -> Manifest:
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BundleError("is not a backup of Alcove") from error
+    if manifest.format != FORMAT:
+        raise BundleError("was made by a newer Alcove, which is needed to read it")
+    return manifest
+
+
+def table_of(member: Member) -> str:
+    """Return of which table a member is a part; nothing for others."""
+    top, _, rest = member.name.partition("/")
+    table, _, part = rest.partition("/")
+    fits = top == "tables" and table.isidentifier() and len(part) == 6 and part.isdigit()
+    return table if fits else ""
+
+
+def blob_of(member: Member) -> bytes:
+    """Return which blob a member is; nothing for others."""
+    top, _, name = member.name.partition("/")
+    if top != "blobs" or len(name) != 32:
+        return b""
+    try:
+        blob = bytes.fromhex(name)
+    except ValueError:
+        return b""
+    return blob if blob.hex() == name else b""
+
+
+def lines_of(part: bytes) -> Iterator[Line]:
+    """Yield the lines of a part."""
+    decode = msgspec.msgpack.Decoder(list).decode
+    at = 0
+    while at < len(part):
+        start = at + LENGTH_BYTES
+        at = start + int.from_bytes(part[at:start], "big")
+        try:
+            yield tuple(decode(part[start:at]))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BundleError("is damaged: a line cannot be read") from error

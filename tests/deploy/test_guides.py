@@ -1,0 +1,152 @@
+"""The guides for hosts name commands, options, settings and files that there are."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from alcove.server.settings_sources import find_setting
+from tests.test_docs import code, read, unlisted
+
+ROOT = Path(__file__).parent.parent.parent
+GUIDES = ROOT / "docs" / "howto"
+PAGES = [*sorted(GUIDES.glob("*.md")), ROOT / "deploy" / "README.md"]
+TEXTS = [*PAGES, *(ROOT / "deploy" / name for name in ("Dockerfile", "alcove.service"))]
+
+NOT_OURS = ("ALCOVE_DOMAIN", "ALCOVE_UPSTREAM")
+"""Variables of the Caddyfile."""
+NO_SETTINGS = ("alcove_database", "alcove_inside", "pg_dump")
+"""A volume and a network of Docker's, and a program: they only look like settings."""
+
+TROUBLES = {
+    320: "Connection refused",
+    321: "Sign-in fails",
+    322: "A message cannot be opened",
+    323: "The database cannot be reached",
+    324: "The port is taken",
+    325: "The encryption's tests fail",
+    326: "A client cannot connect",
+    327: "Containers",
+}
+"""The troubles that the contract names, by row."""
+
+
+def command_line() -> click.Group:
+    from alcove.cli import main  # noqa: PLC0415 - The command line is loaded only when it is asked.
+
+    assert isinstance(main, click.Group)
+    return main
+
+
+def used(text: str, commands: list[str]) -> list[list[str]]:
+    """Return the words of every use of our command line in a text, without what follows it."""
+    flat = text.replace("\\\n", " ").replace('", "', " ").replace('"]', " ")
+    use = rf"\balcove ((?:{'|'.join(commands)})\b[^|&;#`>\n]*)"
+    return [match.group(1).split() for match in re.finditer(use, flat)]
+
+
+def faults(words: list[str], group: click.Group) -> list[str]:
+    """Return which command or option of a use there is not."""
+    context = click.Context(group)
+    command: click.Command = group
+    rest = list(words)
+    while isinstance(command, click.Group):
+        if not rest:
+            return []
+        found = command.get_command(context, rest[0])
+        if found is None:
+            return [f"no such command: {' '.join(words)}"]
+        command, rest = found, rest[1:]
+    options = [name for parameter in command.params for name in parameter.opts]
+    named = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    return [f"no such option: {words[0]} {name}" for name in named if name not in options]
+
+
+def parts_of(page: Path) -> list[str]:
+    """Return what a machine would read: a page's code, or the whole of another file."""
+    return code(read(page)) if page.suffix == ".md" else [read(page)]
+
+
+def test_every_guide_is_in_the_index() -> None:
+    names = [page.name for page in PAGES if page.parent == GUIDES and page.name != "README.md"]
+    assert len(names) == 8
+    assert unlisted(read(GUIDES / "README.md"), names) == []
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_every_command_that_is_named_is_there(page: Path) -> None:
+    group = command_line()
+    commands = group.list_commands(click.Context(group))
+    uses = [words for part in parts_of(page) for words in used(part, commands)]
+    assert [fault for words in uses for fault in faults(words, group)] == []
+
+
+def test_commands_are_found_in_the_guides() -> None:
+    group = command_line()
+    commands = group.list_commands(click.Context(group))
+    uses = [words for page in TEXTS for part in parts_of(page) for words in used(part, commands)]
+    assert len(uses) > 30
+    assert ["serve", "--host", "127.0.0.1", "--behind-proxy", "--data", "/var/lib/alcove"] in uses
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_that_is_named_is_there(page: Path) -> None:
+    parts = code(read(page))
+    variables = [name for part in parts for name in re.findall(r"\bALCOVE_[A-Z_]+\w\b", part)]
+    names = [part for part in parts if re.fullmatch(r"[a-z]+(_[a-z]+)+", part)]
+    lines = [name for part in parts for name in re.findall(r"^(\w+) = ", part, re.MULTILINE)]
+    known = (*NOT_OURS, *NO_SETTINGS)
+    named = [name for name in (*variables, *names, *lines) if name not in known]
+    assert [name for name in named if find_setting(name) is None] == []
+
+
+def test_every_trouble_has_a_symptom_causes_and_cures() -> None:
+    text = read(GUIDES / "troubleshooting.md")
+    chapters = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n)*)", text, re.MULTILINE))
+    assert sorted(chapters) == sorted(TROUBLES.values())
+    for name, chapter in chapters.items():
+        assert "**Symptom.**" in chapter, name
+        heads = re.search(r"^\|(.+)\|\n\|[-|]+\|\n((?:\|.*\|\n)+)", chapter, re.MULTILINE)
+        assert heads, name
+        assert "Cause" in heads.group(1), name
+        assert "Cure" in heads.group(1), name
+        rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in heads.group(2).splitlines()]
+        assert [row for row in rows if len(row) != 3 or not all(map(str.strip, row))] == [], name
+        link = re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
+        assert f"(#{link})" in text, name
+
+
+# ---- Each check can fail ----
+
+
+@click.group()
+def sample() -> None:
+    """Stand in for the command line."""
+
+
+@sample.group()
+def admin() -> None:
+    """Stand in for its group."""
+
+
+@admin.command()
+@click.option("--days")
+def invite(days: str) -> None:
+    """Stand in for a command."""
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("alcove admin invite --days 7 | tail --lines=1", []),
+        ("alcove alcove admin; alcove admin", []),
+        ("alcove admin invite --hours=7", ["no such option: admin --hours"]),
+        ("/opt/alcove/bin/alcove admin invent", ["no such command: admin invent"]),
+        ('["alcove", "admin", "invent"]', ["no such command: admin invent"]),
+    ],
+)
+def test_a_command_that_is_not_there_is_found(text: str, found: list[str]) -> None:
+    uses = used(text, ["admin"])
+    assert uses
+    assert [fault for words in uses for fault in faults(words, sample)] == found
