@@ -7,6 +7,7 @@ import click
 import pytest
 
 from alcove.server.settings_sources import find_setting
+from alcove.wire.errors import SENTENCES, Code
 from tests.test_docs import code, read, unlisted
 
 ROOT = Path(__file__).parent.parent.parent
@@ -115,6 +116,35 @@ def test_every_trouble_has_a_symptom_causes_and_cures() -> None:
         assert [row for row in rows if len(row) != 3 or not all(map(str.strip, row))] == [], name
         link = re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
         assert f"(#{link})" in text, name
+
+
+REFUSALS = [
+    *(Code.WRONG_LOGIN, Code.NOT_INVITED, Code.LINK_ENDED, Code.DISABLED, Code.WRONG_CODE),
+    *(Code.TOO_MANY, Code.REVOKED, Code.FULL, Code.STORAGE),
+]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_refusal_is_quoted_as_the_server_says_it(code: Code) -> None:
+    beginning = re.split(r"[;.]", SENTENCES[code])[0]
+    assert f"*{beginning}*" in read(GUIDES / "troubleshooting.md")
+
+
+STARTS = [
+    "PostgreSQL cannot be used as database_url says",
+    "Another Alcove server is using this database",
+    "PostgreSQL is of version",
+    "The database is of schema",
+    "secret_key is not the one that this server was made with",
+    "may be reached from outside, so the server needs",
+]
+
+
+@pytest.mark.parametrize("sentence", STARTS)
+def test_what_stops_a_start_is_quoted_as_the_server_says_it(sentence: str) -> None:
+    files = sorted((ROOT / "src" / "alcove" / "server").rglob("*.py"))
+    assert [file for file in files if sentence in read(file)] != []
+    assert sentence in read(GUIDES / "troubleshooting.md")
 
 
 # ---- Each check can fail ----

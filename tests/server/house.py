@@ -32,7 +32,7 @@ from alcove.wire.entries import (
     Routing,
 )
 from alcove.wire.ids import NOTHING_BEFORE, entry_name
-from alcove.wire.rooms import CreateRoom
+from alcove.wire.rooms import CreateRoom, Kind
 
 START_MS = 1_800_000_000_000
 
@@ -149,14 +149,14 @@ class House:
     # ---- Talking, with made-up bodies ----
 
     def message(self, caller: Caller, talk: Talk, **fields: Any) -> NewEntry:
-        given = {"form": "kept", "key": talk.handshake} | fields
+        given: dict[str, Any] = {"form": "kept", "key": talk.handshake} | fields
         header = MessageHeader(caller.device, self.random(16), **given)
         return NewEntry(encode(header), self.random(64))
 
     def handshake(self, caller: Caller, talk: Talk, **fields: Any) -> NewEntry:
         """Return a handshake after the newest one, and take it for stored."""
         routing = {key: fields.pop(key) for key in list(fields) if key in Routing.__struct_fields__}
-        given = {"before": talk.handshake, "renews": True, "routing": Routing(**routing)} | fields
+        given: dict[str, Any] = {"before": talk.handshake, "renews": True, "routing": Routing(**routing)} | fields
         entry = NewEntry(encode(HandshakeHeader(caller.device, **given)), self.random(64))
         talk.handshake = entry_name(talk.room, entry.header, entry.body)
         return entry
@@ -169,7 +169,7 @@ class House:
         return self.append(caller, talk, self.message(caller, talk, **fields))
 
     def create(
-        self, caller: Caller, *others: Caller, kind: str = "group", **fields: Any
+        self, caller: Caller, *others: Caller, kind: Kind = "group", **fields: Any
     ) -> tuple[Talk, Any]:
         """Make a room with these devices, and return it with the server's reply."""
         talk = Talk(self.random(16), NOTHING_BEFORE)

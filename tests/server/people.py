@@ -204,7 +204,7 @@ class Someone:
         }
         return Reset(**given | fields)
 
-    def sign_in(self, gadget: Gadget, challenge: bytes, **fields: Any) -> SignIn:
+    def sign_in(self, gadget: Gadget, challenge: bytes, /, **fields: Any) -> SignIn:
         """Return what a device says to sign in."""
         statement = sign_in_bytes(self.house.world.keys.public, challenge, gadget.id, VERSION)
         given = {

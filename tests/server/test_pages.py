@@ -183,6 +183,12 @@ def test_an_unknown_link_tells_nothing_but_where_one_is() -> None:
     assert page.body == pages.invite_page(T, NAME, None, "mira", NOW).body
 
 
+@pytest.mark.parametrize("kind", ["reset", "page"])
+def test_a_link_that_is_for_no_newcomer_has_no_page(kind: str) -> None:
+    page = pages.invite_page(T, NAME, invite(kind=kind), "mira", NOW)
+    assert page == pages.invite_page(T, NAME, None, None, NOW)
+
+
 # ---- Nothing from outside becomes markup ----
 
 WICKED = "<script>\"'&{{state}}"

@@ -39,6 +39,8 @@ class Door:
         self.server = keys.public
         self.incarnation = incarnation
         self.software = software
+        self.is_stopping = False
+        """Whether nothing new is begun any more."""
         self.refused = 0
         """How many requests were refused by limits since the start."""
         self._buckets = Buckets(BUCKETS_MAX)
@@ -64,6 +66,8 @@ class Door:
         handler = TABLE.get(type(request))
         if handler is None:
             raise Refused(Code.MALFORMED)
+        if self.is_stopping:
+            raise Refused(Code.STOPPING)
         if handler.access != "anyone":
             if not caller.device:
                 raise Refused(Code.SIGN_IN_FIRST)

@@ -4,7 +4,8 @@
     an account    is online if any of its devices is, else away if any is, else offline
     others        see it as offline when it hides itself, and hear of changes once in a while
 
-All of this lives in memory, and begins anew with the process.
+All of this lives in memory, and begins anew with the process.  One thread notes what happens, others
+may ask meanwhile who is there: they see each account as it was just before, or just after.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -50,7 +51,7 @@ class Presence:
         self._accounts: dict[bytes, _Account] = {}
         self._names: list[str] = []
         """The names of all that are shown, without case and sorted."""
-        self._by_name: dict[str, bytes] = {}
+        self._by_name: dict[str, tuple[bytes, _Account]] = {}
         self._changed: dict[bytes, None] = {}
         self._due: int | None = None
 
@@ -97,7 +98,7 @@ class Presence:
         folded = known.name.lower()
         if before == "offline" != known.seems:
             insort(self._names, folded)
-            self._by_name[folded] = account
+            self._by_name[folded] = account, known
         elif before != "offline" == known.seems:
             del self._names[bisect_left(self._names, folded)]
             del self._by_name[folded]
@@ -124,9 +125,10 @@ class Presence:
         start = bisect_right(self._names, after.lower())
         people = []
         for name in self._names[start : start + limit]:
-            account = self._by_name[name]
-            known = self._accounts[account]
-            people.append(Person(account, known.name, known.is_bot, known.seems, None))
+            found = self._by_name.get(name)
+            if found is not None:  # Who comes or goes at this moment may be missing.
+                account, known = found
+                people.append(Person(account, known.name, known.is_bot, known.seems, None))
         more = start + limit < len(self._names)
         return People(id=request_id, people=tuple(people), more=more)
 

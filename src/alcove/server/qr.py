@@ -1,6 +1,6 @@
 """QR codes, for a terminal and for a page.
 
-Two rows of modules share one line of text, so that an invite fits on a small terminal:
+Two rows of modules share one line of text, so that an invite fits on a terminal of 80 by 30:
 
     █▀▀▀▀▀█   ▄▀█     upper and lower dark   █
     █ ███ █  ▀▄ ▀     only the upper         ▀
@@ -16,7 +16,7 @@ import segno
 
 BORDER_MODULES: Final = 2
 """Light modules around a drawing in a terminal.  The standard asks for four; phones are content
-with two, and a terminal of 80 by 24 has no room to spare."""
+with two, and in a terminal every line counts."""
 PAGE_BORDER_MODULES: Final = 4
 
 # Black on white by their numbers in the table of 256, which colour schemes leave alone; the first

@@ -47,7 +47,7 @@ def test_who_registers_has_an_account_with_one_device(house: House) -> None:
         (1, request.packages[0]),
         (2, request.packages[1]),
     ]
-    assert kinds(house, ada.account) == ["account_created", "list_published", "device_added"]
+    assert kinds(house, ada.account) == ["account_created"]
 
 
 def test_login_keys_are_stored_as_hashes_only(house: House) -> None:

@@ -1,4 +1,4 @@
-"""The archive and the profile: stored sealed, found again, bounded, and told to whom they concern."""
+"""The archive and the profile: stored sealed, bounded, found again, and for whom they concern."""
 
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def test_a_profile_is_told_to_who_shares_a_room_and_to_nobody_else(
     bob, eve = Someone(house, "bob").come(), Someone(house, "eve").come()
     house.create(ada.phone.caller, bob.phone.caller)
     house.told = []
-    assert house.ask(ada.phone.caller, PutProfile(id=1, body=b"sealed")) == Done(id=1)
+    assert house.ask(ada.phone.caller, PutProfile(id=50, body=b"sealed")) == Done(id=50)
     (push,) = house.take_told(ToAccount)
     assert (push.account, push.but) == (ada.account, ada.phone.id)
     assert decode_answer(push.message) == AccountChanged(kind="profile")
@@ -133,7 +133,7 @@ def test_a_profile_is_told_to_who_shares_a_room_and_to_nobody_else(
     assert profile(bob, ada.account) == b"sealed"
     assert profile(ada, bob.account) is None
     assert profile(eve, ada.account) == profile(eve, bytes(16)) == Code.UNKNOWN
-    house.ask(ada.phone.caller, PutProfile(id=2, body=None))
+    house.ask(ada.phone.caller, PutProfile(id=51, body=None))
     assert profile(bob, ada.account) is None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from alcove.server.auth import totp_code
+from alcove.server.caller import Caller
 from alcove.server.effects import ToAccount
 from alcove.server.handlers.boxes import GUESS_PAUSE_MOST_MS, HANDLERS
 from alcove.wire.accounts import (
@@ -130,8 +131,6 @@ def test_wrong_guesses_wait_longer_and_longer(house: House, ada: Someone) -> Non
 
 
 def test_a_stranger_who_guesses_does_not_lock_the_owner_out(house: House, ada: Someone) -> None:
-    from alcove.server.caller import Caller
-
     stranger = Caller("198.51.100.1")
     guess = OpenBox(name="Ada", lock="password", login=bytes(32))
     assert code(house.ask(stranger, guess)) == Code.WRONG_LOGIN
@@ -181,8 +180,6 @@ def test_the_code_that_began_it_does_not_open_the_box(house: House, ada: Someone
 
 
 def test_wrong_codes_wait_for_the_whole_account(house: House, ada: Someone) -> None:
-    from alcove.server.caller import Caller
-
     with_totp(ada)
     right = totp_code(SECRET, house.now)
     wrong = f"{(int(right) + 1) % 1_000_000:06}"
@@ -253,9 +250,7 @@ def test_the_other_devices_hear_that_the_locks_changed(house: House, ada: Someon
     assert kinds(house, ada.account)[-1] == "locks_changed"
 
 
-def test_who_changes_a_box_that_was_changed_meanwhile_reads_it_again(
-    house: House, ada: Someone
-) -> None:
+def test_who_changes_a_box_that_was_changed_meanwhile_reads_it_again(ada: Someone) -> None:
     password = ada.sealed()
     assert code(changes(ada, version=2, password=password)) == Code.CHANGED
     changes(ada, phrase=ada.sealed())

@@ -113,9 +113,20 @@ def test_the_hub_hears_of_presence_and_of_who_hides(house: House) -> None:
     ]
 
 
-def test_who_is_online_is_left_for_the_hub_to_say(house: House) -> None:
-    ada = house.add_person("ada")
-    assert house.ask(ada.phone, GetOnline(after="x")) == People(people=())
+def test_who_is_online_is_found_so_and_listed_unless_it_hides(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "ONLINE_PAGE", 1)
+    ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
+    for person in (ada, bob, eve):
+        device = person.phone.device
+        is_shown = person is not bob
+        house.world.presence.arrive(person.account, device, person.name, 0, is_shown=is_shown)
+    assert house.ask(ada.phone, Find(name="eve")).people[0].presence == "online"
+    assert house.ask(ada.phone, Find(name="bob")).people[0].presence == "offline"
+    first, last = (Person(one.account, one.name, False, "online", None) for one in (ada, eve))
+    assert house.ask(bob.phone, GetOnline(id=4)) == People(id=4, people=(first,), more=True)
+    assert house.ask(bob.phone, GetOnline(after="ada")) == People(people=(last,))
 
 
 # ---- Signals ----

@@ -60,6 +60,14 @@ def test_the_list_goes_by_name_without_case_in_pages(presence: Presence) -> None
     assert presence.online("eve", 1) == People(people=(last,), more=False)
     presence.leave(b"Bob", PHONE, 0)
     assert names(presence) == ["ada", "eve", "Ida"]
+    assert presence.count() == 3
+
+
+def test_a_list_that_is_read_while_somebody_goes_does_without_him(presence: Presence) -> None:
+    for name in ("ada", "bob"):
+        presence.arrive(name.encode(), PHONE, name, 0, is_shown=True)
+    del presence._by_name["ada"]  # What another thread may see between two steps of `leave`.
+    assert names(presence) == ["bob"]
 
 
 def test_what_a_search_found_is_filled_in(presence: Presence) -> None:

@@ -11,7 +11,7 @@ from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.devices import audit_quietly, sharing_devices
 from alcove.server.handlers.invites import Found, count_use, find_invite
-from alcove.server.handlers.lists import Accepted, check_list, publish, read_list
+from alcove.server.handlers.lists import Accepted, audit_list, check_list, publish, read_list
 from alcove.server.handlers.packages import store_packages
 from alcove.server.settings import registration
 from alcove.server.tx import Tx, digest, refuse_unless
@@ -78,8 +78,8 @@ def register(tx: Tx, _: Caller, request: Register, now: int) -> Registered:
             request.phrase.box,
         )],
     )  # fmt: skip
-    tx.audit("account_created", request.account)
     _begin(tx, accepted, request, now)
+    tx.audit("account_created", request.account)
     if invite is not None:
         count_use(tx, invite)
         _audit_use(tx, invite, request.account)
@@ -150,8 +150,9 @@ def reset(tx: Tx, caller: Caller, request: Reset, now: int) -> Registered:
     # What was sealed to keys in the old box, nobody can open any more.
     tx.run("DELETE FROM archive WHERE account = ?", known.account)
     count_use(tx, invite)
-    tx.audit("account_reset", known.account)
     _begin(tx, accepted, request, now)
+    tx.audit("account_reset", known.account)
+    audit_list(tx, accepted)
     changed = ListChanged(account=known.account, version=proposed.version)
     tx.push(sharing_devices(tx, known.account, but=caller.device), changed)
     return _registered(request, known)

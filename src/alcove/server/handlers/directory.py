@@ -1,7 +1,6 @@
 """The directory: how people and public groups are found, and what they let others see.
 
-Who is online only the hub knows, in `server/presence.py`.  What is answered here shows everybody as
-offline; the hub fills the rest in before it leaves.
+Who is online stands in no table but in the memory of `server/presence.py`.
 """
 
 from alcove.server.caller import Caller
@@ -28,8 +27,9 @@ from alcove.wire.directory import (
 from alcove.wire.errors import Code
 
 FOUND_MAX = 20
-ONLINE_PAGE = 256
 """How many accounts or groups one search returns."""
+ONLINE_PAGE = 256
+"""How many accounts one page of the online list has."""
 NAMED_KINDS = ("group", "channel")
 """Kinds of rooms that may have a public name."""
 

@@ -80,6 +80,7 @@ def accept_list(tx: Tx, caller: Caller, signed: SignedList, proposed: DeviceList
             tx.audit("list_refused", proposed.account)
         raise
     publish(tx, accepted, now)
+    audit_list(tx, accepted)
     if proposed.identity != identity:
         tx.audit("identity_changed", proposed.account)
     changed = ListChanged(account=proposed.account, version=proposed.version)
@@ -191,15 +192,21 @@ def publish(tx: Tx, accepted: Accepted, now: int) -> None:
     )
     line = (account, proposed.version, signed.body, signed.signature, signed.old_signature, now)
     tx.insert("device_list (account, version, body, signature, old_signature, at)", [line])
-    tx.audit("list_published", account, version=proposed.version)
     for certificate in accepted.added:
         device = device_id(certificate.device)
         tx.insert(
             "device (device, account, public_key, is_browser, added_at)",
             [(device, account, certificate.device, int(certificate.browser), now)],
         )
-        tx.audit("device_added", account, device=device.hex())
     retire_devices(tx, accepted.removed, now)
+
+
+def audit_list(tx: Tx, accepted: Accepted) -> None:
+    """Write down what a new list of an account that was there has changed."""
+    account = accepted.list.account
+    tx.audit("list_published", account, version=accepted.list.version)
+    for certificate in accepted.added:
+        tx.audit("device_added", account, device=device_id(certificate.device).hex())
     for device in accepted.removed:
         tx.audit("device_revoked", account, device=device.hex())
 

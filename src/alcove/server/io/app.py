@@ -42,6 +42,10 @@ class House:
     status_app: web.Application
     """What the status listener serves."""
 
+    def apply(self, settings: Settings) -> None:
+        """Let other settings count from now on: those that may change while the server runs."""
+        self.settings = self.world.settings = self.door.settings = settings
+
     async def tick(self) -> None:
         """Do what is done every second, for as long as the server runs."""
         while True:

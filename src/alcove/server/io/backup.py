@@ -11,7 +11,7 @@ it is complete.  A backup of one kind of database can be restored into the other
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from alcove.server.io.bundle import BundleError, BundleWriter, Member, members
-from alcove.server.io.storage import blob_path
+from alcove.server.io.places import blob_path
 from alcove.server.store.database import Column, Connection, Database, Line, StorageError
 
 FORMAT: Final = 1

@@ -1,7 +1,7 @@
 """A tar file of plain members, written and read from front to back in little memory.
 
-Any `tar` can look into it.  What is read is only what is written here: plain files with short names,
-one header each.  Links, folders, long names and everything else that tar can do are refused.
+Any `tar` can look into it.  What is read is only what is written here: plain files with short
+names, one header each.  Links, folders, long names and whatever else tar can do are refused.
 """
 
 import hashlib

@@ -1,8 +1,7 @@
 """The socket door: WebSocket frames in and out, for many connections at once.
 
 aiohttp reads the frames.  They are written past it, onto the same transport: what is said to a
-session in one turn is one frame and one system call, and a slow reader is seen by what
-its
+session in one turn is one frame and one system call, and a slow reader is seen by what its
 transport still holds.
 """
 
@@ -46,7 +45,6 @@ class Sockets:
         self._responses: dict[Session, web.WebSocketResponse] = {}
         self._slow: dict[Session, None] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self.is_stopping = False
         works.flush = self.flush
 
     def __len__(self) -> int:
@@ -81,7 +79,7 @@ class Sockets:
         return response
 
     def _let_in(self, address: str) -> None:
-        if self.is_stopping:
+        if self._door.is_stopping:
             raise Refused(Code.STOPPING)
         if len(self) >= self._door.settings.max_clients:
             raise Refused(Code.FULL)
@@ -138,6 +136,18 @@ class Sockets:
     async def _close(self, response: web.WebSocketResponse) -> None:
         with suppress(ConnectionError, RuntimeError):
             await response.close(code=1000)
+
+    async def stop(self, patience_s: float) -> None:
+        """Say goodbye to everyone and wait until they have gone; cut off who does not."""
+        for session in list(self._transports):
+            session.end(Code.STOPPING)
+        self.flush(dict.fromkeys(self._transports))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience_s
+        while self._transports and loop.time() < until:
+            await asyncio.sleep(DRAIN_S)
+        for transport in list(self._transports.values()):
+            transport.abort()
 
     async def tick(self) -> None:
         """Look at deadlines and at slow readers, for as long as the server runs."""

@@ -1,141 +1,67 @@
-"""The data folder: where everything lies, who holds it, and how it is opened at the start.
-
-DATA/alcove.sqlite    the database, unless it is elsewhere or PostgreSQL
-     alcove.lock      held by the one server that uses all this
-     blobs/ab/ab…     encrypted files
-     backups/         what the server keeps before it changes its own tables
-"""
+"""The storage of a server that starts: held, brought up to date, and founded the first time."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import BinaryIO, Final
-
-from msgspec import Struct
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from alcove.server.auth import SECRET_BYTES
+from alcove.server.io.places import Places, connect, held
+from alcove.server.io.upgrade import Upgraded, bring_up
 from alcove.server.settings import Settings
-from alcove.server.store.database import Database, DatabaseRefused
-from alcove.server.store.opening import database_at, found
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows has no such lock, and is untested as a server.
-    fcntl = None  # type: ignore[assignment]
-
-DATABASE_NAME: Final = "alcove.sqlite"
-LOCK_NAME: Final = "alcove.lock"
-PID_BYTES_MAX: Final = 20
+from alcove.server.store.database import Database, DatabaseRefused, StorageError
+from alcove.server.store.opening import found
 
 
-class Places(Struct, frozen=True):
-    """Where the parts of the storage are."""
+@dataclass(frozen=True)
+class Storage:
+    """Everything that a server keeps."""
 
-    data: Path
-    database: Path
-    """The SQLite file, when there is no PostgreSQL."""
-    blobs: Path
-    backups: Path
-
-
-def places_of(settings: Settings) -> Places:
-    """Return where these settings put everything."""
-    data = Path(settings.data)
-    return Places(
-        data=data,
-        database=Path(settings.database_path) if settings.database_path else data / DATABASE_NAME,
-        blobs=Path(settings.blob_folder) if settings.blob_folder else data / "blobs",
-        backups=data / "backups",
-    )
-
-
-def blob_path(folder: Path, blob: bytes) -> Path:
-    """Return where the bytes of a blob are."""
-    name = blob.hex()
-    return folder / name[:2] / name
-
-
-# ---- One server only ----
+    places: Places
+    database: Database
+    secret: bytes = field(repr=False)
+    incarnation: int
+    upgraded: Upgraded
+    """What was done to the tables at this start."""
 
 
 @contextmanager
-def held(settings: Settings) -> Iterator[Places]:
-    """Make the folders, and hold them against any other server until the end."""
-    places = places_of(settings)
-    locks = [places.data / LOCK_NAME]
-    if not settings.database_url and places.database.parent != places.data:
-        locks.append(places.database.with_name(f"{places.database.name}.lock"))
-    with ExitStack() as open_files:
+def opened_storage(
+    settings: Settings, now: int, random: Callable[[int], bytes], software: str
+) -> Iterator[Storage]:
+    """Open the storage of a server, and hold it against any other one until the end.
+
+    Raises `DatabaseRefused`, with a sentence for the host.
+    """
+    with held(settings) as places:
+        database = connect(settings, places)
+        upgraded = bring_up(database, settings, places, now, software)
+        secret, incarnation = _found(database, settings, now, random)
         try:
-            for folder in (places.data, places.database.parent, places.blobs, places.backups):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for lock in locks:
-                _take(open_files.enter_context(_open_private(lock)), lock)
-        except OSError as error:
-            raise DatabaseRefused(f"{error.filename} cannot be used: {error.strerror}.") from None
-        yield places
+            yield Storage(places, database, secret, incarnation, upgraded)
+        finally:
+            database.close()
 
 
-def _open_private(path: Path) -> BinaryIO:
-    """Open a file for writing, made if need be for this user alone."""
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
-
-
-def _take(file: BinaryIO, lock: Path) -> None:
-    """Lock a file; the system lets go of it when this process ends, however that comes."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        process = file.read(PID_BYTES_MAX).decode("ascii", "replace").strip()
-        raise DatabaseRefused(
-            f"Another Alcove server (process {process}) is using {lock.parent}:"
-            " stop it, or give this one another data folder."
-        ) from None
-    file.truncate()
-    file.write(f"{os.getpid()}\n".encode())
-    file.flush()
-
-
-# ---- Opening ----
-
-
-def connect(settings: Settings, places: Places) -> Database:
-    """Return the database, whose tables may be old or missing."""
-    if settings.database_url:
-        return database_at(settings.database_url, "")
-    path = places.database
-    _open_private(path).close()
-    first = path.stat()
-
-    def is_there() -> bool:
-        try:
-            now = path.stat()
-        except OSError:
-            return False
-        return (now.st_dev, now.st_ino) == (first.st_dev, first.st_ino)
-
-    return database_at("", str(path), is_there)
-
-
-def found_server(
+def _found(
     database: Database, settings: Settings, now: int, random: Callable[[int], bytes]
 ) -> tuple[bytes, int]:
-    """Return the server's secret and incarnation, made at the first start."""
     key = settings.secret_key
     secret = secret_from(key) if key else random(SECRET_BYTES)
-    connection = database.writer()
     try:
-        return found(connection, now, secret, is_chosen=bool(key))
-    finally:
-        connection.close()
+        connection = database.writer()
+        try:
+            return found(connection, now, secret, is_chosen=bool(key))
+        finally:
+            connection.close()
+    except StorageError as error:
+        raise DatabaseRefused(f"The {database.kind} database failed: {error}.") from error
 
 
 def secret_from(secret_key: str) -> bytes:
     """Return the secret that follows from the setting `secret_key`.
 
-    Slowly: the server's public key follows from it too, and whoever knows that could try words.
+    Slowly: the server's public key follows from it too, and whoever has that could try words.
     """
     return hashlib.scrypt(
         secret_key.encode(),

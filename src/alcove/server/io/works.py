@@ -116,9 +116,14 @@ class Works:
 
         return await asyncio.to_thread(look)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something that was submitted is not answered yet."""
+        return self._is_writing or self._is_reading or bool(self._reads)
+
     async def stop(self) -> None:
         """Carry out what was submitted, then end the threads."""
-        while self._is_writing or self._is_reading:
+        while self.is_busy:
             await asyncio.sleep(0.01)
         self._batch = None
         self._write_wanted.release()

@@ -4,23 +4,27 @@
 // nothing is sent.  It ends up in somebody's terminal, so only a link of exactly the right form is
 // used: quotes or dollar signs in it would be a command of their own.
 
-const LINK =
-  /^https?:\/\/[A-Za-z0-9.:[\]-]+\/i\/[A-Za-z0-9_-]+#[A-Za-z0-9_-]{8,128}(\.[A-Za-z0-9_-]{43,64})?$/;
+// SECRET.kKEY.tCERTIFICATE, and what apps add of their own.  A part with the letter k or t that is
+// not whole was cut off on its way.
+const SERVER = /^https?:\/\/[A-Za-z0-9._:[\]-]+\/i\/[A-Za-z0-9_-]+$/;
+const FRAGMENT =
+  /^#[A-Za-z0-9_-]{8,128}\.k[0-9a-f]{64}(\.t[0-9a-f]{64})?(\.(?![kt])[A-Za-z0-9_-]{1,128}){0,8}$/;
 const SHOW_COPIED_MS = 2000;
 
 const byId = (id) => document.getElementById(id);
 const systems = [...document.querySelectorAll(".system")];
-const link = () => location.origin + location.pathname + location.hash;
+const page = () => location.origin + location.pathname;
+const link = () => page() + location.hash;
 
 function putLink() {
-  const found = LINK.exec(link());
+  const found = SERVER.test(page()) && FRAGMENT.exec(location.hash);
   for (const slot of document.querySelectorAll(".command b")) {
     slot.textContent = found ? link() : "LINK";
   }
   for (const button of document.querySelectorAll(".copy")) button.hidden = !found;
   byId("onward").hidden = !found;
   byId("broken").hidden = Boolean(found);
-  byId("pinned").hidden = !found?.[1];
+  byId("pinned").hidden = !(found && found[1]);
 }
 
 function sayWhenItEnds() {

@@ -37,29 +37,26 @@ def open_sqlite(path: str, now: int) -> SqliteDatabase:
 
 def missing(database: Database) -> tuple[Migration, ...]:
     """Return the migrations that a database needs, and change nothing."""
-    connection = _connect(database)
     try:
-        return pending(connection)
-    finally:
-        connection.close()
+        connection = database.reader()
+        try:
+            return pending(connection)
+        finally:
+            connection.close()
+    except StorageError as error:
+        raise DatabaseRefused(f"The {database.kind} database failed: {error}.") from error
 
 
 def bring_up_to_date(database: Database, now: int) -> tuple[Migration, ...]:
     """Take the migrations that are missing, and return which those were."""
-    connection = _connect(database)
     try:
-        return migrate(connection, now)
+        connection = database.writer()
+        try:
+            return migrate(connection, now)
+        finally:
+            connection.close()
     except StorageError as error:
         raise DatabaseRefused(f"The {database.kind} database failed: {error}.") from error
-    finally:
-        connection.close()
-
-
-def _connect(database: Database) -> Connection:
-    try:
-        return database.writer()
-    except StorageError as error:
-        raise DatabaseRefused(f"The {database.kind} database does not open: {error}.") from error
 
 
 def found(

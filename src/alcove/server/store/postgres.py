@@ -50,7 +50,6 @@ PATIENCE: Final = {
 SESSION: Final = (
     "SET synchronous_commit = on",
     "SET lock_timeout = '10s'",
-    "SET idle_in_transaction_session_timeout = '60s'",
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
@@ -262,6 +261,8 @@ class PostgresConnection:
             for setting in SESSION:
                 db.execute(setting)
             if self._is_writer:
+                # A server that was cut off does not hold its lock and its transaction for ever.
+                db.execute("SET idle_in_transaction_session_timeout = '60s'")
                 _take_lock(db)
             else:
                 db.execute("SET default_transaction_read_only = on")

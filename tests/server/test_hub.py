@@ -1,0 +1,189 @@
+"""Everyone who is connected: who is told what, and what is gathered before it is told."""
+
+from typing import Any
+
+import pytest
+
+from alcove.server.batch import Outcome
+from alcove.server.effects import (
+    Arrived,
+    BlobGone,
+    Effect,
+    Ended,
+    Following,
+    Log,
+    Moved,
+    Present,
+    Routed,
+    ToAccount,
+    ToDevices,
+    ToRoom,
+)
+from alcove.server.hub import Hub
+from alcove.server.presence import Presence
+from alcove.server.session import Session
+from alcove.wire.base import Done
+from alcove.wire.codec import encode
+from tests.server.test_session import NOW, greeted, make_door, said
+
+ROOM, OTHER_ROOM = b"r" * 16, b"s" * 16
+PUSH = encode(Done(id=9))
+
+
+class Connected:
+    """A hub with the sessions of some devices, each of an account of its own first letter."""
+
+    def __init__(self) -> None:
+        self.door = make_door()
+        self.hub = Hub(self.door.settings, Presence(self.door.settings.presence_pause_ms))
+        self.now = NOW
+
+    def tell(self, *effects: Effect, session: Session | None = None) -> None:
+        for effect in effects:
+            self.hub.deliver([(session, True, Outcome(encode(Done()), (effect,)))], self.now)
+        if session is not None:
+            said(session)
+
+    def arrive(self, device: bytes, *rooms: bytes) -> Session:
+        session = greeted(self.door)
+        arrived = Arrived(device[:1] * 16, device, device.decode(), False, True, rooms)
+        self.tell(arrived, session=session)
+        return session
+
+    def follow(self, session: Session, room: bytes, seq: int) -> None:
+        effect = Following(room, session.caller.device, seq)
+        self.hub.deliver([(session, True, Outcome(encode(Done()), (effect,)))], self.now)
+        said(session)
+
+    def later(self) -> None:
+        self.now += self.door.settings.presence_pause_ms
+        self.hub.tick(self.now)
+
+
+@pytest.fixture
+def connected() -> Connected:
+    return Connected()
+
+
+def grown(first: int, last: int, sender: bytes = b"", room: bytes = ROOM) -> Log:
+    return Log(room, first, last, sender, encode(Done(id=last)))
+
+
+def ids(session: Session) -> list[Any]:
+    return [getattr(one, "id", None) or getattr(one, "head", one) for one in said(session)]
+
+
+def test_a_log_that_grows_is_told_to_who_follows_it_and_not_to_the_sender(
+    connected: Connected,
+) -> None:
+    ada, bob = connected.arrive(b"a1", ROOM), connected.arrive(b"b1", ROOM)
+    eve = connected.arrive(b"e1", OTHER_ROOM)
+    for session in (ada, bob):
+        connected.follow(session, ROOM, 4)
+    connected.tell(grown(5, 5, b"a1"), grown(6, 7, b"a1"), grown(8, 8, b"b1"))
+    assert (ids(ada), ids(bob), ids(eve)) == ([8], [5, 7], [])
+    assert (connected.hub.entries, connected.hub.pushed) == (4, 6)
+
+
+def test_who_makes_a_room_follows_it_from_its_first_entry(connected: Connected) -> None:
+    ada = connected.arrive(b"a1")
+    connected.tell(Routed(ROOM, (b"a1", b"z9"), is_member=True), grown(1, 2, b"a1"), grown(3, 3))
+    assert ids(ada) == [3]
+
+
+def test_who_does_not_follow_is_nudged(connected: Connected) -> None:
+    bob = connected.arrive(b"b1", ROOM)
+    connected.tell(grown(5, 5), grown(6, 6))
+    assert ids(bob) == [6]
+
+
+def test_pushes_find_devices_accounts_and_rooms(connected: Connected) -> None:
+    one, two = connected.arrive(b"a1", ROOM), connected.arrive(b"a2", ROOM)
+    bob = connected.arrive(b"b1")
+    connected.tell(
+        ToDevices((b"a1", b"gone"), PUSH),
+        ToAccount(b"a" * 16, PUSH, but=b"a1"),
+        ToAccount(b"x" * 16, PUSH),
+        ToRoom(ROOM, PUSH, but=b"a2"),
+        ToRoom(OTHER_ROOM, PUSH),
+    )
+    assert (len(said(one)), len(said(two)), len(said(bob))) == (2, 1, 0)
+
+
+def test_who_is_routed_away_hears_nothing_more(connected: Connected) -> None:
+    ada = connected.arrive(b"a1", ROOM)
+    connected.tell(
+        Routed(ROOM, (b"a1",), is_member=False),
+        Routed(ROOM, (b"a1",), is_member=False),
+        grown(1, 1),
+    )
+    assert ids(ada) == []
+
+
+def test_a_device_that_connects_again_takes_the_place_of_its_old_connection(
+    connected: Connected,
+) -> None:
+    old = connected.arrive(b"a1", ROOM)
+    new = connected.arrive(b"a1", ROOM)
+    assert old.goodbye == "changed"
+    connected.hub.leave(old, NOW)
+    connected.tell(ToDevices((b"a1",), PUSH))
+    assert len(said(new)) == 1
+    connected.hub.leave(new, NOW)
+    connected.tell(ToDevices((b"a1",), PUSH), grown(1, 1))
+    assert (connected.hub.devices, connected.hub.accounts) == ({}, {})
+
+
+def test_one_of_two_devices_may_leave(connected: Connected) -> None:
+    one, two = connected.arrive(b"a1", ROOM), connected.arrive(b"a2", ROOM)
+    connected.hub.leave(one, NOW)
+    connected.tell(ToAccount(b"a" * 16, PUSH))
+    assert len(said(two)) == 1
+
+
+def test_a_revoked_device_is_sent_away_at_once(connected: Connected) -> None:
+    ada = connected.arrive(b"a1")
+    connected.tell(Ended((b"a1", b"gone"), "revoked"))
+    assert ada.goodbye == "revoked"
+    assert ada in connected.hub.dirty
+
+
+def test_how_far_others_have_passed_is_gathered(connected: Connected) -> None:
+    ada, bob = connected.arrive(b"a1", ROOM), connected.arrive(b"b1", ROOM)
+    connected.later()
+    said(ada)
+    connected.tell(Moved(ROOM, b"b1" * 8, 3), Moved(ROOM, b"b1" * 8, 5))
+    assert said(ada) == []
+    assert connected.hub.deadline() is not None
+    connected.later()
+    (delivered,) = said(ada)
+    assert delivered.devices == ((b"b1" * 8, 5),)
+    connected.later()
+    assert said(ada) == []
+    del bob
+
+
+def test_who_comes_and_goes_is_told_to_those_who_share_a_room(connected: Connected) -> None:
+    ada = connected.arrive(b"a1", ROOM)
+    connected.later()
+    bob, _ = connected.arrive(b"b1", ROOM), connected.arrive(b"e1", OTHER_ROOM)
+    connected.later()
+    assert [one.people for one in said(ada)] == [((b"b" * 16, "online"),)]
+    connected.tell(Present(b"b" * 16, b"b1", "invisible"))
+    connected.later()
+    assert [one.people for one in said(ada)] == [((b"b" * 16, "offline"),)]
+    del bob
+
+
+def test_files_of_blobs_that_are_gone_wait_to_be_deleted(connected: Connected) -> None:
+    connected.tell(BlobGone(b"b" * 16))
+    assert connected.hub.blobs_gone == [b"b" * 16]
+
+
+def test_effects_that_need_a_session_are_nothing_without_one(connected: Connected) -> None:
+    arrived = Arrived(b"a" * 16, b"a1", "ada", False, True, ())
+    connected.tell(arrived, Following(ROOM, b"a1", 1))
+    assert connected.hub.devices == {}
+    ada = connected.arrive(b"a1")
+    connected.tell(Following(ROOM, b"a1", 1), session=ada)
+    assert ada.follows == {}
