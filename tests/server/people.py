@@ -110,7 +110,7 @@ class Someone:
 
     def certificate(self, gadget: Gadget, version: int, /, **wrong: Any) -> SignedCertificate:
         signer = wrong.pop("signer", self.identity)
-        fields = {
+        fields: dict[str, Any] = {
             "identity": self.identity.public,
             "account": self.account,
             "name": self.name,
@@ -133,7 +133,7 @@ class Someone:
     ) -> SignedList:
         """Return the list that comes next, with these devices; any part can be made wrong."""
         version = wrong.get("version", self.version + 1)
-        fields = {
+        fields: dict[str, Any] = {
             "version": version,
             "before": self.newest,
             "account": self.account,
@@ -168,7 +168,7 @@ class Someone:
     # ---- Coming and coming back ----
 
     def register(self, **fields: Any) -> Register:
-        given = {
+        given: dict[str, Any] = {
             "name": self.name,
             "account": self.account,
             "list": self.next_list(),
@@ -195,7 +195,7 @@ class Someone:
         self.identity = self.key()
         self.password, self.phrase = self.sealed(), self.sealed()
         self.gadgets = [self.gadget()]
-        given = {
+        given: dict[str, Any] = {
             "secret": secret,
             "name": self.name,
             "list": self.next_list(),
@@ -207,7 +207,7 @@ class Someone:
     def sign_in(self, gadget: Gadget, challenge: bytes, /, **fields: Any) -> SignIn:
         """Return what a device says to sign in."""
         statement = sign_in_bytes(self.house.world.keys.public, challenge, gadget.id, VERSION)
-        given = {
+        given: dict[str, Any] = {
             "device": gadget.id,
             "signature": gadget.key.sign(statement),
             "nonce": self.house.random(32),

@@ -227,23 +227,22 @@ def show_policy(tx: Tx, ground: Ground, request: Policy) -> LimitList | Changed:
     """Return what may change while the server runs, or change one of it."""
     if request.name is None or request.value is None:
         names = policy.CHANGEABLE if request.name is None else (request.name,)
-        return _limits(tx, names)
+        return _limits(tx, tx.settings, names)
     text = None if request.value == "default" else request.value
     try:
         settings = policy.change(tx, ground.base, request.name, text)
     except SettingsError as error:
         raise Refused(Code.NOT_ALLOWED, str(error)) from error
-    tx.settings = settings
-    return Changed(_limits(tx, (request.name,)), settings)
+    return Changed(_limits(tx, settings, (request.name,)), settings)
 
 
 def limits(tx: Tx, _: Ground, __: Limits) -> LimitList:
     """Return every setting that is a limit."""
     names = [one.name for one in SETTINGS if one.section in LIMIT_SECTIONS and not one.secret]
-    return _limits(tx, tuple(names))
+    return _limits(tx, tx.settings, tuple(names))
 
 
-def _limits(tx: Tx, names: tuple[str, ...]) -> LimitList:
+def _limits(tx: Tx, settings: Settings, names: tuple[str, ...]) -> LimitList:
     known = {one.name: one for one in SETTINGS if not one.secret}
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -253,7 +252,7 @@ def _limits(tx: Tx, names: tuple[str, ...]) -> LimitList:
         tuple(
             Limit(
                 name,
-                policy.shown(tx.settings, name),
+                policy.shown(settings, name),
                 known[name].show(known[name].default),
                 name in policy.CHANGEABLE,
                 name in changed,

@@ -6,7 +6,7 @@ Times are milliseconds since 1970, ids are in hexadecimal digits.
 
 from typing import Annotated, Final, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from alcove.server.audit_log import LoggedEvent
 from alcove.server.pages import Status
@@ -231,11 +231,10 @@ class Totals(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """Figures: of the running server, if one runs, and of the database."""
 
-    running: bool
-    version: str
-    address: str
-    data: str
     status: Status | None
+    """None when no server runs."""
+    address: str
+    """Where people reach it."""
     totals: Totals
 
 
@@ -255,3 +254,22 @@ class Checked(Struct, frozen=True):
     """Those of them whose account was deleted: their places stand, their words are gone."""
     problem: str
     """What is wrong; empty when nothing is."""
+
+
+class Saved(Struct, frozen=True):
+    """A backup that was made and read back."""
+
+    file: str
+    size_bytes: int
+    tables: int
+    lines: int
+    files: int
+
+
+class Answer(Struct, frozen=True):
+    """What comes back over the socket: one of the two."""
+
+    ok: Raw = Raw(b"null")
+    """The answer to the request, whose kind decides its form."""
+    error: str = ""
+    """A sentence for the host; empty when it was carried out."""

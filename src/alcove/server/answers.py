@@ -102,7 +102,7 @@ class Answers:
             SELECT COALESCE(MAX(highest), 0) FROM (
                 SELECT MAX(last) AS highest FROM answer WHERE device = ?
                 UNION ALL SELECT counter FROM device WHERE device = ?
-            ) AS both
+            ) AS known
             """,
             device,
             device,

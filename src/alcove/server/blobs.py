@@ -18,7 +18,7 @@ from alcove.wire.blobs import Expiry
 from alcove.wire.errors import Code, Refused
 
 TUS_VERSION: Final = "1.0.0"
-EXTENSIONS: Final = "creation,expiration,termination"
+EXTENSIONS: Final = "creation,termination"
 CONTENT_TYPE: Final = "application/offset+octet-stream"
 ID_HEX: Final = 32
 DIGITS_MAX: Final = 15

@@ -71,6 +71,7 @@ class Arrived:
     is_host: bool
     shows_online: bool
     rooms: tuple[bytes, ...] = field(repr=False)
+    is_bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

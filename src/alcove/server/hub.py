@@ -39,6 +39,8 @@ class Hub:
         self.accounts: dict[bytes, dict[bytes, Session]] = {}
         self._rooms: dict[bytes, dict[Session, None]] = {}
         self._moved: dict[bytes, dict[bytes, int]] = {}
+        self._left: dict[bytes, tuple[bytes, ...]] = {}
+        """The rooms of accounts whose last device has gone, until the others are told."""
         self._tell_at: int | None = None
         self.presence = presence
         self.dirty: dict[Session, None] = {}
@@ -72,9 +74,11 @@ class Hub:
         del others[device]
         if not others:
             del self.accounts[account]
+            self._left[account] = tuple(session.follows)
         for room in session.follows:
             self._leave_room(session, room)
         self.presence.leave(account, device, now)
+        self._soon(now)
 
     def tick(self, now: int) -> None:
         """Tell what was gathered: who came and went, and how far others have passed."""
@@ -179,7 +183,12 @@ class Hub:
         for room in arrived.rooms:
             self._rooms.setdefault(room, {})[session] = None
         self.presence.arrive(
-            arrived.account, arrived.device, arrived.name, now, is_shown=arrived.shows_online
+            arrived.account,
+            arrived.device,
+            arrived.name,
+            now,
+            is_shown=arrived.shows_online,
+            is_bot=arrived.is_bot,
         )
         self._soon(now)
 
@@ -207,12 +216,15 @@ class Hub:
         for account, presence in self.presence.take_changes(now):
             message = encode(PresenceChanged(people=((account, presence),)))
             told: dict[Session, None] = {}
+            rooms = dict.fromkeys(self._left.get(account, ()))
             for session in self.accounts.get(account, {}).values():
-                for room in session.follows:
-                    told.update(self._rooms.get(room, {}))
+                rooms.update(dict.fromkeys(session.follows))
+            for room in rooms:
+                told.update(self._rooms.get(room, {}))
             for session in told:
                 if session.caller.account != account:
                     self._push(session, message)
+        self._left = {}
 
     def _soon(self, now: int) -> None:
         if self._tell_at is None:

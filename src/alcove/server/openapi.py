@@ -28,9 +28,7 @@ def tag_of(kind: type) -> str:
 
 def verbs() -> dict[str, type]:
     """Return what may be posted to `/v1/…`, by name."""
-    return {
-        tag_of(kind): kind for kind, handler in TABLE.items() if handler.access != "socket"
-    }
+    return {tag_of(kind): kind for kind, handler in TABLE.items() if handler.access != "socket"}
 
 
 def describe(software: str) -> bytes:
@@ -59,7 +57,8 @@ def describe(software: str) -> bytes:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
-    return msgspec.json.encode(document)
+    # JSON Schema's patterns are those of JavaScript, which has other words for start and end.
+    return msgspec.json.encode(document).replace(b"\\\\A", b"^").replace(b"\\\\Z", b"$")
 
 
 def _operation(tag: str, kind: type, reply: type, handler: Handler) -> dict[str, Any]:

@@ -214,7 +214,8 @@ def invite_page(
     """Return what somebody sees who opens an invite link.
 
     `invite` is None for an id that never was and for one that was withdrawn: the page does not tell
-    which.  Links that bring an account back or open the admin page have no page either.  `inviter` is an account name, or None where there is none or it is gone.
+    which.  Links that bring an account back or open the admin page have no page either.  `inviter`
+    is an account name, or None where there is none or it is gone.
     """
     if invite is None or invite.kind not in _WORDS:
         heading = "This invite is not known here"

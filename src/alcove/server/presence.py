@@ -4,8 +4,8 @@
     an account    is online if any of its devices is, else away if any is, else offline
     others        see it as offline when it hides itself, and hear of changes once in a while
 
-All of this lives in memory, and begins anew with the process.  One thread notes what happens, others
-may ask meanwhile who is there: they see each account as it was just before, or just after.
+All of this lives in memory, and begins anew with the process.  One thread notes what happens;
+others may ask meanwhile who is there, and see each account as it was just before or just after.
 """
 
 from bisect import bisect_left, bisect_right, insort

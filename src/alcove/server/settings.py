@@ -144,7 +144,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, about("Single-use key packages kept for each device of an account.", 1, 256)
     ] = 100
     account_invites_max: Annotated[
-        int, about("Invites of one account that work at one time; the host's do not count.", 0, 10_000)
+        int, about("Invites of one account, not the host, that work at one time.", 0, 10_000)
     ] = 100
     account_archive_rows_max: Annotated[
         int, about("Sealed room keys in the archive of one account.", 1, COUNT_MAX)
@@ -225,7 +225,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     # ---- rates ----
     rate_append: Annotated[Rate, about("Messages.")] = Rate(20, 1, 200)
-    rate_handshake: Annotated[Rate, about("Handshakes and new rooms.")] = Rate(5, 1, 200)
+    rate_handshake: Annotated[
+        Rate, about("New rooms, snapshots, and handshakes given back after a restore.")
+    ] = Rate(5, 1, 200)
     rate_read: Annotated[Rate, about("Reading entries, rooms, lists and members.")] = Rate(
         50, 1, 500
     )
@@ -236,7 +238,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         Rate, about("Claiming key packages of one account, by another one.")
     ] = Rate(60, 3600, 30)
     rate_search: Annotated[Rate, about("Searching the directory.")] = Rate(5, 1, 30)
-    rate_ask: Annotated[Rate, about("Requests to chat.")] = Rate(10, 60, 20)
     rate_blob: Annotated[Rate, about("Uploads begun or resumed, and downloads.")] = Rate(10, 1, 300)
     rate_presence: Annotated[Rate, about("Changes of presence.")] = Rate(1, 1, 20)
     rate_account_factor: Annotated[

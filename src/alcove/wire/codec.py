@@ -98,4 +98,6 @@ def decode_header(header: bytes) -> MessageHeader | HandshakeHeader:
         decoded: MessageHeader | HandshakeHeader = _decode_header(header)
     except MALFORMED as error:
         raise Refused(Code.BAD_HEADER) from error
+    if encode(decoded) != header:  # One header must not be read in two ways.
+        raise Refused(Code.BAD_HEADER)
     return decoded

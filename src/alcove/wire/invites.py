@@ -67,5 +67,5 @@ class Invites(Reply, frozen=True, tag="invites"):
 class DropInvite(Request, frozen=True, tag="drop_invite"):
     """Withdraw an invite."""
 
-    invite: Annotated[str, Meta(max_length=64)]
+    invite: Annotated[str, Meta(pattern=r"\A[a-z0-9]{1,64}\Z")]
     """The link's id."""

@@ -264,5 +264,5 @@ class RoomChanged(Push, frozen=True, tag="room_changed"):
     """This device was added to a room or is no longer routed there."""
 
     room: Id
-    state: Literal["pending", "active", "gone"]
+    state: Literal["active", "gone"]
     """`gone` for a room that this device gets nothing of any more."""

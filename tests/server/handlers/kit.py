@@ -10,6 +10,7 @@ from alcove.server.tx import Tx
 from alcove.wire.codec import decode_answer
 from alcove.wire.entries import Appended
 from alcove.wire.errors import Code, Refusal, Refused
+from alcove.wire.rooms import Kind
 from tests.server.house import House, Person, Talk
 
 Result = TypeVar("Result")
@@ -27,7 +28,7 @@ def code(reply: Any) -> Code | None:
     return reply.code if isinstance(reply, Refusal) else None
 
 
-def room_of(house: House, *people: Person, kind: str = "group") -> Talk:
+def room_of(house: House, *people: Person, kind: Kind = "group") -> Talk:
     """Return a room that the first of these people made with the others; nothing is told yet."""
     first, *others = people
     partner = {"partner": others[0].account} if kind == "direct" else {}

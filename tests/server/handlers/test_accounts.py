@@ -23,7 +23,7 @@ def house(tmp_path: Path) -> House:
 def invite(house: House, kind: Any = "invite", **fields: Any) -> str:
     """Return the secret of a new link."""
     with writing(house) as tx:
-        given = {"uses": 1, "days": 7, "now": house.now} | fields
+        given: dict[str, Any] = {"uses": 1, "days": 7, "now": house.now} | fields
         _, link = make_invite(tx, kind, given.pop("made_by", None), **given)
     return link.partition("#")[2].partition(".")[0]
 
@@ -293,7 +293,7 @@ def test_the_list_of_a_reset_must_follow_the_old_one(
 
 
 def ada_with(request: Any, **fields: Any) -> Any:
-    given = {name: getattr(request, name) for name in request.__struct_fields__}
+    given: dict[str, Any] = {name: getattr(request, name) for name in request.__struct_fields__}
     return type(request)(**given | fields)
 
 

@@ -41,18 +41,22 @@ def ada(house: House) -> Someone:
 
 
 def opens(person: Someone, **fields: Any) -> Any:
-    given = {"name": person.name, "lock": "password", "login": person.password.login}
+    given: dict[str, Any] = {
+        "name": person.name,
+        "lock": "password",
+        "login": person.password.login,
+    }
     return person.house.ask(person.nobody, OpenBox(**given | fields))
 
 
 def changes(person: Someone, **fields: Any) -> Any:
-    given = {"version": 1, "lock": "password", "login": person.password.login}
+    given: dict[str, Any] = {"version": 1, "lock": "password", "login": person.password.login}
     request = ChangeBox(id=person.house.next_id(), **given | fields)
     return person.house.ask(person.phone.caller, request)
 
 
 def sets_totp(person: Someone, secret: bytes | None, totp: str, **fields: Any) -> Any:
-    given = {"lock": "password", "login": person.password.login}
+    given: dict[str, Any] = {"lock": "password", "login": person.password.login}
     request = SetTotp(id=person.house.next_id(), secret=secret, code=totp, **given | fields)
     return person.house.ask(person.phone.caller, request)
 

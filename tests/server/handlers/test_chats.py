@@ -21,7 +21,7 @@ from alcove.wire.chats import (
 )
 from alcove.wire.entries import Appended
 from alcove.wire.errors import Refusal
-from alcove.wire.rooms import GetMembers, GetRooms, RoomChanged
+from alcove.wire.rooms import GetMembers, GetRooms, Kind, RoomChanged
 from tests.server.handlers.kit import DAY_MS, code, events, open_house, room_of, told, within
 from tests.server.house import House, Person, Talk, member
 
@@ -31,7 +31,7 @@ def house(tmp_path: Path) -> House:
     return open_house(tmp_path, requests="strangers")
 
 
-def ask(house: House, asker: Person, *others: Person, kind: str = "group") -> tuple[Talk, Any]:
+def ask(house: House, asker: Person, *others: Person, kind: Kind = "group") -> tuple[Talk, Any]:
     """Return a room that somebody made with others, and what became of it."""
     fields = {"partner": others[0].account} if kind == "direct" else {}
     devices = [device for other in others for device in other.devices]

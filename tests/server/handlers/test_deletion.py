@@ -43,12 +43,12 @@ def come(house: House, *names: str) -> list[Someone]:
 
 
 def deletes(person: Someone, **fields: Any) -> Any:
-    given = {"lock": "password", "login": person.password.login}
+    given: dict[str, Any] = {"lock": "password", "login": person.password.login}
     request = DeleteAccount(id=person.house.next_id(), **given | fields)
     return person.house.ask(person.phone.caller, request)
 
 
-def shared_room(house: House, *people: Someone, kind: str = "group", **fields: Any) -> Talk:
+def shared_room(house: House, *people: Someone, kind: Any = "group", **fields: Any) -> Talk:
     callers = [person.phone.caller for person in people]
     talk, reply = house.create(callers[0], *callers[1:], kind=kind, **fields)
     assert isinstance(reply, Appended), reply
@@ -61,11 +61,11 @@ def lived_in(house: House, ada: Someone, bob: Someone) -> Talk:
     laptop = ada.gadget()
     ada.publish(ada.phone, laptop)
     asks: list[Any] = [
-        PutPackages(packages=(b"package",), last_resort=b"last"),
+        PutPackages(packages=(b"package!",), last_resort=b"last!"),
         NewToken(),
         NewInvite(),
-        PutProfile(body=b"profile"),
-        PutArchive(rows=(ArchiveRow(bytes(16), bytes(32), b"archived"),)),
+        PutProfile(body=b"profile!"),
+        PutArchive(rows=(ArchiveRow(bytes(16), bytes(32), b"archived!"),)),
         Claim(account=bob.account),
     ]
     for number, request in enumerate(asks, start=1000):
@@ -86,7 +86,7 @@ def lived_in(house: House, ada: Someone, bob: Someone) -> Talk:
     house.append(bob.phone.caller, talk, commit, welcomes=(welcome,))
     house.say(ada.phone.caller, talk)
     link = PutLink(id=2000, room=talk.room, link=b"l" * 32)
-    for request in (link, PutSlot(id=2001, room=talk.room, body=b"slot")):
+    for request in (link, PutSlot(id=2001, room=talk.room, body=b"slot!")):
         assert code(house.ask(ada.phone.caller, request)) is None
     for one, other in ((ada, bob), (bob, ada)):
         house.ask(one.phone.caller, Block(id=2002, account=other.account, blocked=True))
@@ -125,7 +125,7 @@ def test_nothing_of_a_deleted_account_is_left_but_what_belongs_to_rooms(house: H
         *(gadget.key.public for gadget in ada.gadgets),
         ada.identity.public,
         ada.phone.caller.address.encode(),
-        *(b"package", b"last", b"profile", b"archived", b"hello", b"slot", b"b" * 16),
+        *(b"package!", b"last!", b"profile!", b"archived!", b"hello", b"slot!", b"b" * 16),
     ]
     before = {table for table, _ in remains(house, needles)}
     assert before >= {
@@ -265,7 +265,8 @@ def test_the_name_is_free_again(house: House) -> None:
     deletes(ada)
     request = OpenBox(name="ada", lock="password", login=ada.password.login)
     assert code(house.ask(ada.nobody, request)) == Code.WRONG_LOGIN
-    assert Someone(house, "ADA").come()
+    Someone(house, "ADA").come()
+    assert lines(house, "SELECT name FROM account") == ["ADA"]
 
 
 def test_a_deletion_needs_the_login_key_and_the_code(house: House) -> None:

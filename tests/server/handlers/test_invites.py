@@ -66,7 +66,7 @@ def test_an_invite_is_a_link_that_carries_the_servers_key(house: House) -> None:
     assert reply.link == f"https://chat.example.org/i/{invite.invite}#{secret}.k{key}"
     assert len(secret) == 32
     for name in ("bob", "eve"):
-        assert Someone(house, name).come(invite=secret)
+        Someone(house, name).come(invite=secret)
     assert "invite_created" in kinds(house, ada.account)
 
 
@@ -198,7 +198,8 @@ def test_the_invite_page_knows_who_invites_but_not_the_secret(house: House) -> N
 
 
 def test_links_that_are_nobodys_business_have_no_page(house: House) -> None:
-    assert look_at_invite(house.tx(), "none") is None
+    for name in ("none", "", "\0", "\ud800", "é" * 3):
+        assert look_at_invite(house.tx(), name) is None
     with writing(house) as tx:
         for kind in ("reset", "page"):
             invite, _ = make_invite(

@@ -198,6 +198,15 @@ def test_the_server_knows_when_a_device_was_there_last_to_the_minute(
     assert lines(house, seen) == [(house.now, house.now, "test 2")]
 
 
+def test_what_a_program_calls_itself_is_stored_without_what_cannot_be_shown(
+    house: House, ada: Someone
+) -> None:
+    house.ask(
+        Caller(ADDRESS, client="a\0b\x1b[1m\ud800 \u202ec"), ada.sign_in(ada.phone, CHALLENGE)
+    )
+    assert lines(house, "SELECT client FROM device") == ["ab[1m c"]
+
+
 def test_a_host_and_a_bot_are_told_what_they_are(house: House, ada: Someone) -> None:
     house.connection.run("UPDATE account SET is_host = 1, is_bot = 1, shows_online = 0")
     reply = by_socket(ada)

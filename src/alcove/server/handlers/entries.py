@@ -11,7 +11,8 @@ from alcove.server.effects import Following, Log, Moved, Routed, ToRoom
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.letters import deliver
 from alcove.server.handlers.links import may_join_by
-from alcove.server.handlers.routing import follow_commit, judge_commit
+from alcove.server.handlers.reads import reading, reading_public
+from alcove.server.handlers.routing import begin_resync_pause, follow_commit, judge_commit
 from alcove.server.handlers.rows import put_rows
 from alcove.server.roomstate import FORMS, HANDSHAKE, LIVE, RoomState
 from alcove.server.tx import Tx, digest, refuse_unless
@@ -57,6 +58,8 @@ def append(tx: Tx, caller: Caller, request: Append, now: int) -> Appended:
     _judge_message(tx, caller, state, header, entries[0])
     first = state.head + 1
     stored = _add(tx, state, header, entries[0], now)
+    if header.notice is not None:
+        _heed_notice(tx, caller, state, header)
     message = encode(NewEntries(room=request.room, entries=(stored,)))
     tx.effects.append(Log(request.room, first, first, caller.device, message))
     return Appended(id=request.id, first=first, at=now, chain=state.chain)
@@ -79,6 +82,8 @@ def append_all(
         if isinstance(header, MessageHeader):
             _judge_message(tx, caller, state, header, entry)
             stored.append(_add(tx, state, header, entry, now))
+            if header.notice is not None:
+                _heed_notice(tx, caller, state, header)
             continue
         refuse_unless(len(entry.body) <= tx.settings.handshake_bytes_max, Code.TOO_LARGE)
         if not is_new or stored:
@@ -90,6 +95,7 @@ def append_all(
         stored.append(_add(tx, state, header, entry, now))
         name = entry_name(state.room, entry.header, entry.body)
         pending += follow_commit(tx, caller, state, header, name, now)
+        begin_resync_pause(tx, caller, state, header, now)
         added |= {member.device: None for member in header.routing.adds}
     for welcome in request.welcomes:
         refuse_unless(all(one in added for one in welcome.devices), Code.BAD_HEADER)
@@ -108,17 +114,17 @@ def _judge_message(
     refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
     refuse_unless(len(entry.body) <= tx.settings.message_bytes_max, Code.TOO_LARGE)
     state.judge_message(header)
-    if header.notice is not None:
-        _heed_notice(tx, caller, state, header)
+    if header.notice == "lost":
+        wait = tx.pauses.wait((b"lost", state.room + caller.device), tx.now)
+        if wait:
+            raise Refused(Code.TOO_SOON, retry_after_ms=wait)
 
 
 def _heed_notice(tx: Tx, caller: Caller, state: RoomState, header: MessageHeader) -> None:
     """A device that is lost says so rarely; one that leaves gets nothing more from here on."""
     if header.notice == "lost":
         key = (b"lost", state.room + caller.device)
-        wait = tx.pauses.doubling(key, LOST_FIRST_MS, DAY_MS, tx.now)
-        if wait:
-            raise Refused(Code.TOO_SOON, retry_after_ms=wait)
+        tx.pauses.doubling(key, LOST_FIRST_MS, DAY_MS, tx.now)
         return
     tx.touch(state)
     state.leaving[caller.device] = None
@@ -155,7 +161,10 @@ def _add(
 
 def read(tx: Tx, caller: Caller, request: Read, _: int) -> Entries:
     """Read a room's log after a position, as far as a page goes."""
-    number = reading(tx, caller, request.room, request.link)
+    if request.lane == "handshake":
+        number = reading_public(tx, caller, request.room, request.link)
+    else:
+        number = reading(tx, caller, request.room)
     check_position(tx, request.since)
     (head,) = tx.one("SELECT COALESCE(MAX(seq), 0) FROM entry WHERE room = ?", number) or (0,)
     entries_max = min(request.entries_max, tx.settings.page_entries_max)
@@ -179,41 +188,12 @@ def read(tx: Tx, caller: Caller, request: Read, _: int) -> Entries:
         entries.append(Stored(seq, at, header, body, body_hash))
     more = len(entries) < len(lines) or len(lines) == entries_max
     last = entries[-1].seq if entries else request.since.seq
-    if request.follow and not more and request.lane is None and request.link is None:
+    if request.follow and not more and request.lane is None:
         tx.effects.append(Following(request.room, caller.device, max(last, head)))
     return Entries(
         id=request.id, room=request.room, incarnation=tx.incarnation, entries=tuple(entries),
         head=max(last, head), more=more,
     )  # fmt: skip
-
-
-def reading(tx: Tx, caller: Caller, room: bytes, link: bytes | None = None) -> int:
-    """Return the number of a room whose log this device may read, or refuse."""
-    line = tx.one(
-        """
-        SELECT r.number FROM room r
-        JOIN member m ON m.room = r.number AND m.device = ? AND m.left_at IS NULL
-        JOIN room_account a ON a.room = r.number AND a.account = m.account AND a.state = 'active'
-        WHERE r.room = ?
-        """,
-        caller.device,
-        room,
-    )
-    if line is None and link is not None:
-        line = tx.one(
-            """
-            SELECT r.number FROM room r JOIN link l ON l.room = r.number AND l.hash = ?
-            WHERE r.room = ? AND COALESCE(l.expires_at, ?) >= ?
-              AND (l.uses IS NULL OR l.used < l.uses)
-            """,
-            link,
-            room,
-            tx.now,
-            tx.now,
-        )
-    if line is None:
-        raise Refused(Code.NOT_A_MEMBER)
-    return int(line[0])
 
 
 def check_position(tx: Tx, position: Position) -> None:
@@ -295,7 +275,10 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
         adds = header.routing.adds
         account = sender or (adds[0].account if adds else b"")
         by = Caller(caller.address, caller.door, account, header.sender)
-        judge_commit(tx, by, state, header, now, is_paused=False)
+        try:
+            judge_commit(tx, by, state, header, now, is_paused=False)
+        except Refused:
+            break
         taken.append(_add(tx, state, header, entry, now))
         follow_commit(tx, by, state, header, entry_name(state.room, entry.header, entry.body), now)
     if taken:

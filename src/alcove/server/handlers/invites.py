@@ -166,7 +166,12 @@ def address_of(settings: Settings) -> str:
 
 
 def look_at_invite(tx: Tx, name: str) -> tuple[Invite, str | None] | None:
-    """Return a link without its secret and the name of who made it, for the invite page."""
+    """Return a link without its secret and the name of who made it, for the invite page.
+
+    `name` may be anything that stood in an address.
+    """
+    if not (name.isascii() and name.isalnum()):
+        return None
     line: Line | None = tx.one(
         """
         SELECT i.invite, i.kind, i.made_by, i.made_at, i.expires_at, i.uses, i.used, a.name

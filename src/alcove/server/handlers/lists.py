@@ -19,6 +19,7 @@ from alcove.server.handlers.access import Handler
 from alcove.server.handlers.devices import retire_devices, sharing_devices
 from alcove.server.tx import Tx, digest, refuse_unless
 from alcove.wire.base import Done
+from alcove.wire.codec import MALFORMED
 from alcove.wire.devices import (
     Certificate,
     DeviceList,
@@ -94,7 +95,7 @@ def read_list(signed: SignedList) -> DeviceList:
     """Return what a signed list says, before anything about it is believed."""
     try:
         return _decode_list(signed.body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except MALFORMED as error:
         raise Refused(Code.BAD_LIST) from error
 
 
@@ -129,7 +130,7 @@ def _check_certificates(proposed: DeviceList) -> dict[bytes, Certificate]:
     for signed in proposed.certificates:
         try:
             certificate = _decode_certificate(signed.body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except MALFORMED as error:
             raise Refused(Code.BAD_LIST) from error
         fits = (
             certificate.identity == proposed.identity

@@ -8,7 +8,7 @@ from alcove.server.tx import Tx
 from alcove.wire.errors import Code, Refused
 
 
-def reading(tx: Tx, caller: Caller, room: bytes, link: bytes | None = None) -> int:
+def reading(tx: Tx, caller: Caller, room: bytes) -> int:
     """Return the number of a room whose log this device may read, or refuse."""
     line = tx.one(
         """
@@ -18,6 +18,28 @@ def reading(tx: Tx, caller: Caller, room: bytes, link: bytes | None = None) -> i
         WHERE r.room = ?
         """,
         caller.device,
+        room,
+    )
+    if line is None:
+        raise Refused(Code.NOT_A_MEMBER)
+    return int(line[0])
+
+
+def reading_public(tx: Tx, caller: Caller, room: bytes, link: bytes | None) -> int:
+    """Return the number of a room whose handshakes this device may read, or refuse.
+
+    They are what it takes to join: for who is a member, whose account is, or who has a link.
+    """
+    line = tx.one(
+        """
+        SELECT r.number FROM room r
+        JOIN room_account a ON a.room = r.number AND a.account = ? AND a.state = 'active'
+        WHERE r.room = ? AND EXISTS (
+            SELECT 1 FROM member m
+            WHERE m.room = r.number AND m.account = a.account AND m.left_at IS NULL
+        )
+        """,
+        caller.account,
         room,
     )
     if line is None and link is not None:

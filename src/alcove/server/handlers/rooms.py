@@ -4,7 +4,8 @@ import msgspec
 
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
-from alcove.server.handlers.entries import append_all, reading
+from alcove.server.handlers.entries import append_all
+from alcove.server.handlers.reads import reading
 from alcove.server.roomstate import Guest, Mark, Paused, RoomState
 from alcove.server.tx import Tx, digest, refuse_unless
 from alcove.wire.codec import decode_header, encode
@@ -162,7 +163,7 @@ def get_members(tx: Tx, caller: Caller, request: GetMembers, _: int) -> Members:
 
 
 HANDLERS: dict[type, Handler] = {
-    CreateRoom: Handler(create_room, "device", "write"),
+    CreateRoom: Handler(create_room, "device", "handshake"),
     GetRooms: Handler(get_rooms, "device", "read", writes=False),
     GetMembers: Handler(get_members, "device", "read", writes=False),
 }

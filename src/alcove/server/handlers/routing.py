@@ -10,6 +10,7 @@ again, and more.
 from alcove.server.caller import Caller
 from alcove.server.effects import Routed
 from alcove.server.handlers.chats import asked_first, tell_asked
+from alcove.server.handlers.links import drop_links
 from alcove.server.roomstate import Guest, Mark, RoomState
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.codec import encode
@@ -29,7 +30,7 @@ def judge_commit(
     """Refuse a commit that its sender may not make, or not yet."""
     routing = header.routing
     if header.joins is not None:
-        _judge_joining(tx, caller, state, header, now)
+        _judge_joining(tx, caller, state, header, now, is_paused=is_paused)
     else:
         refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
         _judge_removes(tx, caller, state, routing)
@@ -51,7 +52,7 @@ def _removes_others(routing: Routing) -> bool:
 
 
 def _judge_joining(
-    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int
+    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int, *, is_paused: bool
 ) -> None:
     """An external commit brings its sender's device, and nobody else's."""
     routing = header.routing
@@ -62,12 +63,21 @@ def _judge_joining(
     refuse_unless(not routing.removes or is_there, Code.BAD_HEADER)
     if header.joins == "resync":
         refuse_unless(is_there and routing.removes, Code.NOT_A_MEMBER)
-        key = (b"resync", state.room + caller.device)
-        wait = tx.pauses.wait(key, now)
+        wait = tx.pauses.wait((b"resync", state.room + caller.device), now) if is_paused else 0
         if wait:
             raise Refused(Code.TOO_SOON, retry_after_ms=wait)
     elif header.joins == "sibling":
-        refuse_unless(caller.account in state.accounts, Code.NOT_A_MEMBER)
+        guest = state.accounts.get(caller.account)
+        refuse_unless(guest is not None and guest.state == "active", Code.NOT_A_MEMBER)
+
+
+def begin_resync_pause(
+    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int
+) -> None:
+    """A device that resyncs again and again must wait longer each time."""
+    if header.joins == "resync":
+        key = (b"resync", state.room + caller.device)
+        tx.pauses.doubling(key, RESYNC_FIRST_MS, RESYNC_MOST_MS, now)
 
 
 def _judge_removes(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
@@ -76,10 +86,11 @@ def _judge_removes(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -
     mine = state.accounts[caller.account].role
     questionable: list[bytes] = []
     for member in routing.removes:
-        refuse_unless(state.members.get(member.device) == member.account, Code.BAD_HEADER)
-        if member.account == caller.account or member.device in again:
-            continue
-        if member.device in state.leaving:
+        account = state.members.get(member.device)
+        if account is None:
+            continue  # It declined, or was deleted: the room's tree still has its leaf.
+        refuse_unless(account == member.account, Code.BAD_HEADER)
+        if account == caller.account or member.device in again or member.device in state.leaving:
             continue
         their = state.accounts[member.account].role
         if mine == "owner" or (mine == "admin" and their != "owner"):
@@ -166,11 +177,8 @@ def follow_commit(
     state.mark(Mark(seq, name, header.renews))
     if header.closes:
         state.closing_seq = seq
-    if header.joins == "resync":
-        key = (b"resync", state.room + caller.device)
-        tx.pauses.doubling(key, RESYNC_FIRST_MS, RESYNC_MOST_MS, now)
     _note_pause(tx, caller, state, header, now)
-    _remove(tx, state, routing)
+    _remove(tx, caller, state, routing)
     pending = _add(tx, caller, state, routing, now)
     for account, role in routing.roles:
         guest = state.accounts.get(account)
@@ -217,15 +225,24 @@ def _note_pause(
         paused.healing_at = now
 
 
-def _remove(tx: Tx, state: RoomState, routing: Routing) -> None:
+def _remove(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
     """Route devices away; an account whose last device goes is in the room no longer."""
     again = {member.device for member in routing.adds}
-    gone = [member for member in routing.removes if member.device not in again]
+    gone = [
+        member
+        for member in routing.removes
+        if member.device not in again and member.device in state.members
+    ]
+    is_forced = any(
+        one.account != caller.account and one.device not in state.leaving for one in gone
+    )
     for member in gone:
         state.members.pop(member.device, None)
         state.leaving.pop(member.device, None)
         tx.run("DELETE FROM member WHERE room = ? AND device = ?", state.number, member.device)
     still = {*state.members.values(), *(member.account for member in routing.adds)}
+    if is_forced:  # Whoever was made to go may know a link.
+        drop_links(tx, state)
     for account in sorted({member.account for member in gone} - still):
         state.accounts.pop(account, None)
         tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account)

@@ -114,6 +114,7 @@ def sign_in(tx: Tx, caller: Caller, request: SignIn, now: int) -> SignedIn:
                 bool(device.is_host),
                 bool(device.shows_online),
                 _rooms_of(tx, request.device),
+                bool(device.is_bot),
             )
         )
     return SignedIn(
@@ -169,10 +170,11 @@ def _audit_failure(tx: Tx, caller: Caller, kind: str, account: bytes | None, now
 
 def _note_seen(tx: Tx, caller: Caller, name: bytes, device: _Device, now: int) -> None:
     """Remember when the device was here and with which program."""
+    client = "".join(letter for letter in caller.client if letter.isprintable())
     is_recent = device.seen_at is not None and abs(now - device.seen_at) < MINUTE_MS
-    if is_recent and device.client == caller.client:
+    if is_recent and device.client == client:
         return
-    tx.run("UPDATE device SET seen_at = ?, client = ? WHERE device = ?", now, caller.client, name)
+    tx.run("UPDATE device SET seen_at = ?, client = ? WHERE device = ?", now, client, name)
     tx.run("UPDATE account SET seen_at = ? WHERE account = ?", now, device.account)
 
 

@@ -10,7 +10,7 @@ handshakes since.  So snapshots go from the front only, when no kept body is lef
 
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
-from alcove.server.handlers.reads import reading
+from alcove.server.handlers.reads import reading_public
 from alcove.server.roomstate import KEPT
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.base import Done
@@ -89,7 +89,7 @@ def drop_snapshots(tx: Tx, number: int) -> None:
 
 def get_snapshot(tx: Tx, caller: Caller, request: GetSnapshot, _: int) -> Snapshot:
     """Return the newest snapshot at or before a place, to members and to who may join."""
-    number = _joining(tx, caller, request)
+    number = reading_public(tx, caller, request.room, request.link)
     until = "" if request.until is None else "AND seq <= ?"
     line = tx.one(
         f"SELECT seq, name, body FROM snapshot WHERE room = ? {until} ORDER BY seq DESC LIMIT 1",  # noqa: S608 - Our words.
@@ -98,23 +98,6 @@ def get_snapshot(tx: Tx, caller: Caller, request: GetSnapshot, _: int) -> Snapsh
     )
     seq, name, body = line or (0, NOTHING_BEFORE, None)
     return Snapshot(id=request.id, seq=seq, name=name, body=body)
-
-
-def _joining(tx: Tx, caller: Caller, request: GetSnapshot) -> int:
-    """Return the number of a room that this device, or another one of its account, is in."""
-    line = tx.one(
-        """
-        SELECT r.number FROM room r
-        JOIN room_account a ON a.room = r.number AND a.account = ? AND a.state = 'active'
-        WHERE r.room = ? AND EXISTS (
-            SELECT 1 FROM member m
-            WHERE m.room = r.number AND m.account = a.account AND m.left_at IS NULL
-        )
-        """,
-        caller.account,
-        request.room,
-    )
-    return int(line[0]) if line else reading(tx, caller, request.room, request.link)
 
 
 HANDLERS: dict[type, Handler] = {

@@ -19,7 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
+from alcove.server.settings import Settings
+
 FOLDER: Final = "tls"
+CERTIFICATE_NAME: Final = "certificate.pem"
 YEARS: Final = 20
 YESTERDAY: Final = timedelta(days=1)
 """It is valid since before now: clocks of devices differ."""
@@ -37,7 +40,7 @@ class Certificate(Struct, frozen=True):
 def own_certificate(data: Path, names: Sequence[str], now: datetime) -> Certificate:
     """Return the certificate in the data folder, made at the first start."""
     folder = data / FOLDER
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    certificate, key = folder / CERTIFICATE_NAME, folder / "key.pem"
     if not (certificate.is_file() and key.is_file()):
         folder.mkdir(mode=0o700, exist_ok=True)
         certificate_pem, key_pem = make_certificate(names, now)
@@ -111,3 +114,9 @@ def tls_context(certificate: Certificate) -> ssl.SSLContext:
 def today() -> datetime:
     """Return the time, for a new certificate."""
     return datetime.now(UTC)
+
+
+def known_fingerprint(data: Path, settings: Settings) -> bytes | None:
+    """Return the SHA-256 for invites where the server has made its certificate itself."""
+    file = data / FOLDER / CERTIFICATE_NAME
+    return fingerprint(file.read_text("ascii")) if settings.self_signed and file.is_file() else None

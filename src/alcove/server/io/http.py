@@ -14,6 +14,7 @@ from aiohttp import web
 from alcove.server.batch import Job
 from alcove.server.caller import Caller
 from alcove.server.door import Door
+from alcove.server.handlers import TABLE
 from alcove.server.handlers.signing_in import Bearer, caller_of_token, touch_token
 from alcove.server.io.works import Works, now_ms
 from alcove.server.openapi import CONFLICT, STATUSES, describe, tag_of, verbs
@@ -60,7 +61,12 @@ class HttpDoor:
     def __init__(self, works: Works, door: Door, software: str) -> None:
         self._works = works
         self._door = door
-        self._decoders: dict[str, Callable[[bytes], Any]] = {tag: msgspec.json.Decoder(kind).decode for tag, kind in verbs().items()}
+        self._decoders: dict[str, Callable[[bytes], Any]] = {
+            tag: msgspec.json.Decoder(kind).decode for tag, kind in verbs().items()
+        }
+        self._socket_only = {
+            tag_of(kind) for kind, handler in TABLE.items() if handler.access == "socket"
+        }
         self._large = {tag_of(kind) for kind in LARGE}
         self._description = describe(software)
 
@@ -79,6 +85,8 @@ class HttpDoor:
         try:
             verb = request.match_info["verb"]
             decode = self._decoders.get(verb)
+            if verb in self._socket_only:
+                raise Refused(Code.SOCKET_ONLY)
             if decode is None:
                 raise Refused(Code.UNKNOWN, "There is no such request; see /v1/openapi.json.")
             body = await self._body(request, is_large=verb in self._large)

@@ -14,9 +14,9 @@ from alcove.server.io.http import HttpDoor, address_of
 from alcove.server.io.static import read_static
 from alcove.server.io.works import Works, now_ms
 from alcove.server.pages import (
-    STATUS_HEADERS,
-    PAGE_HEADERS,
     FILE_HEADERS,
+    PAGE_HEADERS,
+    STATUS_HEADERS,
     Page,
     ServerName,
     error_page,

@@ -7,6 +7,7 @@ writer holds a lock of the database for as long as it is connected; a second ser
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any, Final, Literal
 
@@ -35,6 +36,10 @@ SHAPES_MAX: Final = 4096
 """How many statements are remembered in PostgreSQL's own form."""
 FETCHED_LINES: Final = 16
 """How many lines of a large result are in memory at one time: one may have 8 MiB."""
+BUSY_MS: Final = 10_000
+"""How long to wait for somebody else's lock of a table."""
+LOCK_WAIT_MS = 3000
+"""How long to wait for the lock of another server, which may be about to end."""
 WRITER_LOCK: Final = 0x416C636F
 """What the lock is called, together with the schema: the first letters of our name."""
 
@@ -49,7 +54,6 @@ PATIENCE: Final = {
 """A connection without a sign of life for half a minute is gone, unless the URL says else."""
 SESSION: Final = (
     "SET synchronous_commit = on",
-    "SET lock_timeout = '10s'",
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
@@ -199,6 +203,10 @@ class PostgresConnection:
         """Close the connection."""
         self._is_closed = True
         if self._db is not None:
+            with suppress(psycopg.Error):
+                # Else the lock would be free a little later, when PostgreSQL sees that we are gone.
+                self._db.execute("ROLLBACK")
+                self._db.execute("SELECT pg_advisory_unlock_all()")
             self._db.close()
             self._db = None
 
@@ -303,13 +311,15 @@ def _adapters() -> AdaptersMap:
 
 def _take_lock(db: psycopg.Connection) -> None:
     """Take the lock that only one writer has; PostgreSQL lets go of it with the connection."""
-    line = db.execute(
-        "SELECT pg_try_advisory_lock($1::int4, hashtext(current_schema()))", (WRITER_LOCK,)
-    ).fetchone()
-    if line is None or not line[0]:
+    try:
+        # A server that has just died may still be in there for a moment.
+        db.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
+        db.execute("SELECT pg_advisory_lock($1::int4, hashtext(current_schema()))", (WRITER_LOCK,))
+    except psycopg.errors.LockNotAvailable:
         raise DatabaseRefused(
             "Another Alcove server is using this database: stop it, or give this one its own."
-        )
+        ) from None
+    db.execute(f"SET lock_timeout = {BUSY_MS}")
 
 
 class PostgresDatabase:
