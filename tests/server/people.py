@@ -239,6 +239,18 @@ def kinds(house: House, account: bytes | None = None) -> list[str]:
     return [kind for (kind,) in lines]
 
 
+def where(house: House, *words: bytes) -> list[tuple[str, str]]:
+    """Return every table and column of the database in which one of these words stands."""
+    found = []
+    for column in house.connection.columns():
+        sql = f"SELECT {column.name} FROM {column.table}"  # noqa: S608 - Our words.
+        for value in lines(house, sql):
+            text = value.encode() if isinstance(value, str) else value
+            if isinstance(text, bytes) and any(word in text for word in words):
+                found.append((column.table, column.name))
+    return found
+
+
 def lines(house: House, sql: str, *values: Any) -> list[Any]:
     """Return the lines of a query; of one column, its values alone."""
     found = house.tx().all(sql, *values)

@@ -265,7 +265,7 @@ def test_a_database_that_was_gone_is_used_again_without_a_restart(
 
 def test_a_second_server_on_one_database_is_refused(place: Place) -> None:
     if place.kind == "SQLite":
-        pytest.skip("the lock of the data folder sees to that: tests/server/io/test_storage.py")
+        pytest.skip("the lock of the data folder sees to that: see test_places.py")
     first = place.ready().writer()
     with pytest.raises(DatabaseRefused, match="Another Alcove server is using this database"):
         place.database().writer()

@@ -59,8 +59,6 @@ class Ground:
 
     base: Settings
     """The settings without the changes in the database."""
-    certificate: bytes | None
-    """SHA-256 of the server's certificate, if it made that itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +149,14 @@ def quota(tx: Tx, _: Ground, request: Quota) -> Account:
 # ---- Links ----
 
 
-def reset(tx: Tx, ground: Ground, request: ResetLink) -> Link:
+def reset(tx: Tx, _: Ground, request: ResetLink) -> Link:
     """Make a reset link; of those for one account only the last works."""
     account = _find(tx, request.name)
     tx.run("DELETE FROM invite WHERE kind = 'reset' AND account = ?", account)
-    return _make(tx, ground, "reset", days=RESET_DAYS, account=account)
+    return _make(tx, "reset", days=RESET_DAYS, account=account)
 
 
-def bot(tx: Tx, ground: Ground, request: BotLink) -> Link:
+def bot(tx: Tx, _: Ground, request: BotLink) -> Link:
     """Make an enrolment for a bot of a name that is free."""
     name = _plain(request.name)
     if not _NAME.fullmatch(name):
@@ -167,17 +165,17 @@ def bot(tx: Tx, ground: Ground, request: BotLink) -> Link:
         raise Refused(Code.MALFORMED, f"A name has {between} characters: {why}.")
     if tx.one("SELECT 1 FROM account WHERE folded = ?", name.lower()):
         raise Refused(Code.NAME_TAKEN)
-    return _make(tx, ground, "bot", days=BOT_DAYS)
+    return _make(tx, "bot", days=BOT_DAYS)
 
 
-def invite(tx: Tx, ground: Ground, request: InviteLink) -> Link:
+def invite(tx: Tx, _: Ground, request: InviteLink) -> Link:
     """Make an invite in the server's own name."""
-    return _make(tx, ground, "invite", uses=request.uses, days=request.days)
+    return _make(tx, "invite", uses=request.uses, days=request.days)
 
 
-def owner(tx: Tx, ground: Ground, _: OwnerLink) -> Link:
+def owner(tx: Tx, _: Ground, __: OwnerLink) -> Link:
     """Make the owner link anew."""
-    link = owner_link(tx, tx.now, ground.certificate)
+    link = owner_link(tx, tx.now, tx.certificate)
     if link is None:
         raise Refused(
             Code.EXISTS, "This server has a host already, so there is no owner link any more."
@@ -187,12 +185,10 @@ def owner(tx: Tx, ground: Ground, _: OwnerLink) -> Link:
     return Link("owner", name, link, uses, expires_at)
 
 
-def _make(
-    tx: Tx, ground: Ground, kind: Kind, *, days: int, uses: int = 1, account: bytes | None = None
-) -> Link:
+def _make(tx: Tx, kind: Kind, *, days: int, uses: int = 1, account: bytes | None = None) -> Link:
     made, link = make_invite(
         tx, kind, None, uses=uses, days=days, now=tx.now, account=account,
-        certificate=ground.certificate,
+        certificate=tx.certificate,
     )  # fmt: skip
     return Link(kind, made.invite, link, uses, made.expires_at)
 

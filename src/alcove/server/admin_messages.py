@@ -8,7 +8,6 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Raw, Struct
 
-from alcove.server.audit_log import LoggedEvent
 from alcove.server.pages import Status
 from alcove.server.settings import BYTES_MAX
 
@@ -236,6 +235,22 @@ class Report(Struct, frozen=True):
     address: str
     """Where people reach it."""
     totals: Totals
+
+
+class LoggedEvent(msgspec.Struct, frozen=True):
+    """One event as it is exported.  Ids and hashes are in hexadecimal digits."""
+
+    number: int
+    at: int
+    kind: str
+    account: str
+    name: str
+    """The account's name today; empty when it is gone."""
+    device: str
+    address: str
+    detail: dict[str, str | int]
+    suspicious: bool
+    chain: str
 
 
 class EventPage(Struct, frozen=True):

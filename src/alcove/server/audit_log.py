@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from alcove.server.admin_messages import LoggedEvent
 from alcove.server.audit import event_chain
 from alcove.server.handlers.deletion import ERASED
 from alcove.server.store.database import Line
@@ -27,22 +28,6 @@ _decode = msgspec.json.Decoder(dict[str, str | int]).decode
 COLUMNS: Final = """
     e.number, e.at, e.kind, e.account, a.name, e.device, e.address, e.detail, e.suspicious, e.chain
 """
-
-
-class LoggedEvent(msgspec.Struct, frozen=True):
-    """One event as it is exported.  Ids and hashes are in hexadecimal digits."""
-
-    number: int
-    at: int
-    kind: str
-    account: str
-    name: str
-    """The account's name today; empty when it is gone."""
-    device: str
-    address: str
-    detail: dict[str, str | int]
-    suspicious: bool
-    chain: str
 
 
 def page(tx: Tx, after: int, *, suspicious: bool = False) -> tuple[LoggedEvent, ...]:

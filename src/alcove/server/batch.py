@@ -8,8 +8,9 @@ has changed.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from alcove.server.answers import Answers
 from alcove.server.caller import NOBODY, Caller
@@ -26,24 +27,21 @@ FINGERPRINT_BYTES = 8
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A request and who made it."""
 
     caller: Caller
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Chore:
+class Chore(Struct, frozen=True):
     """Something that the server does by itself or for its host, under the rules for requests."""
 
     function: Callable[[Tx], Any]
     caller: Caller = NOBODY
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of a job: the reply, encoded, and what others are told."""
 
     reply: bytes

@@ -1,13 +1,13 @@
 """Who asks: what a handler knows of the other end of a request."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Door = Literal["socket", "http", "admin"]
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """One end of one connection."""
 
     address: str

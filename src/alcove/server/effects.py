@@ -1,10 +1,9 @@
 """What a request does to others: collected while it runs, carried out after the commit."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A room's log grew: whoever follows it gets `message`, who lags behind a nudge."""
 
     room: bytes
@@ -16,16 +15,14 @@ class Log:
     """The push, encoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToDevices:
+class ToDevices(Struct, frozen=True):
     """A push for some devices, where they are connected."""
 
     devices: tuple[bytes, ...]
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ToAccount:
+class ToAccount(Struct, frozen=True):
     """A push for all connected devices of an account."""
 
     account: bytes
@@ -34,8 +31,7 @@ class ToAccount:
     """The device that knows already."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToRoom:
+class ToRoom(Struct, frozen=True):
     """A push for all connected devices of a room, that is never stored."""
 
     room: bytes
@@ -43,8 +39,7 @@ class ToRoom:
     but: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(Struct, frozen=True):
     """Devices are routed in a room from now on, or no longer."""
 
     room: bytes
@@ -52,8 +47,7 @@ class Routed:
     is_member: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Following:
+class Following(Struct, frozen=True):
     """A connection has read a room's log up to here and wants what comes after."""
 
     room: bytes
@@ -61,8 +55,7 @@ class Following:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """A connection has signed in as a device that is routed in these rooms."""
 
     account: bytes
@@ -70,20 +63,18 @@ class Arrived:
     name: str
     is_host: bool
     shows_online: bool
-    rooms: tuple[bytes, ...] = field(repr=False)
+    rooms: tuple[bytes, ...]
     is_bot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """Devices were revoked, or an account is gone: their connections end now."""
 
     devices: tuple[bytes, ...]
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """A device has passed more of a log: others are told now and then."""
 
     room: bytes
@@ -91,8 +82,7 @@ class Moved:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """A device said how it is there."""
 
     account: bytes
@@ -100,8 +90,7 @@ class Present:
     presence: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlobGone:
+class BlobGone(Struct, frozen=True):
     """A blob's line is gone: its file may go."""
 
     blob: bytes

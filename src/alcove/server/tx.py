@@ -34,6 +34,8 @@ class World:
         self.keys = keys
         self.random = random
         self.incarnation = incarnation
+        self.certificate: bytes | None = None
+        """SHA-256 of the server's certificate, if it made that itself: it travels in links."""
         self.rooms = Rooms()
         self.audit = Audit()
         self.pauses = Pauses(100_000)
@@ -54,6 +56,7 @@ class Tx:
         self.keys = world.keys
         self.random = world.random
         self.incarnation = world.incarnation
+        self.certificate = world.certificate
         self.pauses = world.pauses
         self.presence = world.presence
         self.buckets = world.buckets

@@ -28,7 +28,7 @@ from alcove.wire.ids import NOTHING_BEFORE, Position
 from alcove.wire.invites import NewInvite
 from alcove.wire.rooms import GetInbox, GetMembers, PutLink, PutSlot, RoomChanged, SendLetter
 from tests.server.house import House, Talk, member
-from tests.server.people import Someone, code, kinds, lines
+from tests.server.people import Someone, code, kinds, lines, where
 
 PAUSE_MS = 60_000
 
@@ -100,23 +100,10 @@ STAYS = {
 }
 
 
-def remains(house: House, needles: list[bytes]) -> list[tuple[str, str]]:
-    """Return every table and column in which one of these words still stands."""
-    found = []
-    for (table,) in house.tx().all("SELECT name FROM sqlite_master WHERE type = 'table'"):
-        columns = lines(house, "SELECT name FROM pragma_table_info(?)", table)
-        for values in house.tx().all(f"SELECT {', '.join(columns)} FROM {table}"):  # noqa: S608
-            for column, value in zip(columns, values, strict=True):
-                text = value.encode() if isinstance(value, str) else value
-                if isinstance(text, bytes) and any(needle in text for needle in needles):
-                    found.append((table, column))
-    return found
-
-
 def test_nothing_of_a_deleted_account_is_left_but_what_belongs_to_rooms(house: House) -> None:
     ada, bob = come(house, "lovelace", "bob")
     talk = lived_in(house, ada, bob)
-    needles = [
+    words = [
         b"lovelace",
         ada.account,
         ada.account.hex().encode(),
@@ -127,14 +114,14 @@ def test_nothing_of_a_deleted_account_is_left_but_what_belongs_to_rooms(house: H
         ada.phone.caller.address.encode(),
         *(b"package!", b"last!", b"profile!", b"archived!", b"hello", b"slot!", b"b" * 16),
     ]
-    before = {table for table, _ in remains(house, needles)}
+    before = {table for table, _ in where(house, *words)}
     assert before >= {
         *("account", "device", "device_list", "token", "package", "invite", "room_account"),
         *("member", "answer", "archive", "block", "ask", "blob", "event", "inbox", "link"),
     }
     house.connection.run("UPDATE event SET address = '' WHERE account = ?", bob.account)
     assert deletes(ada) == Done(id=house.number)
-    assert {one for one in remains(house, needles) if one not in STAYS} == set()
+    assert {one for one in where(house, *words) if one not in STAYS} == set()
     assert lines(house, "SELECT made_by FROM link") == [bytes(16)]
     page = house.ask(bob.phone.caller, Read(room=talk.room, since=Position(house.incarnation, 0)))
     assert isinstance(page, Entries)

@@ -69,8 +69,9 @@ def new_invite(tx: Tx, caller: Caller, request: NewInvite, now: int) -> Invited:
             "You have as many invites as one account may have; withdraw one first.",
         )
     invite, link = make_invite(
-        tx, "invite", caller.account, uses=request.uses, days=request.days, now=now
-    )
+        tx, "invite", caller.account, uses=request.uses, days=request.days, now=now,
+        certificate=tx.certificate,
+    )  # fmt: skip
     return Invited(id=request.id, invite=invite, link=link)
 
 

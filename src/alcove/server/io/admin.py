@@ -257,6 +257,7 @@ def desk_alone(settings: Settings, software: str) -> Iterator[Desk]:
     with opened_storage(settings, now_ms(), os.urandom, software) as storage:
         keys = make_server_keys(storage.secret)
         world = World(settings, keys, os.urandom, storage.incarnation)
+        world.certificate = known_fingerprint(storage.places.data, settings)
         alone = _Alone(storage.database, world)
         try:
 
@@ -267,7 +268,7 @@ def desk_alone(settings: Settings, software: str) -> Iterator[Desk]:
             apply(policy.still_fitting(settings, texts)[0])
             yield Desk(
                 hands=alone,
-                ground=Ground(settings, known_fingerprint(storage.places.data, settings)),
+                ground=Ground(settings),
                 database=storage.database,
                 places=storage.places,
                 software=software,

@@ -46,16 +46,15 @@ def is_broken(path: Path) -> bool:
 
 async def changed_code(folder: Path) -> None:
     """Return when a file below a folder has changed, and what has changed can be compiled."""
-    before = await asyncio.to_thread(snapshot, folder)
+    before = seen = await asyncio.to_thread(snapshot, folder)
     while True:
         await asyncio.sleep(POLL_S)
         now = await asyncio.to_thread(snapshot, folder)
+        if now == seen:
+            continue
+        seen = now
         changed = [path for path in {**before, **now} if before.get(path) != now.get(path)]
         broken = [path for path in changed if is_broken(path)]
-        if changed and not broken:
+        if not broken:
             return
-        if broken and before != now:
-            _log.warning("%s does not compile; waiting for the next change", broken[0].name)
-            for path in now:
-                if path not in broken:
-                    before[path] = now[path]
+        _log.warning("%s does not compile: waiting until it does", broken[0].name)

@@ -1,8 +1,425 @@
 """A server's life: everything is checked, then it serves, then it stops and loses nothing.
 
-    folder, lock ─► database ─► port ─► TLS ─► threads ─► listeners ─► ready
-    ready ─► a signal ─► no new requests ─► answers ─► goodbyes ─► housekeeping's counts ─► closed
+    folder, lock ─► database ─► port ─► TLS ─► listeners ─► ready
+    ready ─► a signal ─► no new requests ─► answers ─► goodbyes ─► counts written ─► closed
 
-What keeps it from starting is one sentence with its cure.  A second signal ends it at once, which is
-no harm: what was answered is on the disk.
+What keeps it from starting is one sentence with its cure.  A second signal ends it at once, which
+is no harm: what was answered is on the disk.
 """
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from alcove.server import policy
+from alcove.server.admin import Ground, totals
+from alcove.server.handlers.invites import address_of, owner_link
+from alcove.server.io.admin import SOCKET_NAME, SOCKET_PATH_MAX, AdminDoor, Desk
+from alcove.server.io.app import SOFTWARE, House, build
+from alcove.server.io.certificate import Certificate, own_certificate, tls_context, today
+from alcove.server.io.keeping import Keeper
+from alcove.server.io.logs import begin_logging, end_logging, places, watch_loop
+from alcove.server.io.machine import (
+    SPARE_FILES,
+    CannotStart,
+    Listener,
+    listen_at,
+    loop_factory,
+    own_address,
+    raise_file_limit,
+)
+from alcove.server.io.reload import changed_code, checkout
+from alcove.server.io.storage import Storage, opened_storage
+from alcove.server.io.works import now_ms
+from alcove.server.settings import Settings, SettingsError, check_exposure, exposure, has_tls
+from alcove.server.store.database import DatabaseRefused, StorageError
+from alcove.server.store.migrations import known
+from alcove.server.tx import Tx
+from alcove.wire.errors import Refused
+
+ENCRYPTION: Final = (
+    "MLS (RFC 9420), MLKEM768-X25519 + AES-256-GCM + SHA-384 + Ed25519;"
+    " sealed on the members' devices"
+)
+SWITCH_S: Final = 0.0005
+"""How long the loop keeps the interpreter when the writer comes back from the disk."""
+AGAIN_S: Final = 1.0
+"""After this a task that failed is started again."""
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - These are looked for, not listened on.
+STATUS_HOST: Final = "127.0.0.1"
+
+_log = logging.getLogger("alcove.server")
+
+
+class Voice(Protocol):
+    """Who tells the host what is going on."""
+
+    def check(self, name: str, text: str) -> None:
+        """Tell what was found out about one thing, and that it is fine."""
+        ...
+
+    def notice(self, text: str) -> None:
+        """Tell something that the host should know."""
+        ...
+
+    def started(self, lines: list[tuple[str, str]]) -> None:
+        """Tell that the server serves, and where."""
+        ...
+
+    def owner_link(self, link: str | None) -> None:
+        """Show the owner link; or say how to get it, where others may read along."""
+        ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a server is to be started."""
+
+    settings: Settings
+    sources: tuple[str, ...]
+    notices: tuple[str, ...]
+    voice: Voice
+    shows_link: bool
+    """Whether the owner link may be shown: nobody reads along, and nothing keeps it."""
+    verbose: bool = False
+
+
+def run(start: Start) -> bool:
+    """Run a server until it is stopped; return whether it is to be started again.
+
+    Raises `CannotStart` with a sentence for the host.
+    """
+    settings, voice = start.settings, start.voice
+    os.umask(0o077)
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        warnings = [notice.text for notice in check_exposure(settings)]
+        voice.check("config", ", ".join(start.sources) or "nothing is set, all defaults")
+        for text in (*start.notices, *warnings):
+            voice.notice(text)
+        _check_files(settings, voice)
+        with opened_storage(settings, now_ms(), os.urandom, SOFTWARE) as storage:
+            begin_logging(settings, sys.stderr, verbose=start.verbose)
+            try:
+                return _run(start, storage)
+            finally:
+                end_logging()
+    except (DatabaseRefused, SettingsError) as error:
+        raise CannotStart(str(error)) from error
+    except StorageError as error:
+        raise CannotStart(f"The database failed: {error}.") from error
+
+
+def _check_files(settings: Settings, voice: Voice) -> None:
+    files = raise_file_limit(settings.max_clients)
+    if files is not None and files < settings.max_clients + SPARE_FILES:
+        most = max(0, files - SPARE_FILES)
+        voice.notice(
+            f"The system lets this process have {files} files open, which is enough for about"
+            f" {most} connections: raise that limit (ulimit -n), or lower max_clients."
+        )
+
+
+def _run(start: Start, storage: Storage) -> bool:
+    listener = listen_at(start.settings.host, start.settings.port)
+    try:
+        settings = _reachable(start.settings, listener.port, start.voice)
+        certificate = _certificate(settings, storage.places.data)
+        context = _context(certificate)
+        _, factory = loop_factory()
+        with asyncio.Runner(loop_factory=factory) as runner:
+            server = _Server(start, settings, storage, listener, certificate, context)
+            return runner.run(server.live())
+    finally:
+        for one in listener.sockets:
+            one.close()
+
+
+def _reachable(settings: Settings, port: int, voice: Voice) -> Settings:
+    """Return the settings with the port that it is, and an address that others can use."""
+    settings = msgspec.structs.replace(settings, port=port)
+    if settings.public_url:
+        return settings
+    if settings.host in EVERYWHERE:
+        scheme = "https" if has_tls(settings) else "http"
+        url = f"{scheme}://{own_address()}:{port}"
+        settings = msgspec.structs.replace(settings, public_url=url)
+    if settings.behind_proxy or settings.host in EVERYWHERE:
+        voice.notice(
+            f"public_url is empty, so links begin with {address_of(settings)}: set it to the"
+            " address that people use."
+        )
+    return settings
+
+
+def _certificate(settings: Settings, data: Path) -> Certificate | None:
+    if settings.self_signed:
+        host = urlsplit(settings.public_url).hostname or ""
+        names = [settings.host, host, "localhost", STATUS_HOST, "::1"]
+        fitting = [name for name in dict.fromkeys(names) if name and name not in EVERYWHERE]
+        try:
+            return own_certificate(data, fitting, today())
+        except (OSError, ValueError) as error:
+            raise CannotStart(
+                f"The certificate in {data / 'tls'} cannot be made or read"
+                f" ({type(error).__name__}): look at that folder."
+            ) from error
+    if settings.tls_cert:
+        return Certificate(Path(settings.tls_cert), Path(settings.tls_key), None)
+    return None
+
+
+def _context(certificate: Certificate | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    try:
+        return tls_context(certificate)
+    except ssl.SSLError:
+        raise CannotStart(
+            f"{certificate.certificate} and {certificate.key} are not a certificate and its key in"
+            " PEM without a password: check tls_cert and tls_key."
+        ) from None
+    except OSError as error:
+        raise CannotStart(
+            f"{error.filename or certificate.certificate} cannot be read: {error.strerror}."
+        ) from None
+
+
+@dataclass
+class _Server:
+    """One run of a server."""
+
+    start: Start
+    settings: Settings
+    storage: Storage
+    listener: Listener
+    certificate: Certificate | None
+    context: ssl.SSLContext | None
+    runners: list[web.AppRunner] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    restarts: bool = False
+
+    async def live(self) -> bool:
+        """Serve until a signal comes; return whether to start again."""
+        loop = asyncio.get_running_loop()
+        watch_loop(loop)
+        stop = asyncio.Event()
+        self._heed_signals(loop, stop)
+        house = self._build()
+        keeper = Keeper(house.works, self.storage.places.blobs, lambda: house.settings, now_ms())
+        try:
+            await self._begin(house)
+            self._background("keeping", keeper.run)
+            self._background("figures", house.tick)
+            self._background("sockets", house.sockets.tick)
+            code = checkout() if self.settings.debug else None
+            if code is not None:
+                self.tasks.append(loop.create_task(self._reload(code, stop)))
+            await self._listen(house)
+            await self._tell(house)
+            await stop.wait()
+        finally:
+            await self._end(house, keeper)
+        return self.restarts
+
+    def _heed_signals(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        def heed() -> None:
+            if stop.is_set():
+                os._exit(1)  # Asked twice: at once.  What was answered is on the disk.
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the main task instead.
+                loop.add_signal_handler(number, heed)
+
+    def _build(self) -> House:
+        storage = self.storage
+        parts = urlsplit(address_of(self.settings))
+        house = build(
+            self.settings, storage.database, storage.secret, storage.incarnation, parts.netloc
+        )
+        house.world.certificate = self.certificate.sha256 if self.certificate else None
+        return house
+
+    # ---- Starting ----
+
+    async def _begin(self, house: House) -> None:
+        """Let the host's changes count, and say what was found."""
+        voice, storage = self.start.voice, self.storage
+        texts = await house.works.look(policy.changes)
+        settings, ignored = policy.still_fitting(self.settings, texts)
+        house.apply(settings)
+        for sentence in ignored:
+            voice.notice(sentence)
+        counted = await house.works.look(totals)
+        where = "" if storage.database.kind != "SQLite" else f" in {storage.places.database}"
+        voice.check(
+            "database",
+            f"{storage.database.kind}{where}: {counted.accounts} accounts, {counted.rooms} rooms",
+        )
+        voice.check("schema", self._schema())
+        voice.check("keys", f"server key {house.world.keys.public.hex()[:16]}…")
+        voice.check("encryption", ENCRYPTION)
+        voice.check("transport", self._transport())
+        changed = [name for name in texts if name in policy.CHANGEABLE]
+        if changed:
+            voice.check("policy", f"changed by alcove admin policy: {', '.join(changed)}")
+        await house.works.do(_auditing("server_started"))
+
+    def _schema(self) -> str:
+        upgraded, newest = self.storage.upgraded, len(known())
+        if not upgraded.steps:
+            return f"version {newest}, up to date"
+        if upgraded.backup is None:
+            return f"version {newest}, made"
+        return f"version {newest}, brought up to date; before, a backup: {upgraded.backup}"
+
+    def _transport(self) -> str:
+        if self.certificate is not None and self.certificate.sha256 is not None:
+            return f"TLS 1.3, own certificate, SHA-256 {self.certificate.sha256.hex()}"
+        if self.certificate is not None:
+            return f"TLS 1.3, certificate {self.certificate.certificate}"
+        if self.settings.behind_proxy:
+            return "plain; the proxy in front does TLS"
+        is_alone = exposure(self.settings) == "loopback"
+        return f"plain; {'only this machine gets in' if is_alone else 'others may read along'}"
+
+    async def _listen(self, house: House) -> None:
+        main = await self._runner(house.app)
+        for one in self.listener.sockets:
+            await web.SockSite(main, one, ssl_context=self.context).start()
+        await self._listen_for_status(house)
+        await self._listen_for_admin(house)
+
+    async def _runner(self, app: web.Application) -> web.AppRunner:
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=self.settings.drain_timeout_s,
+        )
+        await runner.setup()
+        self.runners.append(runner)
+        return runner
+
+    async def _listen_for_status(self, house: House) -> None:
+        """Serve the status page on its own port, if that is free."""
+        port = self.settings.status_port
+        if not port:
+            return
+        runner = await self._runner(house.status_app)
+        try:
+            await web.TCPSite(runner, STATUS_HOST, port).start()
+        except OSError:
+            self.start.voice.notice(
+                f"Another program has port {port}, so the status page is only at"
+                f" {address_of(self.settings)}/status: --status-port moves it, 0 turns this off."
+            )
+
+    async def _listen_for_admin(self, house: House) -> None:
+        """Answer `alcove admin` on a socket in the data folder."""
+        path = self.storage.places.data / SOCKET_NAME
+        if len(os.fsencode(path.absolute())) > SOCKET_PATH_MAX:
+            self.start.voice.notice(
+                f"{path} is too long a path for a socket, so alcove admin works only while the"
+                " server does not run: choose a data folder with a shorter path."
+            )
+            return
+        desk = Desk(
+            hands=house.works,
+            ground=Ground(self.settings),
+            database=self.storage.database,
+            places=self.storage.places,
+            software=SOFTWARE,
+            settings=lambda: house.settings,
+            apply=house.apply,
+            status=house.figures.status,
+        )
+        path.unlink(missing_ok=True)  # A server that was killed leaves it behind.
+        runner = await self._runner(AdminDoor(desk).app)
+        await web.UnixSite(runner, str(path)).start()
+
+    async def _tell(self, house: House) -> None:
+        """Say that it serves, where, and how somebody becomes the host."""
+        voice = self.start.voice
+        voice.check("ready", f"{loop_factory()[0]}, up to {house.settings.max_clients} connections")
+        lines = [("Server address", address_of(self.settings))]
+        if self.settings.status_port and len(self.runners) > 1:
+            lines.append(("Status", f"http://{STATUS_HOST}:{self.settings.status_port}/status"))
+        voice.started(lines)
+        _log.info("serving at %s", address_of(self.settings))
+        if self.start.shows_link:
+            link = await house.works.do(lambda tx: owner_link(tx, tx.now, tx.certificate))
+            if link is not None:
+                voice.owner_link(link)
+        elif not await house.works.look(_has_host):
+            voice.owner_link(None)
+
+    # ---- While it serves ----
+
+    def _background(self, name: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.tasks.append(asyncio.get_running_loop().create_task(_again(name, function)))
+
+    async def _reload(self, code: Path, stop: asyncio.Event) -> None:
+        await changed_code(code)
+        _log.info("the code has changed: starting again")
+        self.restarts = True
+        stop.set()
+
+    # ---- Stopping ----
+
+    async def _end(self, house: House, keeper: Keeper) -> None:
+        """Answer what was asked, say goodbye, and close everything."""
+        _log.info("stopping")
+        loop = asyncio.get_running_loop()
+        patience = self.settings.drain_timeout_s
+        until = loop.time() + patience
+        house.door.is_stopping = True
+        for runner in self.runners:
+            for site in list(runner.sites):
+                await site.stop()
+        while house.works.is_busy and loop.time() < until:  # noqa: ASYNC110 - Seldom, and short.
+            await asyncio.sleep(0.01)
+        await house.sockets.stop(max(0.0, until - loop.time()))
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        for runner in self.runners:
+            await runner.cleanup()
+        (self.storage.places.data / SOCKET_NAME).unlink(missing_ok=True)
+        with suppress(Refused):
+            await keeper.write_counts()
+            await house.works.do(_auditing("server_stopped"))
+        await house.works.stop()
+        _log.info("stopped")
+
+
+async def _again(name: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run something that never ends; when it fails, say so and run it again."""
+    while True:
+        try:
+            await function()
+        except Exception as error:  # noqa: BLE001 - Whatever it is, the server goes on.
+            kind, where = type(error).__name__, places(error.__traceback__)
+            _log.error("unexpected %s in %s at %s", kind, name, where)
+            await asyncio.sleep(AGAIN_S)
+
+
+def _auditing(kind: str) -> Callable[[Tx], None]:
+    return lambda tx: tx.audit(kind, None, software=SOFTWARE)
+
+
+def _has_host(tx: Tx) -> bool:
+    return tx.one("SELECT 1 FROM account WHERE is_host = 1") is not None

@@ -100,7 +100,9 @@ class Sockets:
             session.receive(message.data, now_ms())
             works.submit(session)
             self._send(session)
-            while transport.get_write_buffer_size() > limit and session.goodbye is None:
+            while (  # noqa: ASYNC110 - A transport tells nobody else that it has drained.
+                transport.get_write_buffer_size() > limit and session.goodbye is None
+            ):
                 await asyncio.sleep(DRAIN_S)
         self._send(session)
         with suppress(ConnectionError):

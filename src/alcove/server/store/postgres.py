@@ -38,7 +38,7 @@ FETCHED_LINES: Final = 16
 """How many lines of a large result are in memory at one time: one may have 8 MiB."""
 BUSY_MS: Final = 10_000
 """How long to wait for somebody else's lock of a table."""
-LOCK_WAIT_MS = 3000
+LOCK_WAIT_MS: Final = 3000
 """How long to wait for the lock of another server, which may be about to end."""
 WRITER_LOCK: Final = 0x416C636F
 """What the lock is called, together with the schema: the first letters of our name."""

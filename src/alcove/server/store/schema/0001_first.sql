@@ -169,7 +169,7 @@ CREATE TABLE entry (
     chain BLOB NOT NULL,       -- The running hash of the log up to here.
     expires_at INTEGER,        -- When the body is dropped.
     PRIMARY KEY (room, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX entry_handshake ON entry (room, seq) WHERE form = 0;
 CREATE INDEX entry_expiring ON entry (expires_at) WHERE expires_at IS NOT NULL;
 
@@ -181,7 +181,7 @@ CREATE TABLE answer (
     at INTEGER NOT NULL,       -- When.
     replies BLOB NOT NULL,     -- A list of request id, fingerprint of the request, reply.
     PRIMARY KEY (device, first, last)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX answer_by_age ON answer (at);
 
 -- Sealed rows beside the logs.

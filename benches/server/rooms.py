@@ -1,0 +1,152 @@
+"""Rooms as clients make them, and the messages that a workload sends to them.
+
+To the server a commit is a header and bytes that it cannot read, and a message is too.  So nothing
+is sealed here: bodies are random bytes of the size that sealed ones have.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from alcove.wire.chats import Answer
+from alcove.wire.codec import encode
+from alcove.wire.entries import (
+    Append,
+    Appended,
+    Entries,
+    HandshakeHeader,
+    MessageHeader,
+    NewEntry,
+    Read,
+    Routing,
+    Stored,
+)
+from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name
+from alcove.wire.rooms import CreateRoom, Kind
+from benches.server.link import ID_BASE, BenchError, Device, masked
+
+BODY_BYTES: Final = 450
+"""What a text of 300 bytes becomes when it is signed, padded and sealed."""
+COMMIT_BYTES: Final = 2_000
+"""What a commit in a small room has, its GroupInfo included."""
+MESSAGES_MAX: Final = 256
+"""How many requests one frame may hold."""
+
+_NUMBER: Final = 8
+_UINT64: Final = b"\xcf"
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room, and what its messages name."""
+
+    room: bytes
+    key: bytes
+    """The name of the newest handshake, whose room key seals messages."""
+    head: int
+    """The place of the newest entry when the room was made."""
+
+
+async def make_room(owner: Device, others: Sequence[Device], kind: Kind = "group") -> Room:
+    """Make a room and route others there; who is asked first, accepts."""
+    room = os.urandom(16)
+    person = owner.person
+    found = HandshakeHeader(
+        person.device, NOTHING_BEFORE, renews=True, routing=Routing((person.member,))
+    )
+    first = NewEntry(encode(found), os.urandom(COMMIT_BYTES))
+    before = entry_name(room, first.header, first.body)
+    adds = tuple(one.person.member for one in others)
+    add = HandshakeHeader(person.device, before, renews=True, routing=Routing(adds))
+    second = NewEntry(encode(add), os.urandom(COMMIT_BYTES))
+    partner = others[0].person.account if kind == "direct" else None
+    request = CreateRoom(
+        id=owner.next_id(), room=room, kind=kind, entries=(first, second), partner=partner
+    )
+    appended = await owner.do(request)
+    assert isinstance(appended, Appended)
+    for other in others:
+        if other.person.account in appended.pending:
+            await other.do(Answer(id=other.next_id(), rooms=(room,), accept=True))
+    return Room(room, entry_name(room, second.header, second.body), appended.first + 1)
+
+
+async def follow(device: Device, room: bytes, since: int = 0) -> int:
+    """Read a room to its end, be pushed what comes after, and return the place of the end."""
+    while True:
+        position = Position(device.incarnation, since)
+        page = await device.do(
+            Read(id=device.next_id(), room=room, since=position, follow=True)
+        )
+        assert isinstance(page, Entries)
+        since = page.entries[-1].seq if page.entries else since
+        if not page.more:
+            return since
+
+
+class Messages:
+    """The messages of one device to one room, numbered from 0, ready to be sent.
+
+    All but two numbers is the same in each: they are written into bytes that were encoded once.
+    """
+
+    def __init__(self, device: Device, room: Room) -> None:
+        self.device = device
+        self.room = room.room
+        self.body = os.urandom(BODY_BYTES)
+        self.stream = os.urandom(8)
+        """What the content ids of these messages begin with."""
+        self.count = 0
+        """How many were made."""
+        mark = os.urandom(_NUMBER)
+        header = encode(
+            MessageHeader(device.person.device, self.stream + mark, "kept", key=room.key)
+        )
+        self._header_bytes = len(header)
+        self._content_at = header.index(self.stream)
+        self._number_at = header.index(mark)
+        request_id = 2**53 - 1
+        whole = encode(
+            Append(id=request_id, room=room.room, entries=(NewEntry(header, self.body),))
+        )
+        self._front, rest = whole.split(_UINT64 + request_id.to_bytes(8, "big"))
+        self._front += _UINT64
+        self._middle, self._back = rest.split(mark)
+        self._first_id = max(ID_BASE, device.counter + 1)
+
+    def take(self, count: int) -> bytes:
+        """Return the next messages as a client's frame."""
+        assert 0 < count <= MESSAGES_MAX
+        head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+        front, middle, back = self._front, self._middle, self._back
+        number = self.count
+        self.count = number + count
+        parts = [head]
+        for each in range(number, number + count):
+            parts += (front, self._next_id(), middle, each.to_bytes(_NUMBER, "big"), back)
+        return masked(b"".join(parts))
+
+    def _next_id(self) -> bytes:
+        device = self.device
+        device.counter = counter = device.counter + 1
+        return counter.to_bytes(8, "big")
+
+    def number_of(self, entry: Stored) -> int | None:
+        """Return the number of an entry, or None when it is not one of these as it was sent."""
+        header, at = entry.header, self._number_at
+        if (
+            entry.body != self.body
+            or len(header) != self._header_bytes
+            or header[self._content_at : at] != self.stream
+        ):
+            return None
+        return int.from_bytes(header[at : at + _NUMBER], "big")
+
+
+def check_encoding(messages: Messages, frame: bytes) -> None:
+    """Make sure that frames put together by hand say what a client's would say."""
+    del messages, frame
+    raise BenchError("never")
