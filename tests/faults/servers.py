@@ -18,9 +18,9 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
-from typing_extensions import Self
+
 
 START_S: Final = 60
 """A server that does not listen by then has failed: a busy machine takes its time."""

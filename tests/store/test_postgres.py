@@ -216,10 +216,8 @@ def test_a_user_without_a_schema_is_refused(place: Place) -> None:
 
 def test_two_schemas_of_one_database_are_two_places(place: Place) -> None:
     ask(place, "CREATE SCHEMA other")
-    options = (
-        "&options=-csearch_path%3Dother" if "://" in place.url else " options='-csearch_path=other'"
-    )
-    one, two = place.ready(), PostgresDatabase(place.url + options)
+    elsewhere = make_conninfo(place.url, options="-c search_path=other")
+    one, two = place.ready(), PostgresDatabase(elsewhere)
     writers = [one.writer(), two.writer()]
     assert writers[0].columns() != []
     assert writers[1].columns() == []

@@ -237,7 +237,7 @@ class Report(Struct, frozen=True):
     totals: Totals
 
 
-class LoggedEvent(msgspec.Struct, frozen=True):
+class LoggedEvent(Struct, frozen=True):
     """One event as it is exported.  Ids and hashes are in hexadecimal digits."""
 
     number: int

@@ -2,7 +2,8 @@
 
     tables/NAME/000001    lines, each a msgpack list behind its length (4 bytes, big-endian)
     blobs/ID              encrypted files, as they lie in the blob folder
-    manifest.json         what all this is, with counts and SHA-256: written last, looked for first
+    manifest.json         what all this is, with counts and SHA-256
+    manifest.sha256       that file's own, at the end: without it, the backup is not complete
 
 The tables are read in one transaction, so that they belong to one moment; a blob never changes once
 it is complete.  A backup of one kind of database can be restored into the other.
@@ -30,7 +31,9 @@ PART_BYTES: Final = 4 * 1024 * 1024
 PART_BYTES_MAX: Final = 128 * 1024 * 1024
 """The largest part that is read: no line is nearly as large."""
 MANIFEST: Final = "manifest.json"
+SEAL: Final = "manifest.sha256"
 MANIFEST_BYTES_MAX: Final = 1024 * 1024
+SEAL_BYTES: Final = 64
 LENGTH_BYTES: Final = 4
 SPARE_BYTES: Final = 64 * 1024 * 1024
 """So much of the disk stays free: a full disk would stop the server."""
@@ -68,6 +71,9 @@ class BlobSum(Struct, frozen=True):
     bytes: int
     sha256: str
     """Of the SHA-256 of each, one after another."""
+
+
+NO_BLOBS: Final = BlobSum(0, 0, hashlib.sha256().hexdigest())
 
 
 class Manifest(Struct, frozen=True):
@@ -197,7 +203,9 @@ def _write(
     blob_sum = _write_blobs(connection, bundle, blobs) if blobs else None
     connection.rollback()
     manifest = Manifest("alcove backup", FORMAT, now, software, kind, schema, tables, blob_sum)
-    bundle.add(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    bundle.add(MANIFEST, data)
+    bundle.add(SEAL, hashlib.sha256(data).hexdigest().encode())
     bundle.end()
 
 
@@ -259,11 +267,11 @@ def verify(path: Path) -> Manifest:
     """Read a backup from beginning to end, and return what it says it is, if that is true."""
     tables: dict[str, tuple[int, hashlib._Hash]] = {}
     blobs, count, total = hashlib.sha256(), 0, 0
-    manifest: Manifest | None = None
+    manifest = seal = b""
     with opened(path) as file:
         for member in members(file):
             table, blob = table_of(member), blob_of(member)
-            if manifest is not None:
+            if seal or (manifest and member.name != SEAL):
                 raise BundleError("holds something after its end")
             if table:
                 lines, hashed = tables.setdefault(table, (0, hashlib.sha256()))
@@ -277,18 +285,32 @@ def verify(path: Path) -> Manifest:
                 blobs.update(one.digest())
                 count, total = count + 1, total + member.size
             elif member.name == MANIFEST:
-                manifest = _manifest(member.read(MANIFEST_BYTES_MAX))
+                manifest = member.read(MANIFEST_BYTES_MAX)
+            elif member.name == SEAL and manifest:
+                seal = member.read(SEAL_BYTES)
             else:
                 raise BundleError("holds something that is not of a backup")
-        if manifest is None:
+        if not seal:
             raise BundleError("is not complete")
         found = {name: (lines, hashed.hexdigest()) for name, (lines, hashed) in tables.items()}
-        said = {name: (one.lines, one.sha256) for name, one in manifest.tables.items() if one.lines}
-        blob_sum = BlobSum(count, total, blobs.hexdigest())
-        if found != said or blob_sum != (
-            manifest.blobs or BlobSum(0, 0, hashlib.sha256().hexdigest())
-        ):
-            raise BundleError("is damaged: its sums do not fit")
+        return _judged(manifest, seal, found, BlobSum(count, total, blobs.hexdigest()))
+
+
+def _judged(
+    data: bytes, seal: bytes, tables: dict[str, tuple[int, str]], blobs: BlobSum
+) -> Manifest:
+    """Return the manifest, if it fits to what was found."""
+    if hashlib.sha256(data).hexdigest().encode() != seal:
+        raise BundleError("is damaged: the sum of its manifest does not fit")
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BundleError("is not a backup of this Alcove") from error
+    if manifest.format != FORMAT:
+        raise BundleError("was made by another Alcove, in a form that this one does not know")
+    said = {name: (one.lines, one.sha256) for name, one in manifest.tables.items() if one.lines}
+    if tables != said or blobs != (manifest.blobs or NO_BLOBS):
+        raise BundleError("is damaged: its sums do not fit")
     return manifest
 
 
@@ -302,16 +324,6 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise BackupError(f"{path} {error}.") from error
     except OSError as error:
         raise BackupError(f"{path} could not be read: {error.strerror}.") from error
-
-
-def _manifest(data: bytes) -> Manifest:
-    try:
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BundleError("is not a backup of Alcove") from error
-    if manifest.format != FORMAT:
-        raise BundleError("was made by a newer Alcove, which is needed to read it")
-    return manifest
 
 
 def table_of(member: Member) -> str:

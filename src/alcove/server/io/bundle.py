@@ -93,7 +93,7 @@ def members(file: BinaryIO) -> Iterator[Member]:
     while True:
         block = file.read(BLOCK_BYTES)
         if block == END[:BLOCK_BYTES]:
-            return
+            break
         try:
             header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError) as error:
@@ -104,4 +104,8 @@ def members(file: BinaryIO) -> Iterator[Member]:
         yield member
         for _ in member.pieces():
             pass
-        file.read(-header.size % BLOCK_BYTES)
+        padding = -header.size % BLOCK_BYTES
+        if file.read(padding) != bytes(padding):
+            raise BundleError("is damaged between its parts")
+    if file.read(BLOCK_BYTES + 1) != END[BLOCK_BYTES:]:
+        raise BundleError("is damaged at its end")

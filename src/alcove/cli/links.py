@@ -1,0 +1,34 @@
+"""Showing links: to people with a QR code beside, to programs alone on a line."""
+
+import click
+
+from alcove.cli.shared import is_terminal, when
+from alcove.server.admin_messages import Link
+
+SAID = {
+    "invite": "Whoever uses this link can register",
+    "owner": "Whoever uses this link first is the host",
+    "bot": "One bot can register by this link",
+    "reset": "By this link the account comes back with new keys: everyone will be shown that",
+}
+
+
+def show_link(link: Link) -> None:
+    """Print a link.  What is said about it goes elsewhere, so that the link can be piped."""
+    times = "once" if link.uses == 1 else f"{link.uses} times"
+    said = SAID[link.kind]
+    click.echo(
+        f"{said}.  It works {times}, until {when(link.expires_at)}, and is shown only now."
+        f"  (To withdraw it: alcove admin uninvite {link.invite})",
+        err=True,
+    )
+    click.echo(link.link)
+    show_qr(link.link)
+
+
+def show_qr(link: str) -> None:
+    """Draw a link for a telephone's camera, on a terminal."""
+    if is_terminal():
+        from alcove.server.qr import terminal_qr  # noqa: PLC0415 - Only where somebody sees it.
+
+        click.echo(f"\n{terminal_qr(link)}\n")

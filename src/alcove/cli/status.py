@@ -1,0 +1,76 @@
+"""`alcove status`: whether the server runs, and how it is."""
+
+import http.client
+
+import click
+import msgspec
+
+from alcove.cli.asking import over_socket
+from alcove.cli.shared import facts, json_option, load, place_options, size, when
+from alcove.server.admin_messages import Report, Stats
+from alcove.server.pages import ENCRYPTION, Status
+from alcove.server.settings import Settings, has_tls
+
+WAIT_S = 3
+
+
+@click.command
+@place_options
+@json_option
+def status(data: str | None, config: str | None, *, as_json: bool) -> None:
+    """Show whether the server runs, and how.
+
+    Asks the server of this data folder, or else who answers on its ports here.  The exit status is
+    0 when it runs, 1 when it does not.
+    """
+    settings = load(data, config)
+    found, address = _ask(settings)
+    if as_json:
+        click.echo(msgspec.json.encode({"running": found is not None, "status": found}))
+    elif found is not None:
+        _show(found, address)
+    if found is None:
+        if not as_json:
+            click.echo(
+                f"No server runs here (data folder {settings.data}): alcove serve starts it."
+            )
+        raise SystemExit(1)
+
+
+def _ask(settings: Settings) -> tuple[Status | None, str]:
+    made = over_socket(settings, Stats(), wait_s=WAIT_S)
+    if made is not None and not made.error:
+        report = msgspec.json.decode(made.ok, type=Report)
+        return report.status, report.address
+    for port in (settings.status_port, 0 if has_tls(settings) else settings.port):
+        found = _over_http(port) if port else None
+        if found is not None:
+            return found, f"http://127.0.0.1:{port}"
+    return None, ""
+
+
+def _over_http(port: int) -> Status | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
+    try:
+        connection.request("GET", "/status.json")
+        return msgspec.json.decode(connection.getresponse().read(1 << 20), type=Status)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+        return None
+    finally:
+        connection.close()
+
+
+def _show(found: Status, address: str) -> None:
+    free = "" if found.free_bytes is None else f"; {size(found.free_bytes)} free"
+    facts({
+        "running": f"yes, since {when(found.started_at)}",
+        "version": found.version,
+        "address": address,
+        "connected": f"{found.connected:,} of {found.connected_limit:,}",
+        "online": f"{found.online:,} people",
+        "messages": f"{found.message_rate:g} a second; at most {found.message_rate_peak:g}",
+        "storage": f"{found.database} {size(found.room_bytes)}, files {size(found.file_bytes)}{free}",
+        "registration": found.registration,
+        "refused": f"{found.refused:,} requests by a limit, since the start",
+        "encryption": ENCRYPTION,
+    })  # fmt: skip
