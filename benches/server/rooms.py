@@ -7,6 +7,7 @@ is sealed here: bodies are random bytes of the size that sealed ones have.
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -78,9 +79,7 @@ async def follow(device: Device, room: bytes, since: int = 0) -> int:
     """Read a room to its end, be pushed what comes after, and return the place of the end."""
     while True:
         position = Position(device.incarnation, since)
-        page = await device.do(
-            Read(id=device.next_id(), room=room, since=position, follow=True)
-        )
+        page = await device.do(Read(id=device.next_id(), room=room, since=position, follow=True))
         assert isinstance(page, Entries)
         since = page.entries[-1].seq if page.entries else since
         if not page.more:
@@ -99,8 +98,8 @@ class Messages:
         self.body = os.urandom(BODY_BYTES)
         self.stream = os.urandom(8)
         """What the content ids of these messages begin with."""
-        self.count = 0
-        """How many were made."""
+        self.sent_at = array("d")
+        """When each of them was sent."""
         mark = os.urandom(_NUMBER)
         header = encode(
             MessageHeader(device.person.device, self.stream + mark, "kept", key=room.key)
@@ -116,17 +115,15 @@ class Messages:
         self._front += _UINT64
         self._middle, self._back = rest.split(mark)
 
-    def take(self, count: int) -> bytes:
-        """Return the next messages as a client's frame."""
-        assert 0 < count <= MESSAGES_MAX
-        head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    def take(self, count: int, now: float) -> list[bytes]:
+        """Return the parts of the next messages, which are sent at this moment."""
         front, middle, back = self._front, self._middle, self._back
-        number = self.count
-        self.count = number + count
-        parts = [head]
+        number = len(self.sent_at)
+        self.sent_at.extend([now] * count)
+        parts: list[bytes] = []
         for each in range(number, number + count):
             parts += (front, self._next_id(), middle, each.to_bytes(_NUMBER, "big"), back)
-        return masked(b"".join(parts))
+        return parts
 
     def _next_id(self) -> bytes:
         device = self.device
@@ -143,3 +140,10 @@ class Messages:
         ):
             return None
         return int.from_bytes(header[at : at + _NUMBER], "big")
+
+
+def framed(count: int, parts: Sequence[bytes]) -> bytes:
+    """Return a client's frame that holds so many messages."""
+    assert 0 < count <= MESSAGES_MAX
+    head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    return masked(b"".join((head, *parts)))

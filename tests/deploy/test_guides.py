@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
+from alcove.cli import main
 from alcove.server.settings_sources import find_setting
 from alcove.wire.errors import SENTENCES, Code
 from tests.test_docs import code, read, unlisted
@@ -31,13 +32,6 @@ TROUBLES = {
     327: "Containers",
 }
 """The troubles that the contract names, by row."""
-
-
-def command_line() -> click.Group:
-    from alcove.cli import main  # noqa: PLC0415 - The command line is loaded only when it is asked.
-
-    assert isinstance(main, click.Group)
-    return main
 
 
 def used(text: str, commands: list[str]) -> list[list[str]]:
@@ -77,15 +71,13 @@ def test_every_guide_is_in_the_index() -> None:
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 def test_every_command_that_is_named_is_there(page: Path) -> None:
-    group = command_line()
-    commands = group.list_commands(click.Context(group))
+    commands = main.list_commands(click.Context(main))
     uses = [words for part in parts_of(page) for words in used(part, commands)]
-    assert [fault for words in uses for fault in faults(words, group)] == []
+    assert [fault for words in uses for fault in faults(words, main)] == []
 
 
 def test_commands_are_found_in_the_guides() -> None:
-    group = command_line()
-    commands = group.list_commands(click.Context(group))
+    commands = main.list_commands(click.Context(main))
     uses = [words for page in TEXTS for part in parts_of(page) for words in used(part, commands)]
     assert len(uses) > 30
     assert ["serve", "--host", "127.0.0.1", "--behind-proxy", "--data", "/var/lib/alcove"] in uses

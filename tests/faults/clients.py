@@ -10,7 +10,6 @@ A connection that breaks ends all futures with `Gone`.
 
 import asyncio
 import random
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -18,7 +17,7 @@ import aiohttp
 import msgspec
 
 from alcove.wire.base import Push, Request
-from alcove.wire.codec import decode_answers, encode_frame
+from alcove.wire.codec import decode_answers, encode, encode_frame
 from alcove.wire.entries import (
     Append,
     HandshakeHeader,
@@ -109,6 +108,11 @@ class Friend:
         assert isinstance(signed_in, SignedIn), signed_in
         self.signed_in = signed_in
         return signed_in
+
+    async def ended(self) -> None:
+        """Wait until the connection has ended."""
+        if self._listening is not None:
+            await asyncio.wait([self._listening])
 
     async def close(self) -> None:
         """End the connection."""
@@ -202,15 +206,11 @@ class Friend:
 
     def message(self, talk: Talk, key: bytes, size: int = 64) -> NewEntry:
         """Return an entry with a body of random bytes."""
-        from alcove.wire.codec import encode  # noqa: PLC0415
-
         header = MessageHeader(self.device, self.dice.randbytes(16), form="kept", key=key)
         return NewEntry(encode(header), self.dice.randbytes(size))
 
     def handshake(self, talk: Talk, *, renews: bool = False, **routing: Any) -> NewEntry:
         """Return a handshake after the newest one, and take it for stored."""
-        from alcove.wire.codec import encode  # noqa: PLC0415
-
         header = HandshakeHeader(
             self.device, talk.handshake, renews=renews, routing=Routing(**routing)
         )
@@ -245,6 +245,3 @@ async def found_room(maker: Friend, *others: Friend) -> Talk:
 def _member(friend: Friend) -> Any:
     assert friend.person is not None
     return member(friend.person.phone.caller)
-
-
-Act = Callable[[], Any]

@@ -19,6 +19,9 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote, urlencode
+
+from psycopg.conninfo import conninfo_to_dict
 
 
 
@@ -33,12 +36,13 @@ EAGER: Final = {
         f"rate_{kind}": "100000/s burst 100000"
         for kind in ("append", "handshake", "read", "write", "sign_in", "register", "connect")
     },
+    "requests": "off",
     "handshake_pause_ms": "0",
     "account_barrier_pause_ms": "0",
     "closing_pause_ms": "0",
     "healing_pause_ms": "0",
 }
-"""Settings for a load that its limits would slow down."""
+"""Settings for a load that its limits would slow down, among people who need not ask each other."""
 
 
 class Failed(Exception):
@@ -50,6 +54,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def url_of(conninfo: str) -> str:
+    """Return the address of a PostgreSQL database, as `tests.postgres` says it, as a URL."""
+    words = dict(conninfo_to_dict(conninfo))
+    user, database = (quote(str(words.pop(name))) for name in ("user", "dbname"))
+    return f"postgresql://{user}@/{database}?{urlencode(words)}"
 
 
 class Server:
@@ -65,7 +76,7 @@ class Server:
             "port": str(self.port),
             "status_port": "0",
             "data": str(self.data),
-            "database_url": database_url,
+            "database_url": database_url and url_of(database_url),
         } | settings
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,16 @@
 """Places for a database: an empty file, and an empty database of a real PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from alcove.server.io import restore, upgrade
+from alcove.server.store import migrations
 from alcove.server.store.database import Connection, Database
+from alcove.server.store.migrations import known, read_migration
 from alcove.server.store.opening import bring_up_to_date, database_at
 from tests import postgres
 
@@ -87,3 +90,22 @@ def reader(database: Database) -> Iterator[Connection]:
     connection = database.reader()
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def second_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the program grow by one migration, from the moment on at which this is called."""
+    step = read_migration(
+        "0002_second.sql",
+        """
+        CREATE TABLE second (number INTEGER NOT NULL PRIMARY KEY, word TEXT NOT NULL) STRICT;
+        INSERT INTO second (number, word) VALUES (1, 'new');
+        """,
+    )
+    steps = (*known(), step)
+
+    def grow() -> None:
+        for module in (migrations, restore, upgrade):
+            monkeypatch.setattr(module, "known", lambda: steps)
+
+    return grow

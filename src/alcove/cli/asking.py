@@ -13,6 +13,8 @@ from alcove.server.admin_messages import Answer
 from alcove.server.settings import Settings
 
 SOCKET_NAME: Final = "admin.sock"
+SOCKET_PATH_MAX: Final = 100
+"""A longer path no server listens on: see io/admin.py."""
 ROUTE: Final = "/admin"
 
 T = TypeVar("T")
@@ -35,6 +37,8 @@ class _ByPath(http.client.HTTPConnection):
 def over_socket(settings: Settings, request: Any, *, wait_s: float | None = None) -> Answer | None:
     """Return the running server's answer, or None when no server runs here."""
     path = Path(settings.data) / SOCKET_NAME
+    if len(bytes(path)) > SOCKET_PATH_MAX:
+        return None
     connection = _ByPath(path, wait_s)
     try:
         connection.request("POST", ROUTE, msgspec.json.encode(request))
@@ -69,9 +73,15 @@ def _alone(settings: Settings, request: Any, kind: type[T]) -> T:
     import os  # noqa: PLC0415
 
     from alcove.server.io.admin import answer, caller_of, desk_alone  # noqa: PLC0415
+    from alcove.server.io.places import places_of  # noqa: PLC0415
     from alcove.server.store.database import DatabaseRefused, StorageError  # noqa: PLC0415
     from alcove.wire.errors import Refused  # noqa: PLC0415
 
+    if not settings.database_url and not places_of(settings).database.exists():
+        raise click.ClickException(
+            f"There is no server in {settings.data}: alcove serve makes one there, and --data tells"
+            " of another folder."
+        )
     try:
         with desk_alone(settings, f"alcove {__version__}") as desk:
             reply = asyncio.run(answer(desk, request, caller_of(os.getuid())))

@@ -67,10 +67,10 @@ class Collected:
         self._line("info", "; ".join(f"{name}: {text}" for name, text in lines))
 
     def owner_link(self, link: str | None) -> None:
-        """Say how to get the owner link: what is collected is kept, so it is not told here."""
+        """Show the owner link if that was asked for: not as a line of the log, which is kept."""
+        self._line("info", "There is no host yet: alcove admin owner-link shows how to become it.")
         if link is not None:
             click.echo(link)
-        self._line("info", "There is no host yet: alcove admin owner-link shows how to become it.")
 
 
 def serve_options(command: F) -> F:
@@ -140,10 +140,10 @@ def run(*, verbose: bool, print_owner_link: bool, **options: Any) -> None:
     settings, sources, notices = load_all(**options)
     is_json = settings.log_format == "json"
 
+    from alcove.server.io import serve as serving  # noqa: PLC0415 - With it comes everything.
     from alcove.server.io.machine import CannotStart  # noqa: PLC0415
-    from alcove.server.io.serve import Start, run as run_server  # noqa: PLC0415
 
-    start = Start(
+    start = serving.Start(
         settings=settings,
         sources=sources,
         notices=notices,
@@ -152,7 +152,7 @@ def run(*, verbose: bool, print_owner_link: bool, **options: Any) -> None:
         verbose=verbose,
     )
     try:
-        restarts = run_server(start)
+        restarts = serving.run(start)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
     if restarts:

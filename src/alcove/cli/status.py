@@ -61,6 +61,7 @@ def _over_http(port: int) -> Status | None:
 
 
 def _show(found: Status, address: str) -> None:
+    storage = f"{found.database} {size(found.room_bytes)}, files {size(found.file_bytes)}"
     free = "" if found.free_bytes is None else f"; {size(found.free_bytes)} free"
     facts({
         "running": f"yes, since {when(found.started_at)}",
@@ -69,7 +70,7 @@ def _show(found: Status, address: str) -> None:
         "connected": f"{found.connected:,} of {found.connected_limit:,}",
         "online": f"{found.online:,} people",
         "messages": f"{found.message_rate:g} a second; at most {found.message_rate_peak:g}",
-        "storage": f"{found.database} {size(found.room_bytes)}, files {size(found.file_bytes)}{free}",
+        "storage": storage + free,
         "registration": found.registration,
         "refused": f"{found.refused:,} requests by a limit, since the start",
         "encryption": ENCRYPTION,

@@ -8,7 +8,7 @@ import msgspec
 
 from alcove import __version__
 from alcove.cli.shared import json_option, load, place_options
-from alcove.server.io.upgrade import check, upgrade as bring_up
+from alcove.server.io import upgrade as upgrading
 from alcove.server.store.database import DatabaseRefused, StorageError
 
 
@@ -24,12 +24,12 @@ def upgrade(data: str | None, config: str | None, *, as_json: bool, only_checks:
     settings = load(data, config)
     try:
         if only_checks:
-            plan = check(settings)
+            plan = upgrading.check(settings)
             click.echo(msgspec.json.encode(plan) if as_json else "\n".join(plan.lines()))
             if not plan.has_room:
                 raise SystemExit(1)
             return
-        done = bring_up(settings, time.time_ns() // 1_000_000, f"alcove {__version__}")
+        done = upgrading.upgrade(settings, time.time_ns() // 1_000_000, f"alcove {__version__}")
     except (DatabaseRefused, StorageError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:

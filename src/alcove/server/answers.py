@@ -100,11 +100,14 @@ class Answers:
         (kept,) = connection.one(
             """
             SELECT COALESCE(MAX(highest), 0) FROM (
-                SELECT MAX(last) AS highest FROM answer WHERE device = ?
+                SELECT last AS highest FROM (
+                    SELECT last FROM answer WHERE device = ? ORDER BY first DESC LIMIT ?
+                ) AS newest
                 UNION ALL SELECT counter FROM device WHERE device = ?
             ) AS known
             """,
             device,
+            RECENT_MAX,
             device,
         ) or (0,)
         state = self._devices[device] = _Device(kept)

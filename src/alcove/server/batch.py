@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from alcove.server.answers import Answers
 from alcove.server.caller import NOBODY, Caller
-from alcove.server.effects import Effect
+from alcove.server.effects import Effect, Ended
 from alcove.server.handlers import TABLE
 from alcove.server.store.database import Connection, StorageError
 from alcove.server.tx import Tx, World
@@ -58,6 +58,8 @@ class Writer:
         self._world = world
         self._answers = Answers()
         self._has_failed = False
+        self._ended: dict[bytes, None] = {}
+        """Devices that were revoked by this batch: what they asked after that is refused."""
         self.unexpected: list[BaseException] = []
         """Failures that nobody foresaw, for the owner to log and clear."""
 
@@ -70,6 +72,7 @@ class Writer:
         """Carry out all jobs in a transaction that stays open: nothing of it may be said yet."""
         connection, world = self._connection, self._world
         self._has_failed = False
+        self._ended = {}
         try:
             connection.begin()
             tx = Tx(connection, world, now)
@@ -113,6 +116,8 @@ class Writer:
         tx.begin_request(caller)
         remembers = handler.writes and handler.is_remembered and request.id and caller.device
         try:
+            if caller.device in self._ended:
+                raise Refused(Code.REVOKED)
             fingerprint = b""
             if remembers:
                 fingerprint = _fingerprint(request)
@@ -130,6 +135,9 @@ class Writer:
             self.unexpected.append(error)
             tx.undo_request()
             return Outcome(encode(Refused(Code.INTERNAL).reply(request.id)))
+        for effect in effects:
+            if isinstance(effect, Ended):
+                self._ended.update(dict.fromkeys(effect.devices))
         if remembers:
             self._answers.add(caller.device, request.id, fingerprint, reply)
         return Outcome(reply, effects)

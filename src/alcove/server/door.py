@@ -86,7 +86,8 @@ class Door:
             self._take(kind, caller.account, rates.account, now)
             self._take(kind, network_of(caller.address), rates.address, now)
         else:
-            self._take(kind, network_of(caller.address), rates.device, now)
+            # A bucket has one rate: those of nobody in particular have names of their own.
+            self._take(f"{kind}, unsigned", network_of(caller.address), rates.device, now)
 
     def _take(self, kind: str, who: bytes | str, rate: Rate, now: int) -> None:
         wait = self._buckets.take((kind, who), rate, now)

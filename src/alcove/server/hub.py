@@ -174,9 +174,9 @@ class Hub:
             return
         before = self.devices.get(arrived.device)
         if before is not None and before is not session:
+            self.leave(before, now)
             before.end(Code.CHANGED)
             self.dirty[before] = None
-            self.leave(before, now)
         session.sign_in(arrived)
         self.devices[arrived.device] = session
         self.accounts.setdefault(arrived.account, {})[arrived.device] = session

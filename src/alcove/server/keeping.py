@@ -55,7 +55,7 @@ class Chore:
     every_ms: int
 
 
-def _turn(count: int, most: int = LINES) -> Turn:
+def _turn(count: int, most: int) -> Turn:
     """Return what came of a turn that finds what is left by looking for it again."""
     return Turn(count, 0 if count >= most else None)
 
@@ -206,12 +206,12 @@ def forget_answers(tx: Tx, _: int) -> Turn:
         )
     for device, last in highest.items():
         tx.run("UPDATE device SET counter = ? WHERE device = ? AND counter < ?", last, device, last)
-    return _turn(len(lines))
+    return _turn(len(lines), LINES)
 
 
 def drop_letters(tx: Tx, _: int) -> Turn:
     """Drop letters that nobody fetched in time."""
-    return _turn(letters.expire_letters(tx, tx.now, LINES))
+    return _turn(letters.expire_letters(tx, tx.now, LINES), LINES)
 
 
 def end_tokens(tx: Tx, _: int) -> Turn:
@@ -222,7 +222,7 @@ def end_tokens(tx: Tx, _: int) -> Turn:
         since,
         LINES,
     )
-    return _turn(count)
+    return _turn(count, LINES)
 
 
 def drop_links(tx: Tx, _: int) -> Turn:
@@ -245,7 +245,7 @@ def drop_links(tx: Tx, _: int) -> Turn:
         tx.now,
         LINES,
     )
-    return _turn(count)
+    return _turn(count, LINES)
 
 
 def forget_asks(tx: Tx, _: int) -> Turn:
@@ -258,7 +258,7 @@ def forget_asks(tx: Tx, _: int) -> Turn:
 
 def drop_blobs(tx: Tx, _: int) -> Turn:
     """Drop files whose time is over."""
-    return _turn(len(blobs.expired(tx, tx.now, LINES)))
+    return _turn(len(blobs.expired(tx, tx.now, LINES)), LINES)
 
 
 # ---- The audit log ----

@@ -217,6 +217,7 @@ class Session:
         if isinstance(greeting, Greeting):
             self.is_greeted = True
             self.client = hello.client
+            self.caller = Caller(self.caller.address, client=hello.client)
         else:
             self.end(Code.VERSION)
 

@@ -2,6 +2,7 @@
 
     tables/NAME/000001    lines, each a msgpack list behind its length (4 bytes, big-endian)
     blobs/ID              encrypted files, as they lie in the blob folder
+    files/tls/...         the server's own certificate, which devices have pinned
     manifest.json         what all this is, with counts and SHA-256
     manifest.sha256       that file's own, at the end: without it, the backup is not complete
 
@@ -38,6 +39,9 @@ LENGTH_BYTES: Final = 4
 SPARE_BYTES: Final = 64 * 1024 * 1024
 """So much of the disk stays free: a full disk would stop the server."""
 AUTOMATIC: Final = "automatic-"
+FILES: Final = ("tls/key.pem", "tls/certificate.pem")
+"""Small files of the data folder without which a restored server would be another one."""
+FILE_BYTES_MAX: Final = 64 * 1024
 NOT_KEPT: Final = "migration"
 """The one table that is made anew: it says what was done to this database, not what is in it."""
 
@@ -90,17 +94,25 @@ class Manifest(Struct, frozen=True):
     tables: dict[str, TableSum]
     blobs: BlobSum | None
     """None for a backup of the database alone."""
+    files: dict[str, str] = {}
+    """SHA-256 of each small file of the data folder."""
 
 
 # ---- Making one ----
 
 
 def make_backup(
-    database: Database, blobs: Path | None, target: Path, now: int, software: str
+    database: Database,
+    blobs: Path | None,
+    target: Path,
+    now: int,
+    software: str,
+    *,
+    data: Path | None = None,
 ) -> Manifest:
     """Write a backup and read it back; only then does the file have its name.
 
-    Without `blobs`, it is of the database alone.
+    `blobs` and `data` are folders; without them, it is of the database alone.
     """
     if target.exists():
         raise BackupError(f"{target} is there already: choose another name.")
@@ -109,10 +121,13 @@ def make_backup(
     try:
         with _written(target) as part:
             with part.open("r+b") as file:
-                _write(connection, database.kind, blobs, file, now, software)
+                maker = _Maker(connection, BundleWriter(file, now))
+                maker.write(database.kind, blobs, data, now, software)
                 file.flush()
                 os.fsync(file.fileno())
             return verify(part)
+    except BundleError as error:
+        raise BackupError(f"{target} {error}.") from error
     except OSError as error:
         raise BackupError(f"{target} could not be written: {error.strerror}.") from error
     except StorageError as error:
@@ -183,32 +198,6 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def _write(
-    connection: Connection, kind: str, blobs: Path | None, file: BinaryIO, now: int, software: str
-) -> None:
-    """Write all members, from one moment of the database."""
-    bundle = BundleWriter(file, now)
-    connection.begin_reading()
-    schema = tuple(
-        Step(number, name, hashed.hex())
-        for number, name, hashed in connection.all(
-            "SELECT number, name, hash FROM migration ORDER BY number"
-        )
-    )
-    tables = {
-        table: _write_table(connection, bundle, table, columns)
-        for table, columns in columns_of(connection).items()
-        if table != NOT_KEPT
-    }
-    blob_sum = _write_blobs(connection, bundle, blobs) if blobs else None
-    connection.rollback()
-    manifest = Manifest("alcove backup", FORMAT, now, software, kind, schema, tables, blob_sum)
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    bundle.add(MANIFEST, data)
-    bundle.add(SEAL, hashlib.sha256(data).hexdigest().encode())
-    bundle.end()
-
-
 def columns_of(connection: Connection) -> dict[str, list[Column]]:
     """Return the columns of each table, by its name."""
     tables: dict[str, list[Column]] = {}
@@ -217,47 +206,90 @@ def columns_of(connection: Connection) -> dict[str, list[Column]]:
     return tables
 
 
-def _write_table(
-    connection: Connection, bundle: BundleWriter, table: str, columns: list[Column]
-) -> TableSum:
-    names = tuple(column.name for column in columns)
-    hashed = hashlib.sha256()
-    encode = msgspec.msgpack.Encoder().encode
-    part = bytearray()
-    lines = parts = 0
+class _Maker:
+    """Writes the members of one backup."""
 
-    def flush() -> None:
-        nonlocal parts
-        parts += 1
-        hashed.update(part)
-        bundle.add(f"tables/{table}/{parts:06}", bytes(part))
-        part.clear()
+    def __init__(self, connection: Connection, bundle: BundleWriter) -> None:
+        self._connection = connection
+        self._bundle = bundle
+        self._encode = msgspec.msgpack.Encoder().encode
 
-    for line in connection.each(f"SELECT {', '.join(names)} FROM {table}"):  # noqa: S608 - Our words.
-        data = encode(line)
-        part += len(data).to_bytes(LENGTH_BYTES, "big") + data
-        lines += 1
-        if len(part) >= PART_BYTES:
+    def write(
+        self, kind: str, blobs: Path | None, data: Path | None, now: int, software: str
+    ) -> None:
+        """Write all members, from one moment of the database."""
+        connection = self._connection
+        connection.begin_reading()
+        schema = tuple(
+            Step(number, name, hashed.hex())
+            for number, name, hashed in connection.all(
+                "SELECT number, name, hash FROM migration ORDER BY number"
+            )
+        )
+        tables = {
+            table: self._write_table(table, tuple(column.name for column in columns))
+            for table, columns in columns_of(connection).items()
+            if table != NOT_KEPT
+        }
+        blob_sum = self._write_blobs(blobs) if blobs else None
+        connection.rollback()
+        files = self._write_files(data) if data else {}
+        manifest = msgspec.json.encode(
+            Manifest("alcove backup", FORMAT, now, software, kind, schema, tables, blob_sum, files)
+        )
+        manifest = msgspec.json.format(manifest, indent=1)
+        self._bundle.add(MANIFEST, manifest)
+        self._bundle.add(SEAL, hashlib.sha256(manifest).hexdigest().encode())
+        self._bundle.end()
+
+    def _write_table(self, table: str, columns: tuple[str, ...]) -> TableSum:
+        hashed = hashlib.sha256()
+        part = bytearray()
+        lines = parts = 0
+
+        def flush() -> None:
+            nonlocal parts
+            parts += 1
+            hashed.update(part)
+            self._bundle.add(f"tables/{table}/{parts:06}", bytes(part))
+            part.clear()
+
+        sql = f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - Our words.
+        for line in self._connection.each(sql):
+            encoded = self._encode(line)
+            part += len(encoded).to_bytes(LENGTH_BYTES, "big") + encoded
+            lines += 1
+            if len(part) >= PART_BYTES:
+                flush()
+        if part:
             flush()
-    if part:
-        flush()
-    return TableSum(names, lines, hashed.hexdigest())
+        return TableSum(columns, lines, hashed.hexdigest())
 
+    def _write_blobs(self, folder: Path) -> BlobSum:
+        """Add every complete blob; one whose file is deleted meanwhile is not missed."""
+        hashed = hashlib.sha256()
+        count = total = 0
+        sql = "SELECT blob, size FROM blob WHERE done_at IS NOT NULL"
+        for blob, size in self._connection.each(sql):
+            try:
+                file = blob_path(folder, blob).open("rb")
+            except FileNotFoundError:
+                continue
+            with file:
+                hashed.update(self._bundle.add_file(f"blobs/{blob.hex()}", file, size))
+            count += 1
+            total += size
+        return BlobSum(count, total, hashed.hexdigest())
 
-def _write_blobs(connection: Connection, bundle: BundleWriter, folder: Path) -> BlobSum:
-    """Add every complete blob whose file is there: one that was deleted meanwhile is not missed."""
-    hashed = hashlib.sha256()
-    count = total = 0
-    for blob, size in connection.each("SELECT blob, size FROM blob WHERE done_at IS NOT NULL"):
-        try:
-            file = blob_path(folder, blob).open("rb")
-        except FileNotFoundError:
-            continue
-        with file:
-            hashed.update(bundle.add_file(f"blobs/{blob.hex()}", file, size))
-        count += 1
-        total += size
-    return BlobSum(count, total, hashed.hexdigest())
+    def _write_files(self, folder: Path) -> dict[str, str]:
+        sums = {}
+        for name in FILES:
+            path = folder / name
+            if path.is_file():
+                content = path.read_bytes()
+                self._bundle.add(f"files/{name}", content)
+                sums[name] = hashlib.sha256(content).hexdigest()
+        return sums
 
 
 # ---- Reading one ----
@@ -266,6 +298,7 @@ def _write_blobs(connection: Connection, bundle: BundleWriter, folder: Path) -> 
 def verify(path: Path) -> Manifest:
     """Read a backup from beginning to end, and return what it says it is, if that is true."""
     tables: dict[str, tuple[int, hashlib._Hash]] = {}
+    files: dict[str, str] = {}
     blobs, count, total = hashlib.sha256(), 0, 0
     manifest = seal = b""
     with opened(path) as file:
@@ -284,6 +317,8 @@ def verify(path: Path) -> Manifest:
                     one.update(piece)
                 blobs.update(one.digest())
                 count, total = count + 1, total + member.size
+            elif small := file_of(member):
+                files[small] = hashlib.sha256(member.read(FILE_BYTES_MAX)).hexdigest()
             elif member.name == MANIFEST:
                 manifest = member.read(MANIFEST_BYTES_MAX)
             elif member.name == SEAL and manifest:
@@ -293,11 +328,15 @@ def verify(path: Path) -> Manifest:
         if not seal:
             raise BundleError("is not complete")
         found = {name: (lines, hashed.hexdigest()) for name, (lines, hashed) in tables.items()}
-        return _judged(manifest, seal, found, BlobSum(count, total, blobs.hexdigest()))
+        return _judged(manifest, seal, found, BlobSum(count, total, blobs.hexdigest()), files)
 
 
 def _judged(
-    data: bytes, seal: bytes, tables: dict[str, tuple[int, str]], blobs: BlobSum
+    data: bytes,
+    seal: bytes,
+    tables: dict[str, tuple[int, str]],
+    blobs: BlobSum,
+    files: dict[str, str],
 ) -> Manifest:
     """Return the manifest, if it fits to what was found."""
     if hashlib.sha256(data).hexdigest().encode() != seal:
@@ -309,7 +348,7 @@ def _judged(
     if manifest.format != FORMAT:
         raise BundleError("was made by another Alcove, in a form that this one does not know")
     said = {name: (one.lines, one.sha256) for name, one in manifest.tables.items() if one.lines}
-    if tables != said or blobs != (manifest.blobs or NO_BLOBS):
+    if (tables, blobs, files) != (said, manifest.blobs or NO_BLOBS, manifest.files):
         raise BundleError("is damaged: its sums do not fit")
     return manifest
 
@@ -346,6 +385,12 @@ def blob_of(member: Member) -> bytes:
     return blob if blob.hex() == name else b""
 
 
+def file_of(member: Member) -> str:
+    """Return which small file of the data folder a member is; nothing for others."""
+    name = member.name.removeprefix("files/")
+    return name if name in FILES and member.name != name else ""
+
+
 def lines_of(part: bytes) -> Iterator[Line]:
     """Yield the lines of a part."""
     decode = msgspec.msgpack.Decoder(list).decode
@@ -353,6 +398,8 @@ def lines_of(part: bytes) -> Iterator[Line]:
     while at < len(part):
         start = at + LENGTH_BYTES
         at = start + int.from_bytes(part[at:start], "big")
+        if at > len(part):
+            raise BundleError("is damaged: a line is not complete")
         try:
             yield tuple(decode(part[start:at]))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from alcove.server.blobs import (
     CONTENT_TYPE,
@@ -32,6 +33,7 @@ from alcove.server.tx import Tx
 from alcove.wire.blobs import DropBlob
 from alcove.wire.errors import Code, Refused
 
+Sent = Callable[[], Awaitable[None]]
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 WRITE_BYTES = 1024 * 1024
@@ -55,8 +57,8 @@ class Blobs(Protocol):
         """Add bytes at the end, at most so many, and return the size when they are safe."""
         ...
 
-    def response(self, blob: bytes) -> web.StreamResponse:
-        """Return the answer that sends a blob, or the part of it that was asked for."""
+    def response(self, blob: bytes, sent: Sent) -> web.StreamResponse:
+        """Return the answer that sends a blob or the part asked for, and then says so."""
         ...
 
     async def drop(self, blob: bytes) -> None:
@@ -107,9 +109,10 @@ class FileBlobs:
             os.close(file)
         return offset
 
-    def response(self, blob: bytes) -> web.StreamResponse:
-        """Return the answer that sends a blob, or the part of it that was asked for."""
-        return web.FileResponse(
+    def response(self, blob: bytes, sent: Sent) -> web.StreamResponse:
+        """Return the answer that sends a blob or the part asked for, and then says so."""
+        return _Download(
+            sent,
             self._path(blob),
             chunk_size=WRITE_BYTES,
             headers={
@@ -123,6 +126,19 @@ class FileBlobs:
     async def drop(self, blob: bytes) -> None:
         """Delete a blob's bytes; that they are gone already is no error."""
         await asyncio.to_thread(self._path(blob).unlink, missing_ok=True)
+
+
+class _Download(web.FileResponse):
+    """A file on its way out, which knows when it has been sent."""
+
+    def __init__(self, sent: Sent, path: Path, *, chunk_size: int, headers: dict[str, str]) -> None:
+        super().__init__(path, chunk_size=chunk_size, headers=headers)
+        self._sent = sent
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        writer = await super().prepare(request)
+        await self._sent()
+        return writer
 
 
 def _write(file: int, parts: list[bytes]) -> int:
@@ -253,13 +269,14 @@ class BlobDoor:
         found = await self._find(blob, caller, is_mine=False)
         if not found.is_done:
             raise Refused(Code.UNKNOWN, "This file is still being uploaded.")
-        response = self._blobs.response(blob)
-        await response.prepare(request)
-        if _reaches_end(request, found.size):
-            await self._works.do(
-                lambda tx: handlers.count_download(tx, caller.account, blob), caller
-            )
-        return response
+
+        async def sent() -> None:
+            if _reaches_end(request, found.size):
+                await self._works.do(
+                    lambda tx: handlers.count_download(tx, caller.account, blob), caller
+                )
+
+        return self._blobs.response(blob, sent)
 
     async def drop(self, request: web.Request) -> web.StreamResponse:
         """End an upload, or delete a blob of one's own."""

@@ -100,6 +100,8 @@ def members(file: BinaryIO) -> Iterator[Member]:
             raise BundleError("is damaged, or was not made by Alcove") from error
         if header.type != tarfile.REGTYPE or header.size < 0:
             raise BundleError("holds something that is not a plain file")
+        if header.tobuf(tarfile.GNU_FORMAT, "ascii", "strict") != block:
+            raise BundleError("is damaged, or was not made by Alcove")
         member = Member(header.name, header.size, file, header.size)
         yield member
         for _ in member.pieces():

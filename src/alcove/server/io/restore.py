@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from alcove.server.audit import Audit
 from alcove.server.io.backup import (
+    FILE_BYTES_MAX,
     PART_BYTES_MAX,
     SPARE_BYTES,
     BackupError,
@@ -24,6 +25,7 @@ from alcove.server.io.backup import (
     automatic_backup,
     blob_of,
     columns_of,
+    file_of,
     lines_of,
     opened,
     table_of,
@@ -45,6 +47,7 @@ from alcove.server.store.sqlite import SqliteDatabase
 
 INSERT_LINES: Final = 1024
 STAGE: Final = ".restoring"
+INTEGERS: Final = 2**63
 _TYPES: Final[dict[str, type]] = {"INTEGER": int, "TEXT": str, "BLOB": bytes}
 
 
@@ -206,6 +209,7 @@ class _Restore:
         self.stage = places.blobs / STAGE
         self._backup = backup
         self._counts = dict.fromkeys(manifest.tables, 0)
+        self._files: dict[str, bytes] = {}
 
     def fill(self, connection: Connection, old_tables: tuple[str, ...]) -> int:
         """Fill the database in one transaction, and return its new incarnation."""
@@ -223,6 +227,7 @@ class _Restore:
                 take(connection, step, self.now)
             incarnation = self._begin_anew(connection)
             self._publish_blobs()
+            self._put_files()
             connection.commit()
         except BaseException:
             connection.rollback()
@@ -239,6 +244,8 @@ class _Restore:
                     self._add_lines(connection, table, columns, member)
                 elif blob:
                     self._stage_blob(blob, member)
+                elif small := file_of(member):
+                    self._files[small] = member.read(FILE_BYTES_MAX)
         if self._counts != {name: table.lines for name, table in self.manifest.tables.items()}:
             raise BackupError(f"{self._backup} was changed while it was being restored.")
 
@@ -286,6 +293,15 @@ class _Restore:
                 file.replace(target / file.name)
             _sync(target)
 
+    def _put_files(self) -> None:
+        """Put the certificate back where there is none: a new machine gets the old one."""
+        paths = {self.places.data / name: content for name, content in self._files.items()}
+        if not any(path.exists() for path in paths):
+            for path, content in paths.items():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with open_private(path) as file:
+                    file.write(content)
+
     def _begin_anew(self, connection: Connection) -> int:
         """Make of yesterday's server one that knows that it is."""
         connection.run("DELETE FROM token")
@@ -315,6 +331,9 @@ class _Restore:
 def _fits(line: tuple[object, ...], columns: list[Column]) -> bool:
     """Say whether a line's values are of the kinds that its columns take."""
     return len(line) == len(columns) and all(
-        not column.not_null if value is None else type(value) is _TYPES[column.type]
+        not column.not_null
+        if value is None
+        else type(value) is _TYPES[column.type]
+        and not (isinstance(value, int) and not -INTEGERS <= value < INTEGERS)
         for value, column in zip(line, columns, strict=True)
     )

@@ -209,6 +209,8 @@ class _Server:
     context: ssl.SSLContext | None
     runners: list[web.AppRunner] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    shows_status: bool = False
+    """Whether the status page has its own port."""
     restarts: bool = False
 
     async def live(self) -> bool:
@@ -322,6 +324,7 @@ class _Server:
         runner = await self._runner(house.status_app)
         try:
             await web.TCPSite(runner, STATUS_HOST, port).start()
+            self.shows_status = True
         except OSError:
             self.start.voice.notice(
                 f"Another program has port {port}, so the status page is only at"
@@ -331,7 +334,7 @@ class _Server:
     async def _listen_for_admin(self, house: House) -> None:
         """Answer `alcove admin` on a socket in the data folder."""
         path = self.storage.places.data / SOCKET_NAME
-        if len(os.fsencode(path.absolute())) > SOCKET_PATH_MAX:
+        if len(bytes(path)) > SOCKET_PATH_MAX:
             self.start.voice.notice(
                 f"{path} is too long a path for a socket, so alcove admin works only while the"
                 " server does not run: choose a data folder with a shorter path."
@@ -356,7 +359,7 @@ class _Server:
         voice = self.start.voice
         voice.check("ready", f"{loop_factory()[0]}, up to {house.settings.max_clients} connections")
         lines = [("Server address", address_of(self.settings))]
-        if self.settings.status_port and len(self.runners) > 1:
+        if self.shows_status:
             lines.append(("Status", f"http://{STATUS_HOST}:{self.settings.status_port}/status"))
         voice.started(lines)
         _log.info("serving at %s", address_of(self.settings))

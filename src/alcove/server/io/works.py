@@ -153,7 +153,11 @@ class Works:
     def _write(self) -> None:
         """Begin the next batch with all that waits, as far as a batch goes."""
         most = self._world.settings.commit_batch_max
-        items = [self._writes.popleft() for _ in range(min(most, len(self._writes)))]
+        items: list[Item] = []
+        while self._writes and len(items) < most:
+            item = self._writes.popleft()
+            if not (isinstance(item[0], Session) and item[0].goodbye is not None):
+                items.append(item)  # Who was sent away meanwhile is not served.
         if not items:
             self._is_writing = False
             return

@@ -1,0 +1,188 @@
+"""Files over HTTP: uploads that can be taken up again, downloads by parts, and who may do what."""
+
+import base64
+import contextlib
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from alcove.wire.blobs import Blobs, DropBlob, GetBlobs
+from alcove.wire.greeting import NewToken
+from tests.server.io.live import Line, Live, served
+
+TUS = {"Tus-Resumable": "1.0.0"}
+PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Files:
+    """One device's way to its files."""
+
+    def __init__(self, live: Live, line: Line, token: str) -> None:
+        self.live, self.line, self.token = live, line, token
+
+    async def ask(self, method: str, path: str = "", **given: Any) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token}"} | given.pop("headers", {})
+        url = f"{self.live.address}/v1/blobs{path}"
+        async with self.live.web.request(method, url, headers=headers, **given) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def announce(self, size: int, **headers: str) -> str:
+        response = await self.ask("POST", headers={**TUS, "Upload-Length": str(size), **headers})
+        assert response.status == 201, response.body
+        return response.headers["Location"].removeprefix("/v1/blobs")
+
+    async def put(self, path: str, offset: int, data: bytes) -> Answer:
+        headers = {**PART, "Upload-Offset": str(offset)}
+        return await self.ask("PATCH", path, headers=headers, data=io.BytesIO(data))
+
+    async def upload(self, data: bytes) -> str:
+        path = await self.announce(len(data))
+        assert (await self.put(path, 0, data)).status == 204
+        return path
+
+
+async def files_of(live: Live, name: str) -> Files:
+    line = await live.newcomer(name)
+    return Files(live, line, (await line.ask(NewToken())).token)
+
+
+@served()
+async def test_what_was_uploaded_is_downloaded_by_who_knows_its_id(live: Live) -> None:
+    ada, bob = await files_of(live, "ada"), await files_of(live, "bob")
+    data = live.random(3_000_000)
+    path = await ada.upload(data)
+    response = await bob.ask("GET", path)
+    body = response.body
+    assert (response.status, hashlib.sha256(body).digest()) == (200, hashlib.sha256(data).digest())
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Disposition"] == "attachment"
+    listed = await ada.line.ask(GetBlobs())
+    assert isinstance(listed, Blobs)
+    assert [(one.size, one.downloads) for one in listed.blobs] == [(3_000_000, 1)]
+
+
+@served()
+async def test_a_part_can_be_asked_for(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    data = live.random(10_000)
+    path = await ada.upload(data)
+    response = await ada.ask("GET", path, headers={"Range": "bytes=100-199"})
+    assert (response.status, response.body) == (206, data[100:200])
+    response = await ada.ask("GET", path, headers={"Range": "bytes=9000-"})
+    assert response.body == data[9000:]
+    response = await ada.ask("GET", path, headers={"Range": "bytes=20000-"})
+    assert response.status == 416
+    (blob,) = (await ada.line.ask(GetBlobs())).blobs
+    assert blob.downloads == 1, "only what reaches the end counts"
+
+
+@served()
+async def test_an_upload_goes_on_where_it_stood(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    data = live.random(2_500_000)
+    path = await ada.announce(len(data))
+    assert (await ada.put(path, 0, data[:1_000_000])).headers["Upload-Offset"] == "1000000"
+    head = await ada.ask("HEAD", path, headers=TUS)
+    assert (head.headers["Upload-Offset"], head.headers["Upload-Length"]) == ("1000000", "2500000")
+    assert (await ada.put(path, 500_000, data[500_000:])).status == 409
+    assert (await ada.ask("GET", path)).status == 404, "it is not whole yet"
+    done = await ada.put(path, 1_000_000, data[1_000_000:])
+    assert (done.status, done.headers["Upload-Offset"]) == (204, "2500000")
+    assert (await ada.ask("GET", path)).body == data
+
+
+@served()
+async def test_a_broken_upload_keeps_what_came(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.announce(1_000_000)
+
+    async def breaking() -> Any:
+        yield bytes(300_000)
+        raise ConnectionResetError
+
+    headers = {**PART, "Upload-Offset": "0"}
+    with contextlib.suppress(OSError):
+        await ada.ask("PATCH", path, headers=headers, data=breaking())
+    offset = 0
+    while not offset:  # The server notices a little later.
+        head = await ada.ask("HEAD", path, headers=TUS)
+        offset = int(head.headers["Upload-Offset"])
+    assert 0 < offset <= 300_000
+    assert (await ada.put(path, offset, bytes(1_000_000 - offset))).status in (204, 423)
+
+
+@served(blob_bytes_max=1_000_000, account_quota_bytes=1_500_000)
+async def test_sizes_and_space_are_limited(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    headers = {**TUS, "Upload-Length": "1000001"}
+    assert (await ada.ask("POST", headers=headers)).status == 413
+    path = await ada.announce(1_000_000)
+    headers = {**TUS, "Upload-Length": "600000"}
+    assert (await ada.ask("POST", headers=headers)).status == 507
+    assert (await ada.put(path, 0, bytes(1_000_001))).status == 413
+
+
+@served()
+async def test_only_the_uploader_goes_on_and_deletes(live: Live) -> None:
+    ada, eve = await files_of(live, "ada"), await files_of(live, "eve")
+    path = await ada.announce(10)
+    for method in ("HEAD", "DELETE"):
+        assert (await eve.ask(method, path, headers=TUS)).status == 404
+    assert (await eve.put(path, 0, bytes(10))).status == 404
+    assert (await ada.put(path, 0, bytes(10))).status == 204
+    assert (await eve.ask("DELETE", path, headers=TUS)).status == 404
+    assert (await ada.ask("DELETE", path, headers=TUS)).status == 204
+    assert (await ada.ask("GET", path)).status == 404
+    await live.running.blobs.drop_files()
+    assert not [one for one in live.running.blobs._blobs._folder.rglob("*") if one.is_file()]  # type: ignore[attr-defined]
+
+
+@served()
+async def test_a_blob_is_deleted_over_the_socket_too(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.upload(b"sealed")
+    second = await live.again(ada.line)
+    blob = bytes.fromhex(path.removeprefix("/"))
+    await second.ask(DropBlob(blob=blob))
+    assert (await ada.ask("GET", path)).status == 404
+
+
+@served()
+async def test_headers_that_make_no_sense_are_refused(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    assert (await ada.ask("POST", headers={"Upload-Length": "5"})).status == 412
+    assert (await ada.ask("POST", headers=TUS)).status == 400
+    assert (await ada.ask("POST", headers={**TUS, "Upload-Length": "-5"})).status == 400
+    wrong = base64.b64encode(b"someday").decode()
+    for said in (f"expiry {wrong}", "expiry !", "expiry " + "A" * 2000):
+        headers = {**TUS, "Upload-Length": "5", "Upload-Metadata": said}
+        assert (await ada.ask("POST", headers=headers)).status in (400, 413)
+    path = await ada.announce(5)
+    plain = {**TUS, "Content-Type": "text/plain", "Upload-Offset": "0"}
+    assert (await ada.ask("PATCH", path, headers=plain, data=b"12345")).status == 400
+    assert (await ada.ask("GET", "/zz")).status == 404
+    assert (await ada.ask("GET", "/" + "zz" * 16)).status == 404
+    stranger = Files(live, ada.line, "wrong")
+    assert (await stranger.ask("GET", path)).status == 401
+    nobody = await live.web.get(f"{live.address}/v1/blobs{path}")
+    assert nobody.status == 401
+
+
+@served()
+async def test_expiry_is_said_in_metadata_and_options_tell_the_rest(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    week = base64.b64encode(b"week").decode()
+    path = await ada.announce(5, **{"Upload-Metadata": f"other eA==,expiry {week}"})
+    await ada.put(path, 0, b"12345")
+    (blob,) = (await ada.line.ask(GetBlobs())).blobs
+    assert blob.expires_at > blob.created_at + 6 * 24 * 3600 * 1000
+    options = await ada.ask("OPTIONS")
+    assert (options.status, options.headers["Tus-Version"]) == (204, "1.0.0")
+    assert options.headers["Tus-Max-Size"] == str(live.running.settings.blob_bytes_max)

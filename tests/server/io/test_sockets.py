@@ -1,0 +1,188 @@
+"""The socket door, with real connections to a real server."""
+
+import asyncio
+
+from aiohttp import WSMsgType
+
+from alcove.wire.base import Done
+from alcove.wire.codec import encode
+from alcove.wire.devices import GetDevices
+from alcove.wire.entries import (
+    Append,
+    Appended,
+    Entries,
+    HandshakeHeader,
+    Member,
+    MessageHeader,
+    NewEntries,
+    NewEntry,
+    Nudge,
+    Passed,
+    Read,
+    Routing,
+)
+from alcove.wire.errors import Refusal
+from alcove.wire.greeting import Goodbye, SignOut
+from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name
+from alcove.wire.rooms import CreateRoom, GetRooms
+from tests.server.io.live import Line, Live, served
+
+
+async def make_room(live: Live, *lines: Line) -> tuple[bytes, bytes]:
+    """Make a room of these devices, and return it with the name of its key."""
+    room, first = live.random(16), lines[0]
+    entries = []
+    before = NOTHING_BEFORE
+    for line in lines:
+        routing = Routing((Member(line.account, line.device),))
+        header = encode(HandshakeHeader(first.device, before, renews=True, routing=routing))
+        entries.append(NewEntry(header, live.random(300)))
+        before = entry_name(room, header, entries[-1].body)
+    reply = await first.ask(CreateRoom(room=room, kind="group", entries=tuple(entries)))
+    assert isinstance(reply, Appended), reply
+    for line in lines:
+        page = await line.ask(Read(room=room, since=Position(live.incarnation, 0), follow=True))
+        assert isinstance(page, Entries), page
+    return room, before
+
+
+def message(live: Live, line: Line, key: bytes, size: int = 450) -> NewEntry:
+    header = MessageHeader(line.device, live.random(16), "kept", key)
+    return NewEntry(encode(header), live.random(size))
+
+
+@served()
+async def test_what_one_says_the_other_is_told(live: Live) -> None:
+    ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
+    room, key = await make_room(live, ada, bob)
+    said = message(live, ada, key)
+    appended = await ada.ask(Append(room=room, entries=(said,)))
+    told = await bob.hear_of(NewEntries)
+    (entry,) = told.entries
+    assert (entry.seq, entry.header, entry.body) == (appended.first, said.header, said.body)
+
+
+@served()
+async def test_many_requests_in_one_frame_are_answered_in_order(live: Live) -> None:
+    ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
+    room, key = await make_room(live, ada, bob)
+    count = 100
+    await ada.send(
+        *(Append(id=100 + n, room=room, entries=(message(live, ada, key),)) for n in range(count))
+    )
+    replies = [await ada.hear_of(Appended) for _ in range(count)]
+    assert [reply.id for reply in replies] == list(range(100, 100 + count))
+    seqs: list[int] = []
+    while len(seqs) < count:
+        seqs += [entry.seq for entry in (await bob.hear_of(NewEntries)).entries]
+    assert seqs == [reply.first for reply in replies]
+
+
+@served()
+async def test_who_was_away_reads_what_came(live: Live) -> None:
+    ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
+    room, key = await make_room(live, ada, bob)
+    await bob.socket.close()
+    for _ in range(3):
+        await ada.ask(Append(room=room, entries=(message(live, ada, key),)))
+    back = await live.again(bob)
+    (listed,) = (await back.ask(GetRooms())).rooms
+    assert listed.head == 5
+    await ada.ask(Append(room=room, entries=(message(live, ada, key),)))
+    assert (await back.hear_of(Nudge)).head == 6
+    page = await back.ask(Read(room=room, since=Position(live.incarnation, 2), follow=True))
+    assert [entry.seq for entry in page.entries] == [3, 4, 5, 6]
+    await ada.ask(Append(room=room, entries=(message(live, ada, key),)))
+    assert [entry.seq for entry in (await back.hear_of(NewEntries)).entries] == [7]
+    passed = Passed(rooms=((room, Position(live.incarnation, 7)),))
+    assert isinstance(await back.ask(passed), Done)
+
+
+@served()
+async def test_a_device_that_connects_twice_keeps_the_newer_connection(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    new = await live.again(ada)
+    assert (await ada.hear_of(Goodbye)).code == "changed"
+    assert await ada.hear() is None
+    assert (await new.ask(GetDevices())).devices
+
+
+@served()
+async def test_signing_out_ends_the_connection_after_its_answer(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    assert isinstance(await ada.ask(SignOut()), Done)
+    assert isinstance(await ada.hear_of(Goodbye), Goodbye)
+    assert await ada.hear() is None
+
+
+@served()
+async def test_text_is_no_frame(live: Live) -> None:
+    line = await live.connect()
+    await line.socket.send_str("hello")
+    assert (await line.hear()).code == "malformed"
+    assert await line.hear() is None
+
+
+@served(hello_timeout_s=1)
+async def test_who_does_not_say_hello_is_sent_away(live: Live) -> None:
+    line = await live.connect()
+    assert (await line.hear()).code == "hello_first"
+    assert await line.hear() is None
+
+
+@served(max_clients=2)
+async def test_a_full_house_says_so_and_others_go_on(live: Live) -> None:
+    ada, _ = await live.newcomer("ada"), await live.connect()
+    async with live.web.get(f"{live.address}/v1/socket") as response:
+        assert response.status == 503
+        assert "Retry-After" in response.headers
+        assert "as many connections" in await response.text()
+    assert (await ada.ask(GetDevices())).devices
+
+
+@served()
+async def test_a_connection_that_breaks_is_forgotten(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    assert len(live.running.sockets) == 1
+    transport = ada.socket._response.connection.transport  # type: ignore[union-attr]
+    assert transport is not None
+    transport.abort()
+    while len(live.running.sockets):  # noqa: ASYNC110 - Nobody announces the end of a connection.
+        await asyncio.sleep(0)
+    assert live.running.works.hub.devices == {}
+
+
+@served(outgoing_bytes_max=65536)
+async def test_who_does_not_read_is_nudged_later_and_costs_the_others_nothing(live: Live) -> None:
+    ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
+    room, key = await make_room(live, ada, bob)
+    count = 150
+    for _ in range(count):  # Some thirty megabytes: more than any socket's buffers hold.
+        body = message(live, ada, key, 200_000)
+        assert isinstance(await ada.ask(Append(room=room, entries=(body,))), Appended)
+    told = 0
+    while not (isinstance(push := await bob.hear(), Nudge) and push.head > 2):
+        told += len(push.entries) if isinstance(push, NewEntries) else 0
+    assert told < count
+    assert push.head == 2 + count
+    page = await bob.ask(Read(room=room, since=Position(live.incarnation, 2 + told)))
+    assert page.entries[0].seq == 3 + told
+
+
+@served()
+async def test_garbage_is_refused_and_the_connection_lives(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    for junk in (b"", b"\xc1", b"\x91\x80", b"\x90"):
+        await ada.socket.send_bytes(junk)
+        refusal = await ada.hear_of(Refusal)
+        assert refusal.code == "malformed"
+    assert (await ada.ask(GetDevices())).devices
+
+
+@served(message_bytes_max=65536, handshake_bytes_max=131072)
+async def test_a_frame_that_is_too_large_ends_the_connection(live: Live) -> None:
+    line = await (await live.connect()).hello()
+    await line.socket.send_bytes(bytes(200_000))
+    message_ = await line.socket.receive()
+    assert message_.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.BINARY)
+    assert await line.hear() is None
