@@ -1,8 +1,8 @@
 """W1: a hundred pairs talk, or one: how many messages a second, and how long does each take?
 
 Each of a hundred people sends to a partner in a direct room and keeps 32 messages under way, or
-one.  A message counts when the partner has it.  Answers that come in one frame are followed by as many
-messages in one frame, as a client would do it; `single` gives each message a frame of its own.
+one.  A message counts when the partner has it.  Answers that come in one frame are followed by as
+many messages in one frame, as a client would do it; `single` gives each message its own frame.
 """
 
 from __future__ import annotations

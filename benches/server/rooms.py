@@ -111,9 +111,9 @@ class Messages:
         whole = encode(
             Append(id=request_id, room=room.room, entries=(NewEntry(header, self.body),))
         )
-        self._front, rest = whole.split(_UINT64 + request_id.to_bytes(8, "big"))
-        self._front += _UINT64
-        self._middle, self._back = rest.split(mark)
+        self._front, rest = whole.split(mark)
+        self._middle, self._back = rest.split(request_id.to_bytes(_NUMBER, "big"))
+        assert self._middle.endswith(_UINT64)
 
     def take(self, count: int, now: float) -> list[bytes]:
         """Return the parts of the next messages, which are sent at this moment."""
@@ -122,13 +122,13 @@ class Messages:
         self.sent_at.extend([now] * count)
         parts: list[bytes] = []
         for each in range(number, number + count):
-            parts += (front, self._next_id(), middle, each.to_bytes(_NUMBER, "big"), back)
+            parts += (front, each.to_bytes(_NUMBER, "big"), middle, self._next_id(), back)
         return parts
 
     def _next_id(self) -> bytes:
         device = self.device
         device.counter = counter = device.counter + 1
-        return counter.to_bytes(8, "big")
+        return counter.to_bytes(_NUMBER, "big")
 
     def number_of(self, entry: Stored) -> int | None:
         """Return the number of an entry, or None when it is not one of these as it was sent."""

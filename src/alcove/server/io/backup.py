@@ -357,12 +357,14 @@ def _judged(
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a backup for reading, and say what is wrong with it in one sentence."""
     try:
-        with path.open("rb") as file:
-            yield file
-    except BundleError as error:
-        raise BackupError(f"{path} {error}.") from error
+        file = path.open("rb")
     except OSError as error:
         raise BackupError(f"{path} could not be read: {error.strerror}.") from error
+    with file:
+        try:
+            yield file
+        except BundleError as error:
+            raise BackupError(f"{path} {error}.") from error
 
 
 def table_of(member: Member) -> str:

@@ -137,7 +137,8 @@ class _Download(web.FileResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         writer = await super().prepare(request)
-        await self._sent()
+        if self.status < web.HTTPBadRequest.status_code:
+            await self._sent()
         return writer
 
 

@@ -65,22 +65,22 @@ def restore(
 ) -> Restored:
     """Restore a backup where these settings say; a server that has accounts only if told so."""
     with held(settings) as places:
-        manifest = verify(backup)
-        _check_schema(backup, manifest)
-        _check_space(backup, places)
-        job = _Restore(backup, manifest, places, now)
+        stage = places.blobs / STAGE
         try:
+            manifest = verify(backup)
+            _check_schema(backup, manifest)
+            _check_space(backup, places)
+            job = _Restore(backup, manifest, places, stage, now)
             if settings.database_url:
                 return _into_postgres(job, settings, software, replaces=replaces)
             return _into_file(job, replaces=replaces)
         except OSError as error:
-            raise BackupError(
-                f"The backup could not be restored: {error.filename}: {error.strerror}."
-            ) from error
+            where = error.filename or backup
+            raise BackupError(f"{where} could not be read or written: {error.strerror}.") from error
         except StorageError as error:
             raise BackupError(f"The backup could not be restored: {error}.") from error
         finally:
-            shutil.rmtree(job.stage, ignore_errors=True)
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _check_schema(backup: Path, manifest: Manifest) -> None:
@@ -110,44 +110,48 @@ def _check_space(backup: Path, places: Places) -> None:
 
 def _into_file(job: "_Restore", *, replaces: bool) -> Restored:
     path = job.places.database
-    is_empty = not path.exists() or path.stat().st_size == 0 or _is_empty(SqliteDatabase(str(path)))
-    _refuse_unless(is_empty or replaces, str(path))
+    kept = _set_aside(path, job.now)
     part = path.with_name(f"{path.name}{STAGE}")
-    for suffix in ("", "-wal", "-shm"):
-        part.with_name(part.name + suffix).unlink(missing_ok=True)
-    open_private(part).close()
-    connection = SqliteDatabase(str(part)).writer()
+    is_done = is_empty = False
     try:
-        incarnation = job.fill(connection, ())
-    except BaseException:
-        connection.close()
-        part.unlink()
-        raise
-    connection.close()
-    _sync(part)
-    kept = None if is_empty else _set_aside(path, job.now)
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    part.replace(path)
-    _sync(path.parent)
-    return Restored(job.manifest, incarnation, kept)
+        is_empty = kept is None or _is_empty(SqliteDatabase(str(path)))
+        _refuse_unless(is_empty or replaces, str(path))
+        _remove(part)
+        open_private(part).close()
+        connection = SqliteDatabase(str(part)).writer()
+        try:
+            incarnation = job.fill(connection, ())
+        finally:
+            connection.close()
+        _sync(part)
+        _remove(path, but_not="")
+        part.replace(path)
+        _sync(path.parent)
+        is_done = True
+    finally:
+        _remove(part)
+        if kept is not None and (is_empty or not is_done):
+            _remove(kept)
+    return Restored(job.manifest, incarnation, None if is_empty else kept)
 
 
-def _set_aside(path: Path, now: int) -> Path:
-    """Give the old database a second name, under which it stays."""
-    try:
-        # What is still in the log beside it goes into the file.
-        connection = SqliteDatabase(str(path)).writer()
-        connection.all("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
-    except StorageError:
-        pass  # It is damaged: perhaps the reason why somebody restores a backup.
+def _set_aside(path: Path, now: int) -> Path | None:
+    """Give the old database a second name, before anything looks at it; None when there is none."""
+    if not path.exists():
+        return None
     kept = path.with_name(f"{path.name}.replaced-{now}")
     for suffix in ("", "-wal"):
         old = path.with_name(path.name + suffix)
         if old.exists():
             os.link(old, kept.with_name(kept.name + suffix))
     return kept
+
+
+def _remove(path: Path, but_not: str | None = None) -> None:
+    """Remove a database, or only what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        if suffix != but_not:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _into_postgres(
@@ -202,11 +206,13 @@ def _sync(path: Path) -> None:
 class _Restore:
     """One backup on its way into an empty database."""
 
-    def __init__(self, backup: Path, manifest: Manifest, places: Places, now: int) -> None:
+    def __init__(
+        self, backup: Path, manifest: Manifest, places: Places, stage: Path, now: int
+    ) -> None:
         self.manifest = manifest
         self.places = places
+        self.stage = stage
         self.now = now
-        self.stage = places.blobs / STAGE
         self._backup = backup
         self._counts = dict.fromkeys(manifest.tables, 0)
         self._files: dict[str, bytes] = {}
