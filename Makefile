@@ -32,9 +32,13 @@ help: ## Show this list
 setup: $(DEV) $(NODE) $(INTEROP) ## Make .venv with everything that the tests need
 	@printf 'Ready. Next: make demo, or make test.\n'
 
+.PHONY: up
+up: $(DEV) ## Start a server on this machine (ARGS='--port 9000 --data folder')
+	@$(PY) -m alcove up $(ARGS)
+
 .PHONY: demo
-demo: $(DEV) ## Watch a group of five being made, used and healed
-	@$(PY) -m alcove.mls.demo $(ARGS)
+demo: $(DEV) ## Watch three people use a server that cannot read them
+	@$(PY) -m alcove demo $(ARGS)
 
 .PHONY: test
 test: $(DEV) $(NODE) $(INTEROP) ## Run the tests and measure their coverage
@@ -62,12 +66,13 @@ docs: $(DEV) ## Check links, commands and names in the documentation
 	@$(PY) -m pytest -q tests/test_docs.py
 
 .PHONY: soak
-soak: $(DEV) $(NODE) $(INTEROP) ## Run the long tests: random walks and fuzzers at full length
+soak: $(DEV) $(NODE) $(INTEROP) ## Run the long tests: walks, fuzzers and kills at full length
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m tests.soak $(ARGS)
 
 .PHONY: bench
-bench: $(DEV) $(BENCH) ## Measure speed, beside other libraries (ARGS=--json for a file)
+bench: $(DEV) $(BENCH) ## Measure speed, the library's and the server's (ARGS=--json for a file)
 	@$(PY) -m benches.bench_mls $(ARGS)
+	@$(PY) -m benches.bench_server $(ARGS)
 
 .PHONY: vectors
 vectors: $(DEV) ## Run test vector files (VECTORS='folder/*.json')
@@ -84,7 +89,9 @@ lock: $(LOCK) ## Pin the dependencies anew after a change (ARGS=--upgrade for ne
 		'-c requirements/dev.txt requirements/bench.in:requirements/bench.txt' \
 		'requirements/interop.in:requirements/interop.txt' \
 		'requirements/node.in:requirements/node.txt' \
-		'requirements/lock.in:requirements/lock.txt'; \
+		'requirements/lock.in:requirements/lock.txt' \
+		'-c requirements/dev.txt deploy/build.in:deploy/build.txt' \
+		'-c requirements/dev.txt deploy/postgres.in:deploy/postgres.txt'; \
 	do $(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command 'make lock' $(ARGS) \
 		$${pair%%:*} -o $${pair##*:}; done

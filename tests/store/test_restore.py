@@ -220,9 +220,10 @@ def test_a_damaged_database_is_kept_beside_the_restored_one(tmp_path: Path, back
     with storage_at(settings) as storage:
         path = storage.places.database
     path.write_bytes(b"Not a database. " * 1000)
-    path.with_name("alcove.sqlite-wal").write_bytes(b"Nor a log.")
-    with pytest.raises(BackupError, match="has accounts: say --replace"):
-        restore(backup, settings, LATER, SOFTWARE)
+    for _ in range(2):
+        with pytest.raises(BackupError, match="has accounts: say --replace"):
+            restore(backup, settings, LATER, SOFTWARE)
+        path.with_name("alcove.sqlite-wal").write_bytes(b"Nor a log.")
     restored = restore(backup, settings, LATER, SOFTWARE, replaces=True)
     assert restored.kept is not None
     assert restored.kept.read_bytes().startswith(b"Not a database.")

@@ -114,7 +114,7 @@ def _into_file(job: "_Restore", *, replaces: bool) -> Restored:
     part = path.with_name(f"{path.name}{STAGE}")
     is_done = is_empty = False
     try:
-        is_empty = kept is None or _is_empty(SqliteDatabase(str(path)))
+        is_empty = kept is None or _is_empty_file(path)
         _refuse_unless(is_empty or replaces, str(path))
         _remove(part)
         open_private(part).close()
@@ -136,7 +136,7 @@ def _into_file(job: "_Restore", *, replaces: bool) -> Restored:
 
 
 def _set_aside(path: Path, now: int) -> Path | None:
-    """Give the old database a second name, before anything looks at it; None when there is none."""
+    """Give the old database a second name, under which it stays; None when there is none."""
     if not path.exists():
         return None
     kept = path.with_name(f"{path.name}.replaced-{now}")
@@ -145,6 +145,15 @@ def _set_aside(path: Path, now: int) -> Path | None:
         if old.exists():
             os.link(old, kept.with_name(kept.name + suffix))
     return kept
+
+
+def _is_empty_file(path: Path) -> bool:
+    """Say whether nobody would miss what is there, without opening what was not closed.
+
+    SQLite tidies up when it opens a file: of a damaged one, it may throw the newest part away.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return not (log.exists() and log.stat().st_size) and _is_empty(SqliteDatabase(str(path)))
 
 
 def _remove(path: Path, but_not: str | None = None) -> None:
