@@ -27,6 +27,7 @@ from alcove.wire.errors import Refusal
 from alcove.wire.greeting import Goodbye
 from alcove.wire.ids import Position
 from benches.server.figures import Figures, percentile
+from benches.server.house import core_s
 from benches.server.link import Device
 from benches.server.rooms import Messages, framed
 
@@ -37,6 +38,8 @@ PROBLEMS_MAX: Final = 5
 """How many problems of one run are told in words."""
 BUSY: Final = 0.9
 """A load generator that computes for more than this part of the time is what limits."""
+DISTURBED: Final = 0.05
+"""When others have more than this part of the server's core, figures are worth less."""
 
 clock = time.perf_counter
 
@@ -294,13 +297,16 @@ async def measure(
         for party in parties:
             party.start()
         await asyncio.sleep(run.begin - clock())
-        begin, server_s, own_s = clock(), cpu_s(), time.process_time()
+        begin, core, server_s, own_s = clock(), core_s(), cpu_s(), time.process_time()
         await asyncio.sleep(run.until - clock())
-        took = clock() - begin
+        took, core = clock() - begin, core_s() - core
         server_s, own_s = cpu_s() - server_s, time.process_time() - own_s
         await all_arrived(run, parties)
     if own_s / took > BUSY:
         run.note(f"the load generator was busy for {own_s / took:.0%} of the time")
+    others = (core - server_s) / took
+    if others > DISTURBED:
+        run.note(f"others had {others:.0%} of the server's core, or of its time")
     return Measured(
         seconds=seconds,
         acknowledged=run.rate_acknowledged / seconds,

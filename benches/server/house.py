@@ -62,6 +62,21 @@ def pin_load() -> None:
         os.sched_setaffinity(0, {LOAD_CORE})
 
 
+def core_s() -> float:
+    """Return how long the server's core was not free; nan where that is not known."""
+    try:
+        lines = (_PROC / "stat").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    for line in lines:
+        name, *ticks = line.split()
+        if name == f"cpu{SERVER_CORE}" and IS_PINNED:
+            user, nice, system, _, _, interrupt, soft, stolen = map(int, ticks[:8])
+            busy = user + nice + system + interrupt + soft + stolen
+            return busy / os.sysconf("SC_CLK_TCK")
+    return float("nan")
+
+
 # ---- Processes ----
 
 

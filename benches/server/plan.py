@@ -27,8 +27,8 @@ LIMITS: Final = {
     "files": {"blob_bytes_max": "1 GiB"},
     "growth": {
         "rate_append": ANY_RATE,
+        "rate_handshake": ANY_RATE,
         "rate_read": ANY_RATE,
-        "rate_write": ANY_RATE,
         "account_rooms_max": "100000",
     },
 }

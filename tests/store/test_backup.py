@@ -284,6 +284,16 @@ def test_every_missing_end_is_found(small: Path) -> None:
         verify(small)
 
 
+def test_a_backup_without_its_manifest_is_not_complete(tmp_path: Path) -> None:
+    path = tmp_path / "half.tar"
+    with path.open("wb") as file:
+        bundle = BundleWriter(file, NOW)
+        bundle.add(f"blobs/{BLOB.hex()}", b"sealed")
+        bundle.end()
+    with pytest.raises(BackupError, match="is not complete"):
+        verify(path)
+
+
 def test_a_backup_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match=r"could not be read: No such file or directory\."):
         verify(tmp_path / "nowhere.tar")

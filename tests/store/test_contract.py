@@ -10,7 +10,6 @@ from alcove.server.store.database import (
     Connection,
     ConstraintError,
     Database,
-    DatabaseRefused,
     StorageError,
 )
 from tests.store.conftest import Place
@@ -261,16 +260,6 @@ def test_a_database_that_was_gone_is_used_again_without_a_restart(
     add(writer, "after")
     writer.commit()
     assert names(writer) == ["after", "before"]
-
-
-def test_a_second_server_on_one_database_is_refused(place: Place) -> None:
-    if place.kind == "SQLite":
-        pytest.skip("the lock of the data folder sees to that: see test_places.py")
-    first = place.ready().writer()
-    with pytest.raises(DatabaseRefused, match="Another Alcove server is using this database"):
-        place.database().writer()
-    first.close()
-    place.database().writer().close()
 
 
 # ---- What it is ----

@@ -1,4 +1,4 @@
-"""The data folder: one server at a time, for its owner's eyes, and noticed when it is taken away."""
+"""The data folder: one server at a time, for its owner's eyes, and missed when it is gone."""
 
 import os
 import subprocess
@@ -82,9 +82,10 @@ def test_a_server_that_was_killed_holds_nothing(settings: Settings) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DatabaseRefused, match=r"file/data cannot be used: Not a directory\."):
-        with held(Settings(data=str(tmp_path / "file" / "data"))):
-            pass
+    settings = Settings(data=str(tmp_path / "file" / "data"))
+    message = r"file/data cannot be used: Not a directory\."
+    with pytest.raises(DatabaseRefused, match=message), held(settings):
+        pass
 
 
 def test_a_mistake_while_it_is_held_is_not_taken_for_one_of_the_folder(settings: Settings) -> None:
@@ -152,9 +153,9 @@ def test_a_database_that_fails_at_founding_is_one_sentence(
         raise StorageError("disk I/O error")
 
     monkeypatch.setattr(storing, "found", fail)
-    with pytest.raises(DatabaseRefused, match=r"SQLite database failed: disk I/O error\."):
-        with storage_at(settings):
-            pass
+    message = r"SQLite database failed: disk I/O error\."
+    with pytest.raises(DatabaseRefused, match=message), storage_at(settings):
+        pass
 
 
 # ---- Bundles ----

@@ -56,6 +56,20 @@ def test_a_text_that_postgresql_cannot_hold_is_refused(writer: Connection) -> No
     assert writer.all("SELECT name FROM setting") == []
 
 
+# ---- One server ----
+
+
+def test_a_second_server_on_one_database_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "LOCK_WAIT_MS", 1)
+    first = place.ready().writer()
+    with pytest.raises(DatabaseRefused, match="Another Alcove server is using this database"):
+        place.database().writer()
+    first.close()
+    place.database().writer().close()
+
+
 # ---- Connections that end ----
 
 

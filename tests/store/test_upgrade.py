@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alcove.server.io import backup, upgrade as upgrading
+from alcove.server.io import backup
+from alcove.server.io import upgrade as upgrading
 from alcove.server.io.backup import verify
 from alcove.server.io.places import places_of
 from alcove.server.io.restore import restore

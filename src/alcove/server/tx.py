@@ -21,7 +21,7 @@ from alcove.wire.base import Push
 from alcove.wire.codec import encode
 from alcove.wire.errors import Code, Refused
 
-ENTRIES = "entry (room, seq, at, form, header, body, body_hash, chain, expires_at)"
+ENTRIES = "entry (room, seq, at, form, header, body, chain, expires_at)"
 
 
 class World:

@@ -154,7 +154,7 @@ def _add(
     seq = state.head + 1
     name = entry_name(state.room, entry.header, entry.body)
     chain = next_chain(state.chain, seq, name)
-    tx.add_entry((state.number, seq, now, form, entry.header, entry.body, None, chain, expires_at))
+    tx.add_entry((state.number, seq, now, form, entry.header, entry.body, chain, expires_at))
     state.head, state.chain = seq, chain
     return Stored(seq, now, entry.header, entry.body)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-Value = int | str | bytes | float | None
+Value = int | str | bytes | bytearray | float | None
 Line = tuple[Any, ...]
 
 

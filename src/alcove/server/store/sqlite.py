@@ -107,7 +107,11 @@ class SqliteConnection:
             count = min(INSERT_LINES_MAX, 1 << ((len(lines) - start).bit_length() - 1))
             sql = self._inserts.get((into, count)) or self._prepare(into, count)
             part = lines[start : start + count]
-            self.run(sql, *[value for line in part for value in line])
+            # The module takes a bytearray as it is, and looks for an adapter for bytes each time.
+            self.run(
+                sql,
+                *[bytearray(v) if type(v) is bytes else v for line in part for v in line],
+            )
             start += count
 
     def _prepare(self, into: str, count: int) -> str:

@@ -1,0 +1,102 @@
+"""Pages and figures of a running server: what everybody may see, and what only the host may."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from alcove.server.io.figures import RATE_S, SAMPLE_S
+from alcove.server.io.pages import METRICS_TOKEN
+from alcove.server.pages import Status
+from alcove.wire.entries import Append
+from alcove.wire.greeting import NewToken
+from alcove.wire.invites import Invited, NewInvite
+from tests.server.io.live import Live, served, serving
+from tests.server.io.test_sockets import make_room, message
+
+
+async def get(live: Live, path: str, **headers: str) -> tuple[int, str]:
+    async with live.web.get(f"{live.address}{path}", headers=headers) as response:
+        return response.status, await response.text()
+
+
+@served()
+async def test_a_healthy_server_says_so(live: Live) -> None:
+    assert await get(live, "/health") == (200, "ok\n")
+    live.running.works._reading.close()
+    assert (await get(live, "/health"))[0] == 503
+
+
+@served()
+async def test_the_status_page_shows_figures_and_no_names(live: Live) -> None:
+    ada, bob = await live.newcomer("ada-lovelace"), await live.newcomer("bob-the-builder")
+    room, key = await make_room(live, ada, bob)
+    await ada.ask(Append(room=room, entries=(message(live, ada, key),)))
+    live.running.figures.tick()
+    status, text = await get(live, "/status.json")
+    figures = msgspec.json.decode(text, type=Status)
+    assert (status, figures.connected, figures.online, figures.database) == (200, 2, 2, "SQLite")
+    assert figures.message_rate > 0
+    assert figures.room_bytes > 0
+    assert "ada-lovelace" not in text
+    status, page = await get(live, "/status")
+    assert status == 200
+    assert "Alcove" in page
+
+
+@served()
+async def test_curves_have_a_point_for_each_minute(live: Live) -> None:
+    for _ in range(2 * SAMPLE_S):
+        live.running.figures.tick()
+    figures = live.running.figures.status()
+    assert len(figures.connected_samples) == len(figures.message_rate_samples) == 2
+    assert live.running.figures.rate == 0
+    assert RATE_S < SAMPLE_S
+
+
+@served()
+async def test_files_are_served_by_name_and_not_by_path(live: Live) -> None:
+    url = f"{live.address}/static/page.css"
+    async with live.web.get(url) as response:
+        assert (response.status, response.content_type) == (200, "text/css")
+        etag = response.headers["ETag"]
+    assert (await get(live, "/static/page.css", **{"If-None-Match": etag}))[0] == 304
+    for path in ("/static/nothing", "/static/..%2fpages.py", "/static/%2e%2e/pages.py"):
+        assert (await get(live, path))[0] == 404
+
+
+@served()
+async def test_an_invite_page_says_who_invites(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    invited = await ada.ask(NewInvite(uses=2))
+    assert isinstance(invited, Invited), invited
+    status, page = await get(live, f"/i/{invited.invite.invite}")
+    assert (status, "@ada invites you" in page) == (200, True)
+    assert (await get(live, "/i/unknown"))[0] == 404
+    assert (await get(live, "/i/" + "x" * 5000))[0] == 404
+
+
+@served()
+async def test_metrics_are_for_this_machine_when_no_proxy_stands_before_it(live: Live) -> None:
+    status, text = await get(live, "/metrics")
+    assert status == 200
+    assert "alcove_connected_devices 0.0" in text
+    assert (await get(live, "/metrics", Authorization="Bearer wrong"))[0] == 404
+
+
+@served(behind_proxy=True, registration="open")
+async def test_behind_a_proxy_metrics_need_a_token(live: Live) -> None:
+    assert (await get(live, "/metrics"))[0] == 404
+    ada = await live.newcomer("ada")
+    token = (await ada.ask(NewToken())).token
+    assert (await get(live, "/metrics", Authorization=f"Bearer {token}"))[0] == 404
+
+
+def test_the_token_of_the_data_folder_opens_the_metrics(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(tmp_path, behind_proxy=True) as live:
+            (tmp_path / METRICS_TOKEN).write_text("a-secret\n")
+            assert (await get(live, "/metrics", Authorization="Bearer a-secret"))[0] == 200
+            assert (await get(live, "/metrics", Authorization="Bearer another"))[0] == 404
+
+    asyncio.run(story())
