@@ -65,8 +65,6 @@ def main() -> int:
     try:
         _look_at_machine(figures, folder)
         _run(plan, names)
-    except BenchError as error:
-        figures.problem(str(error))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     figures.finish()
@@ -79,7 +77,10 @@ def _run(plan: Plan, names: list[str]) -> None:
         if name in wanted:
             if not plan.figures.as_json and sys.stderr.isatty():
                 print(f"{name} ...", file=sys.stderr)
-            workload(plan)
+            try:
+                workload(plan)
+            except (BenchError, OSError, TimeoutError) as error:
+                plan.figures.problem(f"{name}: {error or type(error).__name__}")
 
 
 def _look_at_machine(figures: Figures, folder: Path) -> None:

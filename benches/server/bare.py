@@ -25,8 +25,8 @@ from typing import Final
 from alcove.server.store.opening import open_sqlite
 from alcove.server.store.sqlite import SqliteDatabase
 from alcove.server.tx import ENTRIES
-from alcove.wire.codec import decode_requests, encode
-from alcove.wire.entries import Append, MessageHeader, Stored
+from alcove.wire.codec import decode_requests
+from alcove.wire.entries import Append, Stored
 from alcove.wire.greeting import SignedIn
 from benches.server import forwarder
 from benches.server.crowd import (
@@ -40,11 +40,12 @@ from benches.server.crowd import (
 )
 from benches.server.flow import Party, Receiver, Run, Sender, clock, measure
 from benches.server.house import SERVER_CORE, Process, free_port, on_core
+from benches.server.lines import Lines
 from benches.server.link import ID_BASE, Address, BenchError, Device, connect
 from benches.server.pairs import PAIRS, WINDOW
 from benches.server.people import Person
 from benches.server.plan import Plan
-from benches.server.rooms import BODY_BYTES, Messages, Room
+from benches.server.rooms import Messages, Room
 
 START_S: Final = 10
 STORE_ROOMS: Final = 100
@@ -175,7 +176,9 @@ async def _forward_pairs(
         stream = Messages(sender, Room(os.urandom(16), os.urandom(32), 0))
         senders.append(BareSender(run, sender, [stream], window, is_single=is_single))
         receivers.append(BareReceiver(run, receiver, [(stream, 0)]))
-    measured = await measure(run, [*receivers, *senders], plan.seconds, cpu_s=process.cpu_s)
+    measured = await measure(
+        run, [*receivers, *senders], plan.seconds, warm_s=plan.warm_s, cpu_s=process.cpu_s
+    )
     return measured.delivered
 
 
@@ -196,7 +199,7 @@ async def _relay(
         for device, stream, listener in zip(devices, streams, listeners, strict=False)
     ]
     parties: list[Party] = [*listeners[senders:], *talking]
-    measured = await measure(run, parties, plan.seconds, cpu_s=process.cpu_s)
+    measured = await measure(run, parties, plan.seconds, warm_s=plan.warm_s, cpu_s=process.cpu_s)
     return measured.delivered, last_milliseconds(crowd)[0]
 
 
@@ -244,8 +247,7 @@ def _commits(
     database: SqliteDatabase, batch: int, seconds: float, first_room: int
 ) -> tuple[float, float]:
     """Return how many rows a second are stored in batches, and the median time of a batch."""
-    header = encode(MessageHeader(os.urandom(16), os.urandom(16), "kept", key=os.urandom(32)))
-    body, chain = os.urandom(BODY_BYTES), os.urandom(32)
+    make = Lines()
     connection = database.writer()
     heads = [0] * STORE_ROOMS
     took: list[float] = []
@@ -257,7 +259,7 @@ def _commits(
             turn = (turn + 1) % STORE_ROOMS
             heads[turn] += 1
             room = first_room + turn + 1
-            lines.append((room, heads[turn], 0, 1, header, body, None, chain, None))
+            lines.append(make.line(room, heads[turn]))
         before = clock()
         connection.begin()
         connection.insert(ENTRIES, lines)

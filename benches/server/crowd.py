@@ -186,7 +186,11 @@ async def _talk(
         for device, stream, listener in zip(devices, streams, listeners, strict=False)
     ]
     measured = await measure(
-        run, [*listeners[senders:], *talking], plan.seconds, cpu_s=house.running.cpu_s
+        run,
+        [*listeners[senders:], *talking],
+        plan.seconds,
+        warm_s=plan.warm_s,
+        cpu_s=house.running.cpu_s,
     )
     plan.figures.add(f"{name}_generator_busy", measured.generator * 100, "%")
     return measured.delivered, last_milliseconds(crowd)

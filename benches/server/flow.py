@@ -287,7 +287,7 @@ async def measure(
     parties: Sequence[Party],
     seconds: float,
     *,
-    warm_s: float = 1,
+    warm_s: float,
     cpu_s: Callable[[], float] = lambda: math.nan,
 ) -> Measured:
     """Let everyone begin, measure for a while, and wait until all that was sent has arrived."""

@@ -8,21 +8,19 @@ message, which a busy machine changes less than it does a rate.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Final
 
 from alcove.server.store.sqlite import SqliteDatabase
 from alcove.server.tx import ENTRIES
-from alcove.wire.codec import encode
-from alcove.wire.entries import MessageHeader
 from benches.server.figures import print_aligned
 from benches.server.flow import Measured, Party, Receiver, Run, Sender, measure
 from benches.server.house import House
+from benches.server.lines import Lines
 from benches.server.link import arrive, arrive_all
 from benches.server.people import Person, people
 from benches.server.plan import Plan
-from benches.server.rooms import BODY_BYTES, Messages, Room, follow, make_room
+from benches.server.rooms import Messages, Room, follow, make_room
 
 ROOMS: Final = (1, 100, 10_000)
 QUICK_ROOMS: Final = (1, 100, 1_000)
@@ -85,7 +83,9 @@ async def _talk_in(
         Receiver(run, receiver, list(zip(streams, heads, strict=True))),
         Sender(run, sender, streams, WINDOW),
     ]
-    measured = await measure(run, parties, plan.seconds, cpu_s=house.running.cpu_s)
+    measured = await measure(
+        run, parties, plan.seconds, warm_s=plan.warm_s, cpu_s=house.running.cpu_s
+    )
     plan.figures.add(f"{name}_us", measured.server_us, "us/message")
     plan.figures.add(f"{name}_rate", measured.delivered, "/s")
     sender.link.close()
@@ -120,8 +120,7 @@ def _fill(house: House, rooms: Sequence[Room], count: int) -> None:
     """Make the logs of these rooms longer, together by so many entries."""
     connection = SqliteDatabase(str(house.data / "alcove.sqlite")).writer()
     connection.run("PRAGMA synchronous = OFF")  # Nothing is measured here.
-    header = encode(MessageHeader(os.urandom(16), os.urandom(16), "kept", key=os.urandom(32)))
-    body, chain = os.urandom(BODY_BYTES), os.urandom(32)
+    make = Lines()
     each = -(-count // len(rooms))
     for room in rooms:
         line = connection.one(
@@ -136,10 +135,7 @@ def _fill(house: House, rooms: Sequence[Room], count: int) -> None:
         for start in range(head + 1, head + each + 1, FILL_LINES):
             end = min(start + FILL_LINES, head + each + 1)
             connection.begin()
-            connection.insert(
-                ENTRIES,
-                [(number, seq, 0, 1, header, body, None, chain, None) for seq in range(start, end)],
-            )
+            connection.insert(ENTRIES, [make.line(number, seq) for seq in range(start, end)])
             connection.commit()
     connection.run("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()

@@ -24,7 +24,7 @@ FIRST: Final = 20
 """So many come before memory is looked at: what is made once is not theirs."""
 IDLE_S: Final = 130
 """Long enough for two rounds of pings."""
-QUICK_IDLE_S: Final = 8
+QUICK_IDLE_S: Final = 4
 SETTLE_S: Final = 4
 """What follows an arrival, such as telling others of it, is not idleness."""
 
@@ -49,18 +49,18 @@ async def _come(plan: Plan, house: House, everyone: list[Person], name: str) -> 
     await arrive_all(house.address, everyone[:FIRST], is_staying=False)
     before = process.memory_mib()
     with quiet_memory():
-        begin = clock()
+        begin, server_s = clock(), process.cpu_s()
         devices = await arrive_all(house.address, everyone, at_once=AT_ONCE)
-        took = clock() - begin
+        took, server_s = clock() - begin, process.cpu_s() - server_s
     await asyncio.sleep(SETTLE_S)
     grown = process.memory_mib() - before
     if math.isnan(grown):
         figures.note(f"w4_{name}_mib_per_1000: this system does not tell the memory of a process.")
     else:
         figures.add(f"w4_{name}_mib_per_1000", grown * 1000 / len(devices), "MiB")
-    figures.add(
-        "connect_rate" if name == "plain" else "connect_tls_rate", len(devices) / took, "/s"
-    )
+    connect = "connect" if name == "plain" else "connect_tls"
+    figures.add(f"{connect}_rate", len(devices) / took, "/s")
+    figures.add(f"{connect}_server_us", server_s / len(devices) * 1e6, "us")
     if name == "plain":
         await _idle(plan, house, len(devices))
     _check_present(plan, devices, name)
@@ -72,7 +72,7 @@ async def _idle(plan: Plan, house: House, count: int) -> None:
     await asyncio.sleep(QUICK_IDLE_S if plan.is_quick else IDLE_S)
     used = (house.running.cpu_s() - cpu_s) / (clock() - begin)
     plan.figures.add("w4_idle_cpu", used * 100, "%")
-    plan.figures.add("w4_idle_connections", count, "")
+    plan.figures.add("w4_idle_connections", count, "connections")
 
 
 def _check_present(plan: Plan, devices: list[Device], name: str) -> None:

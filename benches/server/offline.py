@@ -68,7 +68,7 @@ async def _drain(plan: Plan, house: House, bob: Person, room: Room, stream: Mess
     present = frozenset(number for number in numbers if number is not None)
     lost = sum(number not in present for number in range(MESSAGES))
     plan.figures.add("w3_drain", len(entries) / took, "/s")
-    plan.figures.add("w3_lost", lost, "")
+    plan.figures.add("w3_lost", lost, "messages")
     if lost:
         run.problem(f"{lost} of {MESSAGES} acknowledged messages were lost by kill -9")
     elif numbers != list(range(MESSAGES)):

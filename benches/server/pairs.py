@@ -65,7 +65,11 @@ async def talk(
         for pair, stream in zip(pairs, streams, strict=True)
     ]
     measured = await measure(
-        run, [*receivers, *senders], seconds or plan.seconds, cpu_s=house.running.cpu_s
+        run,
+        [*receivers, *senders],
+        seconds or plan.seconds,
+        warm_s=plan.warm_s,
+        cpu_s=house.running.cpu_s,
     )
     for pair, stream in zip(pairs, streams, strict=True):
         pair.head += len(stream.sent_at)

@@ -50,7 +50,12 @@ class Plan:
     @property
     def seconds(self) -> float:
         """How long a run is measured."""
-        return 3 if self.is_quick else 10
+        return 1 if self.is_quick else 10
+
+    @property
+    def warm_s(self) -> float:
+        """How long it goes on before it is measured."""
+        return 0.5 if self.is_quick else 2
 
     @contextmanager
     def house(

@@ -56,4 +56,4 @@ async def _count(plan: Plan, house: House, trace: Path) -> None:
         sent = sum(pair.head for pair in some)
         await talk(plan, house, some, window, name, seconds=SECONDS)
         sent = sum(pair.head for pair in some) - sent
-        plan.figures.add(name, (count_syncs(trace) - before) / sent, "")
+        plan.figures.add(name, (count_syncs(trace) - before) / sent, "syncs")

@@ -234,9 +234,7 @@ async def found_room(maker: Friend, *others: Friend) -> Talk:
     if others:
         adds = tuple(_member(other) for other in others)
         entries.append(maker.handshake(talk, renews=True, adds=adds))
-    request = CreateRoom(
-        id=maker.next_id(), room=talk.room, kind="group", entries=tuple(entries)
-    )
+    request = CreateRoom(id=maker.next_id(), room=talk.room, kind="group", entries=tuple(entries))
     reply = await maker.ask(request)
     assert type(reply).__name__ == "Appended", reply
     return talk

@@ -24,12 +24,13 @@ from urllib.parse import quote, urlencode
 from psycopg.conninfo import conninfo_to_dict
 
 
-
 START_S: Final = 60
 """A server that does not listen by then has failed: a busy machine takes its time."""
 LOOK_S: Final = 0.01
+PROGRAM: Final = "from alcove.cli import main; main(prog_name='alcove')"
+"""What the command `alcove` runs."""
 LOCKED_TRIES: Final = 50
-"""PostgreSQL takes a moment to notice that the server before was killed, and gives its lock back."""
+"""PostgreSQL takes a moment to notice that the server before was killed, and to free its lock."""
 
 EAGER: Final = {
     **{
@@ -84,7 +85,7 @@ class Server:
     # ---- Starting and ending ----
 
     def begin(self, *, before: tuple[str, ...] = ()) -> None:
-        """Start the process, and do not wait until it listens; `before` stands before its command."""
+        """Start the process, and do not wait; `before` stands before its command."""
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -92,9 +93,9 @@ class Server:
         } | {f"ALCOVE_{name.upper()}": value for name, value in self.settings.items()}
         with self.said.open("ab") as said:
             self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "tests.faults.child", str(self.folder)],
+                [*before, sys.executable, "-c", PROGRAM, "serve"],
                 env=environment,
-                cwd=Path(__file__).parent.parent.parent,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -125,6 +126,11 @@ class Server:
                 return False
             time.sleep(LOOK_S)
         return False
+
+    def strike(self) -> None:
+        """Kill the process, and do not wait until it is gone."""
+        if self.process is not None:
+            self.process.kill()
 
     def kill(self) -> None:
         """End the process at once, as a power cut or a lack of memory would."""

@@ -12,13 +12,22 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
+from alcove.server.audit_log import begin_walk
+from alcove.server.audit_log import walk as walk_on
+from alcove.server.auth import make_server_keys
+from alcove.server.io.places import DATABASE_NAME
+from alcove.server.settings import Settings
+from alcove.server.store.database import Database
+from alcove.server.store.opening import database_at
+from alcove.server.tx import Tx, World
 from alcove.wire.entries import Append, Appended, Entries, NewEntries, NewEntry, Read, Stored
 from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name, next_chain
 from alcove.wire.rooms import GetRooms
 from tests.faults.clients import Friend, Gone, Talk, found_room
-from tests.faults.servers import Server
+from tests.faults.servers import EAGER, Server
 
 ROOMS: Final = 2
 TALKERS: Final = 2
@@ -29,7 +38,7 @@ ANSWERS_MAX: Final = 400
 """How many answers there are at most between two kills."""
 START_S: Final = 0.8
 """A server that is killed while it starts lives no longer than this."""
-LATE_S: Final = 0.004
+LATE_S: Final = 0.003
 """How much later than the moment that was chosen a kill may come."""
 DEAD_IN: Final = 4
 """One talker in so many never comes back after the last kill: what it had under way is open."""
@@ -76,6 +85,7 @@ class Storm:
     def __post_init__(self) -> None:
         self.is_up = asyncio.Event()
         self.rooms: list[tuple[Talk, bytes]] = []
+        self.friends: list[Friend] = []
         self.talkers: list[Talker] = []
         self.watchers: list[Watcher] = []
         self._moment: tuple[str, int, asyncio.Event] | None = None
@@ -90,6 +100,7 @@ class Storm:
                 Friend(random.Random(self.dice.random()), f"room{number}.{name}")
                 for name in ("watcher", *(f"talker{one}" for one in range(TALKERS)))
             ]
+            self.friends += friends
             for friend in friends:
                 await friend.connect(self.server.url)
             talk = await found_room(friends[1], friends[0], *friends[2:])
@@ -100,16 +111,19 @@ class Storm:
 
     async def rage(self, kills: int) -> None:
         """Kill the server so many times, then let everyone come to an end who still can."""
-        tasks = [asyncio.create_task(one.live()) for one in (*self.talkers, *self.watchers)]
-        killer = asyncio.create_task(self._kill(kills))
-        # A talker that finds something wrong ends the storm at once.
-        await asyncio.wait([killer, *tasks], return_when=asyncio.FIRST_EXCEPTION)
-        if not killer.done() or killer.exception():
-            for task in (killer, *tasks):
-                task.cancel()
-            results = await asyncio.gather(killer, *tasks, return_exceptions=True)
-            raise next(one for one in results if isinstance(one, Exception))
-        await asyncio.gather(*tasks)
+        watchers = [asyncio.ensure_future(one.live()) for one in self.watchers]
+        talking = asyncio.gather(self._kill(kills), *(one.live() for one in self.talkers))
+        # Watchers have no end of their own: one that ends has found something wrong.
+        try:
+            everything: list[asyncio.Future[Any]] = [talking, *watchers]
+            await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in everything:
+                one.cancel()
+            ended = await asyncio.gather(*everything, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, Exception):
+                raise result
 
     async def _kill(self, kills: int) -> None:
         for number in range(kills):
@@ -136,6 +150,7 @@ class Storm:
             talker.is_dead = self.dice.randrange(DEAD_IN) == 0
 
     async def _end_process(self) -> None:
+        self.server.strike()
         self.is_up.clear()
         await asyncio.to_thread(self.server.kill)
 
@@ -168,8 +183,6 @@ class Storm:
             talkers = [one for one in self.talkers if one.talk is watcher.talk]
             self._check_log(log, talkers)
             self.counts.entries += len(log)
-        for one in (*self.talkers, *self.watchers):
-            await one.friend.close()
 
     def _check_log(self, log: Sequence[Stored], talkers: Sequence["Talker"]) -> None:
         places = {(one.header, one.body): one.seq for one in log}
@@ -188,12 +201,49 @@ class Storm:
                     self.counts.acknowledged += 1
                     expected = list(range(sent.reply.first, sent.reply.first + len(at)))
                     assert at == expected, f"acknowledged at {expected}, found at {at}"
-                    assert log[at[0] - 1].at == sent.reply.at
+                    assert log[sent.reply.first - 1].at == sent.reply.at
                 if at[0] is not None:
                     assert at[0] > last, "the requests of one device stand in their order"
                     last = at[0]
                     ours += len(at)
         assert ours == len(log) - 2, "the log holds what was sent, and its two founding entries"
+
+
+async def _storm(server: Server, seed: str, kills: int) -> Counts:
+    storm = Storm(server, random.Random(seed))
+    try:
+        await storm.prepare()
+        await storm.rage(kills)
+        await storm.check()
+    finally:
+        for friend in storm.friends:
+            await friend.close()
+    return storm.counts
+
+
+def survive(folder: Path, database_url: str, seed: str, kills: int) -> Counts:
+    """Go through a storm on an empty database; raises when something is not as it must be."""
+    print(f"seed {seed!r}, {kills} kills", flush=True)
+    with Server(folder, database_url, **EAGER) as server:
+        counts = asyncio.run(_storm(server, seed, kills))
+    check_database(database_at(database_url, str(server.data / DATABASE_NAME)))
+    return counts
+
+
+def check_database(database: Database) -> None:
+    """Check what no client sees: the file itself, the audit log, and one line for each answer."""
+    connection = database.reader()
+    try:
+        if database.kind == "SQLite":
+            assert connection.all("PRAGMA integrity_check") == [("ok",)]
+        tx = Tx(connection, World(Settings(), make_server_keys(bytes(32)), bytes, 0), 0)
+        walk = begin_walk(tx)
+        while not walk.is_over:
+            walk = walk_on(tx, walk)
+        assert walk.problem == ""
+        assert walk.count > 0
+    finally:
+        connection.close()
 
 
 def check_chain(room: bytes, log: Sequence[Stored], head: int, chain: bytes) -> None:
@@ -301,8 +351,8 @@ class Watcher:
         self.seen: list[Stored] = []
 
     async def live(self) -> None:
-        """Follow until the storm is over."""
-        while not self.storm.is_over:
+        """Follow, on one connection after the other."""
+        while True:
             await self.storm.is_up.wait()
             try:
                 signed_in = await self.friend.connect(self.storm.server.url)
@@ -311,7 +361,6 @@ class Watcher:
                 await self._follow(signed_in.incarnation)
             except Gone:
                 await asyncio.sleep(0)
-        await self.friend.close()
 
     async def _follow(self, incarnation: int) -> None:
         while True:

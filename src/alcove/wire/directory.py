@@ -11,14 +11,14 @@ Presence = Literal["online", "away", "invisible"]
 """How somebody is there."""
 Alias = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{2,39}\Z")]
 """A public name of a group."""
-Description = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00]*\Z")]
+Description = Annotated[str, Meta(pattern=r"\A[^\x00]{0,500}\Z")]
 """What a group's owner says about it in public."""
 
 
 class Find(Request, frozen=True, tag="find"):
     """Find accounts by name: exactly, or by its beginning where they allow it."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=30, pattern=r"\A[^\x00]*\Z")]
+    name: Annotated[str, Meta(pattern=r"\A[^\x00]{1,30}\Z")]
     """A name, or how it begins."""
     beginning: bool = False
     """Whether longer names fit too."""
@@ -46,7 +46,7 @@ class People(Reply, frozen=True, tag="people"):
 class GetOnline(Request, frozen=True, tag="get_online"):
     """List who is online and does not hide it."""
 
-    after: Annotated[str, Meta(max_length=30, pattern=r"\A[^\x00]*\Z")] = ""
+    after: Annotated[str, Meta(pattern=r"\A[^\x00]{0,30}\Z")] = ""
     """The last name of the page before; empty for the first."""
 
 
@@ -108,7 +108,7 @@ class PutAlias(Request, frozen=True, tag="put_alias"):
 class FindRooms(Request, frozen=True, tag="find_rooms"):
     """Find public groups by the beginning of their alias."""
 
-    alias: Annotated[str, Meta(max_length=40, pattern=r"\A[^\x00]*\Z")]
+    alias: Annotated[str, Meta(pattern=r"\A[^\x00]{0,40}\Z")]
     """How the alias begins."""
 
 

@@ -43,7 +43,7 @@ Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{3,30}\Z")]
 Box = Annotated[bytes, Meta(max_length=16 * 1024)]
 """Something small that only its owner can open."""
 
-SmallText = Annotated[str, Meta(max_length=300, pattern=r"\A[^\x00]*\Z")]
+SmallText = Annotated[str, Meta(pattern=r"\A[^\x00]{0,300}\Z")]
 """A short text for people."""
 Secret = Annotated[str, Meta(min_length=8, max_length=128, pattern=r"\A[A-Za-z0-9_-]+\Z")]
 """The secret half of a link, as it stands after the `#`."""

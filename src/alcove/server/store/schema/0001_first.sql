@@ -193,6 +193,7 @@ CREATE TABLE room_row (
     body BLOB NOT NULL,        -- Sealed: name, topic and picture; or the key before.
     PRIMARY KEY (room, kind, name)
 ) STRICT;
+CREATE INDEX room_row_by_number ON room_row (room, kind, number);
 
 -- Public states of rooms, for who joins.
 CREATE TABLE snapshot (
@@ -234,6 +235,7 @@ CREATE TABLE letter (
     body BLOB NOT NULL                    -- Sealed.
 ) STRICT;
 CREATE INDEX letter_by_age ON letter (at);
+CREATE INDEX letter_by_room ON letter (room);
 
 -- Which device has which letters to fetch.
 CREATE TABLE inbox (
@@ -262,6 +264,8 @@ CREATE TABLE ask (
     declined_at INTEGER,        -- When it was declined, if it was.
     PRIMARY KEY (asker, account)
 ) STRICT;
+CREATE INDEX ask_by_account ON ask (account);
+CREATE INDEX ask_by_age ON ask (asked_at);
 
 -- Who wants nothing from whom.
 CREATE TABLE block (
@@ -270,6 +274,7 @@ CREATE TABLE block (
     at INTEGER NOT NULL,    -- Since when.
     PRIMARY KEY (account, blocked)
 ) STRICT;
+CREATE INDEX block_by_blocked ON block (blocked);
 
 -- Encrypted files; their bytes are plain files beside the database.
 CREATE TABLE blob (
@@ -283,6 +288,7 @@ CREATE TABLE blob (
 ) STRICT;
 CREATE INDEX blob_by_account ON blob (account, created_at);
 CREATE INDEX blob_expiring ON blob (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX blob_unfinished ON blob (created_at) WHERE done_at IS NULL;
 
 -- What was done: append-only and hash-chained.
 CREATE TABLE event (

@@ -1,0 +1,93 @@
+"""The server of the story: `alcove serve`, a process of its own on a folder of its own."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from pathlib import Path
+
+from alcove.cli.demo.telling import Untrue
+
+START_S = 60
+"""A server that does not listen by then has failed: a busy machine takes its time."""
+STOP_S = 30
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "SYSTEMROOT")
+"""All else of the environment stays outside: it may set up somebody's real server."""
+SETTINGS = {
+    "ALCOVE_REGISTRATION": "invite",
+    "ALCOVE_HANDSHAKE_PAUSE_MS": "0",
+    "ALCOVE_ACCOUNT_BARRIER_PAUSE_MS": "0",
+}
+"""The pauses between two changes of members would make the story ten seconds longer."""
+
+
+class House:
+    """A server's folder, and its process while there is one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.url = ""
+        """Where it serves; the same after every start."""
+        self.printed: list[str] = []
+        """All that it has printed, line by line, errors and log included."""
+        self._process: Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the process, and wait until it says that it serves."""
+        port = self.url.rpartition(":")[2] or "0"
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "alcove", "serve", "--verbose", "--print-owner-link"),
+            *("--data", str(self.data), "--port", port, "--status-port", "0"),
+            cwd=self.folder,  # An .env or alcove.toml in ours is somebody's real server's.
+            env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+            | SETTINGS,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+        line = await self.line_with("Server address: ")
+        self.url = line.removeprefix("Server address: ")
+
+    async def line_with(self, words: str) -> str:
+        """Return the next printed line that has these words in it."""
+        async with asyncio.timeout(START_S):
+            while line := await self._line():
+                if words in line:
+                    return line.strip()
+        raise Untrue(f"The server did not start: {' '.join(self.printed[-3:]).strip()}")
+
+    def hear_on(self) -> None:
+        """Gather what it prints from here on, until it ends."""
+        self._reading = asyncio.create_task(self._hear())
+
+    async def _hear(self) -> None:
+        while await self._line():
+            pass
+
+    async def _line(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = (await self._process.stdout.readline()).decode()
+        self.printed.append(line)
+        return line
+
+    async def kill(self) -> None:
+        """End the process at once, as a power cut would: it can say and close nothing."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._end()
+
+    async def stop(self) -> int:
+        """Ask the process to end, and return its exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        return await self._end()
+
+    async def _end(self) -> int:
+        assert self._process is not None
+        async with asyncio.timeout(STOP_S):
+            if self._reading is not None:
+                await self._reading
+            return await self._process.wait()
