@@ -156,7 +156,11 @@ class House:
     def handshake(self, caller: Caller, talk: Talk, **fields: Any) -> NewEntry:
         """Return a handshake after the newest one, and take it for stored."""
         routing = {key: fields.pop(key) for key in list(fields) if key in Routing.__struct_fields__}
-        given: dict[str, Any] = {"before": talk.handshake, "renews": True, "routing": Routing(**routing)} | fields
+        given: dict[str, Any] = {
+            "before": talk.handshake,
+            "renews": True,
+            "routing": Routing(**routing),
+        } | fields
         entry = NewEntry(encode(HandshakeHeader(caller.device, **given)), self.random(64))
         talk.handshake = entry_name(talk.room, entry.header, entry.body)
         return entry

@@ -1,0 +1,226 @@
+"""A batch of requests: each succeeds or fails by itself, and only what is stored is said."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alcove.server.answers import RECENT_MAX, Answers
+from alcove.server.batch import Chore, Job, Reader, Writer
+from alcove.server.caller import Caller
+from alcove.server.effects import Ended
+from alcove.server.handlers import TABLE
+from alcove.server.handlers.access import Handler
+from alcove.server.store.database import StorageError
+from alcove.server.tx import Tx
+from alcove.wire.base import Done, Request
+from alcove.wire.codec import decode_answer
+from alcove.wire.directory import FindRooms, PutAlias
+from alcove.wire.entries import Append, Appended
+from alcove.wire.errors import Code, Refused
+from tests.server.house import House, Person, Talk
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def room(house: House) -> tuple[Person, Person, Talk]:
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    talk, _ = house.create(ada.phone, bob.phone)
+    return ada, bob, talk
+
+
+def append(house: House, talk: Talk, person: Person, number: int) -> Job:
+    entry = house.message(person.phone, talk)
+    return Job(person.phone, Append(id=number, room=talk.room, entries=(entry,)))
+
+
+def replies(writer: Writer, house: House, jobs: Sequence[Job | Chore]) -> list[Any]:
+    outcomes = writer.run(jobs, house.now)
+    return [decode_answer(one.reply) if one.reply else one.result for one in outcomes][: len(jobs)]
+
+
+def handled_by(monkeypatch: pytest.MonkeyPatch, function: Any, **fields: Any) -> Request:
+    """Let a function of the test carry out a kind of request."""
+    handler = Handler(function, "device", "write", **fields)
+    monkeypatch.setitem(TABLE, PutAlias, handler)
+    monkeypatch.setitem(TABLE, FindRooms, handler)
+    return PutAlias(id=7, room=bytes(16), alias=None)
+
+
+def test_a_bug_in_one_request_undoes_that_one_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob, talk = room(house)
+
+    def fail(tx: Tx, *_: Any) -> Done:
+        tx.run("DELETE FROM room")
+        raise ZeroDivisionError
+
+    bad = Job(ada.phone, handled_by(monkeypatch, fail))
+    jobs = [append(house, talk, bob, 50), bad, append(house, talk, bob, 51)]
+    said = replies(house.writer, house, jobs)
+    assert [getattr(one, "code", "stored") for one in said] == ["stored", "internal", "stored"]
+    assert [type(one) for one in house.writer.unexpected] == [ZeroDivisionError]
+    assert house.tx().one("SELECT COUNT(*) FROM entry WHERE seq > 2") == (2,)
+
+
+def test_a_request_that_was_refused_after_writing_is_undone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob, talk = room(house)
+
+    def refuse(tx: Tx, *_: Any) -> Done:
+        tx.run("DELETE FROM room")
+        raise Refused(Code.LIMIT)
+
+    jobs = [append(house, talk, bob, 50), Job(ada.phone, handled_by(monkeypatch, refuse))]
+    said = replies(house.writer, house, jobs)
+    assert (type(said[0]), said[1].code) == (Appended, "limit")
+    assert house.tx().one("SELECT COUNT(*) FROM room") == (1,)
+
+
+def test_what_a_revoked_device_asks_in_the_same_batch_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob, talk = room(house)
+
+    def revoke(tx: Tx, *_: Any) -> Done:
+        tx.effects.append(Ended((bob.phone.device,), "revoked"))
+        return Done()
+
+    revoking = Job(ada.phone, handled_by(monkeypatch, revoke))
+    jobs = [append(house, talk, bob, 50), revoking, append(house, talk, bob, 51)]
+    said = replies(house.writer, house, jobs)
+    assert [getattr(one, "code", "done") for one in said] == ["done", "done", "revoked"]
+
+
+class Failing:
+    """A connection that fails at one of its verbs, as often as it is told to."""
+
+    def __init__(self, house: House, verb: str, times: int = 1) -> None:
+        self._connection = house.database.writer()
+        self._verb, self.times = verb, times
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._verb and self.times > 0:
+            return self._fail
+        return getattr(self._connection, name)
+
+    def _fail(self, *_: Any) -> None:
+        self.times -= 1
+        raise StorageError
+
+
+@pytest.mark.parametrize("verb", ["begin", "insert", "commit"])
+def test_when_nothing_can_be_stored_all_are_refused_and_later_it_goes_on(
+    house: House, verb: str
+) -> None:
+    ada, bob, talk = room(house)
+    writer = Writer(Failing(house, verb), house.world)
+    chore = Chore(lambda tx: tx.now)
+    jobs: list[Job | Chore] = [
+        append(house, talk, ada, 50), append(house, talk, bob, 50), chore,
+    ]  # fmt: skip
+    first = replies(writer, house, jobs)
+    assert [one.code for one in first] == ["storage"] * 3
+    assert [type(one) for one in writer.unexpected] == [StorageError]
+    assert house.tx().one("SELECT COUNT(*) FROM entry WHERE seq > 2") == (0,)
+    second = replies(writer, house, jobs)
+    assert [getattr(one, "first", one) for one in second] == [3, 4, house.now]
+
+
+def test_a_database_that_cannot_even_undo_is_survived(house: House) -> None:
+    ada, _, talk = room(house)
+    failing = Failing(house, "commit")
+    real = failing._connection.rollback
+
+    def rollback() -> None:
+        real()
+        raise StorageError
+
+    failing._connection.rollback = rollback  # type: ignore[method-assign]
+    writer = Writer(failing, house.world)
+    (refusal,) = replies(writer, house, [append(house, talk, ada, 50)])
+    assert refusal.code == "storage"
+    assert len(writer.unexpected) == 2
+
+
+def test_a_chore_shares_the_batch_and_its_rules(house: House) -> None:
+    ada, _, talk = room(house)
+
+    def refuse(tx: Tx) -> None:
+        tx.run("DELETE FROM room")
+        raise Refused(Code.UNKNOWN)
+
+    def fail(tx: Tx) -> None:
+        tx.run("DELETE FROM room")
+        raise ZeroDivisionError
+
+    jobs = [Chore(lambda tx: tx.run("DELETE FROM link")), Chore(refuse), Chore(fail)]
+    said = replies(house.writer, house, [*jobs, append(house, talk, ada, 50)])
+    assert said[0] == 0
+    assert [one.code for one in said[1:3]] == ["unknown", "internal"]
+    assert isinstance(said[3], Appended)
+    house.writer.unexpected.clear()
+
+    def gone(_: Tx) -> None:
+        raise StorageError
+
+    assert replies(house.writer, house, [Chore(gone)])[0].code == "storage"
+    house.writer.unexpected.clear()
+
+
+def test_a_storage_error_inside_a_handler_refuses_the_batch(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, _ = room(house)
+
+    def gone(*_: Any) -> Done:
+        raise StorageError
+
+    (refusal,) = replies(house.writer, house, [Job(ada.phone, handled_by(monkeypatch, gone))])
+    assert refusal.code == "storage"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Refused(Code.UNKNOWN), "unknown"), (StorageError(), "storage"), (KeyError(), "internal")],
+)
+def test_a_read_that_fails_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    def fail(*_: Any) -> Done:
+        raise error
+
+    handled_by(monkeypatch, fail, writes=False)
+    reader = Reader(house.database.reader(), house.world)
+    outcome = reader.run(Job(Caller(""), FindRooms(id=3, alias="")), house.now)
+    assert (decode_answer(outcome.reply).code, len(reader.unexpected)) == (
+        code, int(code != "unknown"),
+    )  # fmt: skip
+
+
+def test_the_highest_number_of_a_device_survives(house: House) -> None:
+    ada, _, talk = room(house)
+    replies(house.writer, house, [append(house, talk, ada, number) for number in (90, 70)])
+    assert house.writer.highest(ada.phone.device) == 90
+    house.start()
+    assert house.writer.highest(ada.phone.device) == 90
+    assert house.writer.highest(bytes(16)) == 0
+
+
+def test_memory_of_answers_is_bounded_by_devices_too(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alcove.server.answers.DEVICES_MAX", 2)
+    answers = Answers()
+    for device in (b"1", b"2", b"3"):
+        assert answers.find(house.connection, device, 5, b"") is None
+        answers.add(device, 5, b"", b"reply")
+    assert [line[0] for line in answers.lines(house.now)] == [b"1", b"2", b"3"]
+    assert answers.find(house.connection, b"4", 1, b"") is None
+    assert RECENT_MAX > 0
