@@ -8,10 +8,42 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fuzz import corpus, decoders, groups
 from fuzz.decoders import Target
+
+
+class Fed(Protocol):
+    """Something to give inputs to: a `Target`, or what draws its inputs by itself."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def weight(self) -> int:
+        """How large its share is."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many inputs it takes at once."""
+        ...
+
+    @property
+    def feed(self) -> Callable[[random.Random, bytes], bool]:
+        """Take one input: True when it was accepted, False when refused; raises when neither."""
+        ...
+
+    def draw(self, dice: random.Random) -> bytes:
+        """Return the next input."""
+        ...
+
+    def prefixes(self) -> Iterator[bytes]:
+        """Return what the first batch is made of: beginnings of real inputs, never accepted."""
+        ...
 
 
 class Broken(AssertionError):
@@ -104,7 +136,7 @@ def all_targets(seed: int) -> list[Target]:
     ]
 
 
-def _inputs(target: Target, seed: int, batch: int) -> Iterator[tuple[random.Random, bytes]]:
+def _inputs(target: Fed, seed: int, batch: int) -> Iterator[tuple[random.Random, bytes]]:
     dice = random.Random(f"{seed}/{target.name}/{batch}")  # noqa: S311 - it has to be repeatable.
     if batch == 0:
         for data in target.prefixes():
@@ -115,7 +147,7 @@ def _inputs(target: Target, seed: int, batch: int) -> Iterator[tuple[random.Rand
         yield dice, data
 
 
-def run_batch(target: Target, run: Run) -> None:
+def run_batch(target: Fed, run: Run) -> None:
     """Give a target its next batch."""
     figures = run.of(target.name)
     begin = time.perf_counter()
@@ -136,13 +168,13 @@ def run_batch(target: Target, run: Run) -> None:
     figures.seconds += time.perf_counter() - begin
 
 
-def _done(target: Target, run: Run) -> float:
+def _done(target: Fed, run: Run) -> float:
     """Return how much of its share a target has had."""
     return run.of(target.name).batches * target.batch / target.weight
 
 
 def go(
-    targets: Sequence[Target],
+    targets: Sequence[Fed],
     run: Run,
     inputs: int,
     *,

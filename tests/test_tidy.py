@@ -61,7 +61,11 @@ LAYERS = {
         ),
         drivers=("store",),
     ),
-    "cli": Layer(ours=("server", "wire", ""), theirs=(("click", ""), ("msgspec", "")), core=False),
+    "cli": Layer(
+        ours=("server", "wire", "mls", ""),
+        theirs=(("click", ""), ("msgspec", ""), ("aiohttp", "cli/demo/")),
+        core=False,
+    ),
 }
 
 # A core that imports one of these can wait, or gives another answer the next time.

@@ -204,7 +204,7 @@ class Friend:
 
     # ---- Talking ----
 
-    def message(self, talk: Talk, key: bytes, size: int = 64) -> NewEntry:
+    def message(self, key: bytes, size: int = 64) -> NewEntry:
         """Return an entry with a body of random bytes."""
         header = MessageHeader(self.device, self.dice.randbytes(16), form="kept", key=key)
         return NewEntry(encode(header), self.dice.randbytes(size))

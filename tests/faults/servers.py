@@ -23,7 +23,6 @@ from urllib.parse import quote, urlencode
 
 from psycopg.conninfo import conninfo_to_dict
 
-
 START_S: Final = 60
 """A server that does not listen by then has failed: a busy machine takes its time."""
 LOOK_S: Final = 0.01

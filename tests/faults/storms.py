@@ -338,7 +338,7 @@ class Talker:
             if self.commits and self.friend.dice.random() < 1 / 10:
                 yield self.friend.handshake(self.talk)
             else:
-                yield self.friend.message(self.talk, self.key, self.friend.dice.randrange(1, 600))
+                yield self.friend.message(self.key, self.friend.dice.randrange(1, 600))
 
 
 class Watcher:

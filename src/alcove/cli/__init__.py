@@ -15,6 +15,10 @@ from alcove.cli.lazy import Lazy, Promise
     promises={
         "serve": Promise("alcove.cli.serve:serve", "Start the server."),
         "up": Promise("alcove.cli.serve:up", "Set everything up and start it."),
+        "demo": Promise(
+            "alcove.cli.demo:demo",
+            "Tell a story of three people and a server, which shows what exists today.",
+        ),
         "status": Promise("alcove.cli.status:status", "Show whether the server runs, and how."),
         "admin": Promise("alcove.cli.admin:admin", "Do what only the host may do."),
         "upgrade": Promise(

@@ -100,14 +100,11 @@ class Answers:
         (kept,) = connection.one(
             """
             SELECT COALESCE(MAX(highest), 0) FROM (
-                SELECT last AS highest FROM (
-                    SELECT last FROM answer WHERE device = ? ORDER BY first DESC LIMIT ?
-                ) AS newest
+                SELECT MAX(last) AS highest FROM answer WHERE device = ?
                 UNION ALL SELECT counter FROM device WHERE device = ?
             ) AS known
             """,
             device,
-            RECENT_MAX,
             device,
         ) or (0,)
         state = self._devices[device] = _Device(kept)

@@ -16,7 +16,7 @@ from alcove.server.answers import Answers
 from alcove.server.caller import NOBODY, Caller
 from alcove.server.effects import Effect, Ended
 from alcove.server.handlers import TABLE
-from alcove.server.store.database import Connection, StorageError
+from alcove.server.store.database import CommitUnknown, Connection, StorageError
 from alcove.server.tx import Tx, World
 from alcove.wire.base import Request
 from alcove.wire.codec import encode
@@ -25,6 +25,10 @@ from alcove.wire.errors import Code, Refused
 FINGERPRINT_BYTES = 8
 
 T = TypeVar("T")
+
+
+def _never() -> bool:
+    return False
 
 
 class Job(Struct, frozen=True):
@@ -58,8 +62,12 @@ class Writer:
         self._world = world
         self._answers = Answers()
         self._has_failed = False
-        self._ended: dict[bytes, None] = {}
-        """Devices that were revoked by this batch: what they asked after that is refused."""
+        self._ended: dict[bytes, Code] = {}
+        """Devices that this batch has sent away, and why: what they asked after it is refused."""
+        self.carried = 0
+        """How many jobs of the last batch were carried out; the others were not begun."""
+        self.is_doubtful = False
+        """Whether nobody knows if the last batch is stored: the database went while it committed."""
         self.unexpected: list[BaseException] = []
         """Failures that nobody foresaw, for the owner to log and clear."""
 
@@ -68,18 +76,26 @@ class Writer:
         outcomes = self.carry_out(jobs, now)
         return outcomes if self.commit() else self.refuse(jobs)
 
-    def carry_out(self, jobs: Sequence[Job | Chore], now: int) -> list[Outcome]:
-        """Carry out all jobs in a transaction that stays open: nothing of it may be said yet."""
+    def carry_out(
+        self, jobs: Sequence[Job | Chore], now: int, is_late: Callable[[], bool] = _never
+    ) -> list[Outcome]:
+        """Carry out jobs in a transaction that stays open: nothing of it may be said yet."""
         connection, world = self._connection, self._world
-        self._has_failed = False
+        self._has_failed = self.is_doubtful = False
         self._ended = {}
         try:
             connection.begin()
             tx = Tx(connection, world, now)
-            outcomes = [self._one(tx, job, now) for job in jobs]
+            outcomes: list[Outcome] = []
+            for job in jobs:
+                if outcomes and is_late():
+                    break
+                outcomes.append(self._one(tx, job, now))
+            self.carried = len(outcomes)
             told = tx.finish(self._answers.lines(now))
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - The next batch must not wait for ever.
             self._fail(error)
+            self.carried = len(jobs)
             return []
         if told:
             outcomes.append(Outcome(b"", told))
@@ -90,7 +106,7 @@ class Writer:
         if not self._has_failed:
             try:
                 self._connection.commit()
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - The next batch must not wait for ever.
                 self._fail(error)
         return not self._has_failed
 
@@ -116,8 +132,9 @@ class Writer:
         tx.begin_request(caller)
         remembers = handler.writes and handler.is_remembered and request.id and caller.device
         try:
-            if caller.device in self._ended:
-                raise Refused(Code.REVOKED)
+            why = self._ended.get(caller.device)
+            if why is not None:
+                raise Refused(why)
             fingerprint = b""
             if remembers:
                 fingerprint = _fingerprint(request)
@@ -137,7 +154,7 @@ class Writer:
             return Outcome(encode(Refused(Code.INTERNAL).reply(request.id)))
         for effect in effects:
             if isinstance(effect, Ended):
-                self._ended.update(dict.fromkeys(effect.devices))
+                self._ended.update(dict.fromkeys(effect.devices, Code(effect.why)))
         if remembers:
             self._answers.add(caller.device, request.id, fingerprint, reply)
         return Outcome(reply, effects)
@@ -157,9 +174,10 @@ class Writer:
             tx.undo_request()
             return Outcome(b"", result=Refused(Code.INTERNAL))
 
-    def _fail(self, error: StorageError) -> None:
+    def _fail(self, error: Exception) -> None:
         """Undo the batch, and forget what memory holds of it."""
         self._has_failed = True
+        self.is_doubtful = isinstance(error, CommitUnknown)
         self.unexpected.append(error)
         try:
             self._connection.rollback()

@@ -21,13 +21,16 @@ from alcove.server.effects import (
     ToDevices,
     ToRoom,
 )
-from alcove.server.presence import Presence
+from alcove.server.presence import Presence, Shown
 from alcove.server.session import Session
 from alcove.server.settings import Settings
 from alcove.wire.codec import encode
 from alcove.wire.directory import PresenceChanged
 from alcove.wire.entries import Delivered
 from alcove.wire.errors import Code
+
+PEOPLE_MAX = 256
+"""How many comings and goings one push tells."""
 
 
 class Hub:
@@ -49,6 +52,8 @@ class Hub:
         """Blobs whose files may go."""
         self.stored: dict[bytes, int] = {}
         """How many entries each device had stored; housekeeping writes it down."""
+        self.unexpected: list[BaseException] = []
+        """Failures that nobody foresaw, for the owner to log and clear."""
         self.entries = 0
         """How many entries were passed on since the start, for the statistics."""
         self.pushed = 0
@@ -58,7 +63,10 @@ class Hub:
         """Answer and tell what came of a batch: (session, whether it only read, outcome)."""
         for session, reads, outcome in outcomes:
             for effect in outcome.effects:
-                self._tell(effect, session, now)
+                try:
+                    self._tell(effect, session, now)
+                except Exception as error:  # noqa: BLE001 - A bug in one must not silence the rest.
+                    self.unexpected.append(error)
             if session is not None:
                 session.answer(outcome.reply, reads=reads)
                 self.dirty[session] = None
@@ -66,6 +74,7 @@ class Hub:
     def leave(self, session: Session, now: int) -> None:
         """Forget a connection that has ended."""
         self.dirty.pop(session, None)
+        session.has_left = True
         device, account = session.caller.device, session.caller.account
         if self.devices.get(device) is not session:
             return
@@ -82,8 +91,8 @@ class Hub:
 
     def tick(self, now: int) -> None:
         """Tell what was gathered: who came and went, and how far others have passed."""
-        if self._tell_at is None or now < self._tell_at:
-            return
+        if self._tell_at is None or 0 < self._tell_at - now <= self._settings.presence_pause_ms:
+            return  # More to wait than the pause means that the clock was set back.
         self._tell_at = None
         for room, devices in self._moved.items():
             message = encode(Delivered(room=room, devices=tuple(devices.items())))
@@ -101,7 +110,7 @@ class Hub:
         """Do what one effect says."""
         match effect:
             case Log():
-                self._grow(effect)
+                self._grow(effect, session)
             case ToDevices():
                 for device in effect.devices:
                     self._push(self.devices.get(device), effect.message)
@@ -130,6 +139,7 @@ class Hub:
                     ended = self.devices.get(device)
                     if ended is not None:
                         ended.end(Code(effect.why))
+                        self.leave(ended, now)
                         self.dirty[ended] = None
             case Present():
                 self.presence.set(effect.account, effect.device, effect.presence, now)
@@ -137,15 +147,14 @@ class Hub:
             case BlobGone():
                 self.blobs_gone.append(effect.blob)
 
-    def _grow(self, log: Log) -> None:
+    def _grow(self, log: Log, asker: Session | None) -> None:
         self.stored[log.sender] = self.stored.get(log.sender, 0) + log.last - log.first + 1
         sessions = self._rooms.get(log.room)
         if sessions is None:
             return
         room, first, last, message, dirty = log.room, log.first, log.last, log.message, self.dirty
-        sender = self.devices.get(log.sender)
         for session in sessions:
-            if session is sender:
+            if session is asker:  # It has its answer.
                 if first == 1 or session.follows.get(room) == first - 1:
                     session.follows[room] = last
                 continue
@@ -170,8 +179,8 @@ class Hub:
             self.dirty[session] = None
 
     def _arrive(self, arrived: Arrived, session: Session | None, now: int) -> None:
-        if session is None:
-            return
+        if session is None or session.has_left or session.goodbye is not None:
+            return  # It broke while the sign-in was being carried out.
         before = self.devices.get(arrived.device)
         if before is not None and before is not session:
             self.leave(before, now)
@@ -212,19 +221,25 @@ class Hub:
                 del self._rooms[room]
 
     def _tell_presence(self, now: int) -> None:
-        """Tell those who share a room with somebody who came or went, each of them once."""
+        """Tell each room once who of it came or went."""
+        changes: dict[bytes, list[tuple[bytes, Shown]]] = {}
         for account, presence in self.presence.take_changes(now):
-            message = encode(PresenceChanged(people=((account, presence),)))
-            told: dict[Session, None] = {}
             rooms = dict.fromkeys(self._left.get(account, ()))
             for session in self.accounts.get(account, {}).values():
                 rooms.update(dict.fromkeys(session.follows))
             for room in rooms:
-                told.update(self._rooms.get(room, {}))
-            for session in told:
-                if session.caller.account != account:
-                    self._push(session, message)
+                changes.setdefault(room, []).append((account, presence))
+        for room, people in changes.items():
+            for start in range(0, len(people), PEOPLE_MAX):
+                part = tuple(people[start : start + PEOPLE_MAX])
+                self._push_room(room, encode(PresenceChanged(people=part)))
         self._left = {}
+
+    def end_all(self, code: Code) -> None:
+        """End all connections."""
+        for session in list(self.devices.values()):
+            session.end(code)
+            self.dirty[session] = None
 
     def _soon(self, now: int) -> None:
         if self._tell_at is None:

@@ -20,6 +20,8 @@ Shown = Literal["online", "away", "offline"]
 
 SHOWN = "shown"
 HIDDEN = "hidden"
+LAST_ACCOUNT = b"\xff" * 17
+"""Sorts after every account."""
 """What an account, rather than a device, says: whether the online list shows it."""
 
 
@@ -49,9 +51,10 @@ class Presence:
     def __init__(self, pause_ms: int = 0) -> None:
         self._pause_ms = pause_ms
         self._accounts: dict[bytes, _Account] = {}
-        self._names: list[str] = []
-        """The names of all that are shown, without case and sorted."""
-        self._by_name: dict[str, tuple[bytes, _Account]] = {}
+        self._names: list[tuple[str, bytes]] = []
+        """Names without case and accounts of all that are shown, sorted.
+
+        A name may stand here twice for a moment, when its account was deleted and another has it."""
         self._changed: dict[bytes, None] = {}
         self._due: int | None = None
 
@@ -97,11 +100,9 @@ class Presence:
         before, known.seems = known.seems, known.look()
         folded = known.name.lower()
         if before == "offline" != known.seems:
-            insort(self._names, folded)
-            self._by_name[folded] = account, known
+            insort(self._names, (folded, account))
         elif before != "offline" == known.seems:
-            del self._names[bisect_left(self._names, folded)]
-            del self._by_name[folded]
+            del self._names[bisect_left(self._names, (folded, account))]
         if before != known.seems:
             self._changed[account] = None
             if self._due is None:
@@ -122,12 +123,11 @@ class Presence:
 
     def online(self, after: str, limit: int, request_id: int = 0) -> People:
         """Return who is online or away and does not hide it, by name, after a name."""
-        start = bisect_right(self._names, after.lower())
+        start = bisect_right(self._names, (after.lower(), LAST_ACCOUNT))
         people = []
-        for name in self._names[start : start + limit]:
-            found = self._by_name.get(name)
-            if found is not None:  # Who comes or goes at this moment may be missing.
-                account, known = found
+        for _, account in self._names[start : start + limit]:
+            known = self._accounts.get(account)
+            if known is not None:  # Who comes or goes at this moment may be missing.
                 people.append(Person(account, known.name, known.is_bot, known.seems, None))
         more = start + limit < len(self._names)
         return People(id=request_id, people=tuple(people), more=more)

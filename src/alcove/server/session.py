@@ -19,12 +19,14 @@ from alcove.server.caller import Caller
 from alcove.server.door import Door
 from alcove.server.effects import Arrived
 from alcove.wire.base import Request
-from alcove.wire.codec import decode_requests, encode
+from alcove.wire.codec import FRAME_MESSAGES_MAX, decode_requests, encode
 from alcove.wire.entries import Nudge
 from alcove.wire.errors import Code, Refused
 from alcove.wire.greeting import Goodbye, Greeting, Hello, SignIn
 
-READS_MAX = 16
+PUSH_BYTES_MAX = 64 * 1024
+"""What is larger is not pushed to everyone but nudged, and read by who wants it."""
+READS_MAX = 8
 """How many reads may be under way on one connection: each may answer with a page."""
 STRIKES_MAX = 20
 """How many malformed frames a connection may send before it is ended."""
@@ -57,6 +59,7 @@ class Session:
         "client",
         "follows",
         "goodbye",
+        "has_left",
         "is_greeted",
         "known",
     )
@@ -82,6 +85,8 @@ class Session:
         self.goodbye: Code | None = None
         """Why this connection ends; the owner sends what waits and closes it."""
         self.is_greeted = False
+        self.has_left = False
+        """Whether the hub has forgotten this connection: nothing is gathered for it any more."""
 
     # ---- The five verbs ----
 
@@ -114,14 +119,15 @@ class Session:
         return self._hello_by
 
     def requests(self) -> bytes:
-        """Drain what is to be sent, as one frame; empty when there is nothing."""
+        """Drain what is to be sent, a frame at a time; empty when there is nothing more."""
         if self._nudges and self.backlog_bytes == 0:
             for room, head in self._nudges.items():
                 self._messages.append(encode(Nudge(room=room, head=head)))
             self._nudges = {}
         if not self._messages:
             return b""
-        messages, self._messages = self._messages, []
+        messages = self._messages[:FRAME_MESSAGES_MAX]
+        del self._messages[:FRAME_MESSAGES_MAX]
         return frame_of(messages)
 
     def events(self) -> list[Job]:
@@ -141,13 +147,15 @@ class Session:
 
     def push(self, message: bytes) -> None:
         """Say something unasked, unless this connection reads too slowly to be told."""
-        if self.backlog_bytes <= self._door.settings.outgoing_bytes_max:
+        is_told = self.goodbye is None and not self.has_left
+        if is_told and self.backlog_bytes <= self._door.settings.outgoing_bytes_max:
             self._messages.append(message)
 
     def grow(self, room: bytes, first: int, last: int, message: bytes) -> None:
         """Pass on what was added to a room, or nudge when something is missing before it."""
         if (
             self.follows.get(room, -1) == first - 1
+            and len(message) <= PUSH_BYTES_MAX
             and self.backlog_bytes <= self._door.settings.outgoing_bytes_max
         ):
             self.follows[room] = last

@@ -58,7 +58,10 @@ class Served:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self.kill()
+        if self.process.poll() is None and error is None:
+            self.stop()
+        else:
+            self.kill()
 
     def start(self) -> None:
         """Start it, and wait until it listens."""

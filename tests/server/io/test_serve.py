@@ -286,6 +286,8 @@ def test_a_policy_counts_at_once_and_after_a_restart(tmp_path: Path) -> None:
         assert any("changed by alcove admin policy: registration" in line for line in server.lines)
         server.alcove("admin", "policy", "registration", "default")
         assert registration(server) == "open"
+        refused = alcove(tmp_path, "admin", "policy", "registration", "whatever")
+        assert (refused.returncode, refused.stderr[:21]) == (1, "Error: registration (")
 
 
 def test_a_policy_that_the_files_no_longer_allow_is_ignored_and_said(tmp_path: Path) -> None:

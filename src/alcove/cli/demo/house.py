@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from pathlib import Path
 
@@ -24,6 +25,9 @@ SETTINGS = {
 class House:
     """A server's folder, and its process while there is one."""
 
+    _lines: asyncio.Queue[str]
+    _reading: asyncio.Task[None]
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -32,7 +36,6 @@ class House:
         self.printed: list[str] = []
         """All that it has printed, line by line, errors and log included."""
         self._process: Process | None = None
-        self._reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start the process, and wait until it says that it serves."""
@@ -47,31 +50,28 @@ class House:
             stdout=PIPE,
             stderr=STDOUT,
         )
+        self._lines = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read(self._process.stdout, self._lines))
         line = await self.line_with("Server address: ")
         self.url = line.removeprefix("Server address: ")
 
     async def line_with(self, words: str) -> str:
         """Return the next printed line that has these words in it."""
+        last = ""
         async with asyncio.timeout(START_S):
-            while line := await self._line():
+            while line := await self._lines.get():
+                last = line.strip() or last
                 if words in line:
-                    return line.strip()
-        raise Untrue(f"The server did not start: {' '.join(self.printed[-3:]).strip()}")
+                    return last
+        raise Untrue(f"The server did not start: {last}")
 
-    def hear_on(self) -> None:
-        """Gather what it prints from here on, until it ends."""
-        self._reading = asyncio.create_task(self._hear())
-
-    async def _hear(self) -> None:
-        while await self._line():
-            pass
-
-    async def _line(self) -> str:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = (await self._process.stdout.readline()).decode()
-        self.printed.append(line)
-        return line
+    async def _read(self, output: StreamReader | None, lines: asyncio.Queue[str]) -> None:
+        """Gather what the process prints, until it ends: then comes an empty line."""
+        assert output is not None
+        while line := (await output.readline()).decode():
+            self.printed.append(line)
+            lines.put_nowait(line)
+        lines.put_nowait("")
 
     async def kill(self) -> None:
         """End the process at once, as a power cut would: it can say and close nothing."""
@@ -88,6 +88,5 @@ class House:
     async def _end(self) -> int:
         assert self._process is not None
         async with asyncio.timeout(STOP_S):
-            if self._reading is not None:
-                await self._reading
+            await self._reading
             return await self._process.wait()

@@ -59,6 +59,10 @@ class Line:
         await self._socket.close()
         await self._listening
 
+    def deafen(self) -> None:
+        """Let no answer through from here on, as a bad line might; what is sent still leaves."""
+        self._listening.cancel()
+
     async def _listen(self) -> None:
         while (message := await self._socket.receive()).type is WSMsgType.BINARY:
             for answer in decode_answers(message.data):
@@ -68,3 +72,4 @@ class Line:
                     self._waiting.pop(answer.id).set_result(answer)
         for waiting in self._waiting.values():
             waiting.set_exception(Gone("The connection has ended before the answer came."))
+            waiting.exception()  # Nobody need be waiting any more.

@@ -6,7 +6,7 @@ A person here has one device.  What a real client has and this one has not: a st
 
 import os
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import ClientSession
@@ -15,15 +15,22 @@ from alcove.cli.demo.files import Carrier
 from alcove.cli.demo.line import Line
 from alcove.cli.demo.room import SUITE, File, Room, Text, policy_of
 from alcove.cli.demo.telling import must
-from alcove.mls import KeyPackageBundle, Lifetime, SigningKey, Welcome, basic, decode_message
+from alcove.mls import (
+    KeyPackageBundle,
+    Lifetime,
+    SigningKey,
+    Welcome,
+    basic,
+    decode_message,
+    new_key_package,
+)
 from alcove.mls import join_group as join
-from alcove.mls import new_key_package
 from alcove.server.auth import device_id, proof_bytes, sign_in_bytes, transcript, verify
 from alcove.wire.accounts import Register, Registered, Sealed
 from alcove.wire.base import Request
 from alcove.wire.codec import encode
 from alcove.wire.devices import Certificate, DeviceList, SignedCertificate, SignedList
-from alcove.wire.entries import Append, Member, NewEntries, Read, Stored
+from alcove.wire.entries import Append, Member, NewEntries, Read
 from alcove.wire.greeting import VERSION, Greeting, Hello, SignedIn, SignIn
 from alcove.wire.ids import NOTHING_BEFORE, Position
 from alcove.wire.rooms import ClearInbox, GetInbox
@@ -31,6 +38,9 @@ from alcove.wire.rooms import ClearInbox, GetInbox
 PACKAGES = 3
 DAY_S = 24 * 60 * 60
 LIFETIME_S = 90 * DAY_S
+
+
+R = TypeVar("R", bound=Request)
 
 
 class Link(NamedTuple):
@@ -65,8 +75,8 @@ class Person:
         self.device = device_id(self.key.public)
         self.policy = policy_of(server)
         self.certificate = self._certify()
-        self.bundles = [self._bundle() for _ in range(PACKAGES)]
-        self.last_resort = self._bundle(last_resort=True)
+        self.bundles = [self.bundle() for _ in range(PACKAGES)]
+        self.last_resort = self.bundle(last_resort=True)
         self.requests = 0
         """How many requests this device has numbered."""
 
@@ -116,17 +126,14 @@ class Person:
         )
         return SignedList(body, self._sign(self.identity, transcript("alcove device list 1", body)))
 
-    def _bundle(self, *, last_resort: bool = False) -> KeyPackageBundle:
+    def bundle(self, *, last_resort: bool = False) -> KeyPackageBundle:
+        """Return a new key package with its private keys."""
         now = int(time.time())
         lifetime = Lifetime(now - DAY_S, now - DAY_S + LIFETIME_S)
         credential = basic(encode(self.certificate))
         return new_key_package(
             SUITE, credential, self.key, lifetime, os.urandom, last_resort=last_resort
         )
-
-    def bundle(self) -> KeyPackageBundle:
-        """Return a key package for a group of one's own."""
-        return self._bundle()
 
     # ---- Coming, and coming back ----
 
@@ -183,7 +190,7 @@ class Person:
 
     # ---- Asking ----
 
-    def numbered(self, request: Request) -> Request:
+    def numbered(self, request: R) -> R:
         """Return a request with this device's next number."""
         self.requests += 1
         return msgspec.structs.replace(request, id=self.requests)
@@ -229,7 +236,7 @@ class Person:
 
     async def say(self, content: Text | File) -> int:
         """Seal something, send it, and return its place once it is stored."""
-        request = Append(room=self.room.id, entries=(self.room.seal(content),))
+        request = Append(room=self.room.id, entries=(self.room.seal(content, os.urandom(16)),))
         return await self.append(request)
 
     async def append(self, request: Append) -> int:

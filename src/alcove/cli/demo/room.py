@@ -156,11 +156,6 @@ class Room:
         """Return the place of an entry of one's own, or None when the log has it not."""
         return self._places.get(entry_name(self.id, entry.header, entry.body))
 
-    def people(self) -> dict[str, Certificate]:
-        """Return who is in the group, by name."""
-        leaves = (certificate_of(leaf) for _, leaf in self.group.public.tree.leaves())
-        return {leaf.name: leaf for leaf in leaves}
-
     def leaf_of(self, name: str) -> int:
         """Return somebody's place in the group's tree."""
         leaves = self.group.public.tree.leaves()
@@ -168,9 +163,8 @@ class Room:
 
     # ---- Writing ----
 
-    def seal(self, content: Text | File, again: bytes | None = None) -> NewEntry:
-        """Seal a message; `again` is the content id of a try before."""
-        content_id = again or os.urandom(16)
+    def seal(self, content: Text | File, content_id: bytes) -> NewEntry:
+        """Seal a message.  Another try of the same one has the same content id."""
         sealed = self.group.seal(
             encode(content), os.urandom, authenticated_data=self.me + content_id
         )

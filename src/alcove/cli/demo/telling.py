@@ -1,4 +1,4 @@
-"""Telling the story: short lines with ticks, and nothing that was not checked before it was told."""
+"""Telling the story: short lines, and a tick before what was checked before it was told."""
 
 import textwrap
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 WIDTH = 84
-CALM_S = 0.09
+CALM_S = 0.08
 """How long a line stands alone where somebody reads along."""
 
 
@@ -35,11 +35,11 @@ class Teller:
 
     def true(self, text: str) -> None:
         """Tell something that has just happened and was checked."""
-        self._wrapped(text, "✓ ", "green")
+        self._wrapped(text, click.style("✓ ", fg="green"))
 
     def note(self, text: str) -> None:
         """Tell something that explains."""
-        self._wrapped(text, "  ", None)
+        self._wrapped(text, "  ")
 
     def show(self, text: str) -> None:
         """Show a line as it is, set in."""
@@ -51,11 +51,11 @@ class Teller:
 
     def failed(self, text: str) -> None:
         """Tell that the story ends here, because something in it was not true."""
-        self._wrapped(text, "✗ ", "red")
+        self._wrapped(text, click.style("✗ ", fg="red"))
 
-    def _wrapped(self, text: str, mark: str, colour: str | None) -> None:
+    def _wrapped(self, text: str, mark: str) -> None:
         for number, line in enumerate(textwrap.wrap(text, WIDTH - 4)):
-            self._line(f"  {click.style(mark, fg=colour) if number == 0 else '  '}{line}")
+            self._line(f"  {'  ' if number else mark}{line}")
 
     def _line(self, text: str, *, bold: bool = False, dim: bool = False) -> None:
         if bold or dim:

@@ -39,6 +39,8 @@ from alcove.wire.ids import Position, entry_name, next_chain
 
 DAY_MS = 24 * 60 * 60 * 1000
 LOST_FIRST_MS = 60 * 1000
+OFFERS_MS = 30 * DAY_MS
+"""How long after a restore handshakes are taken back: as long as devices keep them."""
 
 
 def append(tx: Tx, caller: Caller, request: Append, now: int) -> Appended:
@@ -75,7 +77,8 @@ def append_all(
     stored: list[Stored] = []
     pending: list[bytes] = []
     added: dict[bytes, None] = {}
-    has_joined = is_new
+    # Who makes a room or joins one may go on with one commit at once.
+    free_commits = int(is_new)
     for entry in request.entries:
         header = decode_header(entry.header)
         refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
@@ -90,8 +93,8 @@ def append_all(
             state.judge_handshake(header)
             if header.joins == "link":
                 may_join_by(tx, state, header.link, now)
-            judge_commit(tx, caller, state, header, now, is_paused=not has_joined)
-        has_joined = has_joined or header.joins is not None
+            judge_commit(tx, caller, state, header, now, is_paused=not free_commits)
+            free_commits = int(header.joins is not None)
         stored.append(_add(tx, state, header, entry, now))
         name = entry_name(state.room, entry.header, entry.body)
         pending += follow_commit(tx, caller, state, header, name, now)
@@ -261,8 +264,7 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
     """After a restore: take back the handshakes that the log lost, as far as they chain."""
     state = tx.known_room(request.room)
     refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
-    restores = tx.one("SELECT COUNT(*) FROM incarnation WHERE number < ?", tx.incarnation)
-    refuse_unless(restores != (0,), Code.NOT_ALLOWED)
+    refuse_unless(_was_restored_lately(tx, now), Code.NOT_ALLOWED)
     tx.touch(state)
     first, taken = state.head + 1, []
     for entry in request.entries:
@@ -272,9 +274,13 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
         sender = state.members.get(header.sender)
         if header.before != state.handshake or (sender is None and header.joins is None):
             break
-        adds = header.routing.adds
-        account = sender or (adds[0].account if adds else b"")
-        by = Caller(caller.address, caller.door, account, header.sender)
+        # The server cannot check signatures.  What a header changes of others' rights is taken
+        # only from who may change it now: else anyone could speak in an owner's name.
+        by = caller
+        if header.joins is not None:
+            adds = header.routing.adds
+            account = sender or (adds[0].account if adds else b"")
+            by = Caller(caller.address, caller.door, account, header.sender)
         try:
             judge_commit(tx, by, state, header, now, is_paused=False)
         except Refused:
@@ -286,6 +292,21 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
         tx.effects.append(Log(state.room, first, state.head, b"", message))
         tx.audit("handshakes_offered", caller.account, count=len(taken))
     return Offered(id=request.id, taken=len(taken), head=state.head)
+
+
+def _was_restored_lately(tx: Tx, now: int) -> bool:
+    """Return whether the log was restored, and clients may still have what it lost."""
+    restored = tx.one(
+        """
+        SELECT 1 FROM incarnation
+        WHERE number = ? AND began_at > ?
+          AND EXISTS (SELECT 1 FROM incarnation WHERE number < ?)
+        """,
+        tx.incarnation,
+        now - OFFERS_MS,
+        tx.incarnation,
+    )
+    return restored is not None
 
 
 HANDLERS: dict[type, Handler] = {

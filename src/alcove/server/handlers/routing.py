@@ -60,7 +60,8 @@ def _judge_joining(
     is_there = state.members.get(caller.device) == caller.account
     refuse_unless(routing.adds == (me,) and not routing.roles, Code.BAD_HEADER)
     refuse_unless(routing.removes in ((), (me,)), Code.BAD_HEADER)
-    refuse_unless(not routing.removes or is_there, Code.BAD_HEADER)
+    is_resync = header.joins == "resync"
+    refuse_unless(not routing.removes or (is_there and is_resync), Code.BAD_HEADER)
     if header.joins == "resync":
         refuse_unless(is_there and routing.removes, Code.NOT_A_MEMBER)
         wait = tx.pauses.wait((b"resync", state.room + caller.device), now) if is_paused else 0
@@ -259,6 +260,7 @@ def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -
     for member in routing.adds:
         account = member.account
         if account not in state.accounts:
+            _check_room_for(tx, state, account)
             asks = account != caller.account and asked_first(
                 tx, caller.account, account, state.kind, now
             )
@@ -300,3 +302,10 @@ def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -
     for account in pending:
         tell_asked(tx, state, account, now)
     return pending
+
+
+def _check_room_for(tx: Tx, state: RoomState, account: bytes) -> None:
+    """Refuse one account too many in a room, and one room too many for an account."""
+    refuse_unless(len(state.accounts) < tx.settings.room_accounts_max, Code.LIMIT)
+    (rooms,) = tx.one("SELECT COUNT(*) FROM room_account WHERE account = ?", account) or (0,)
+    refuse_unless(rooms < tx.settings.account_rooms_max, Code.LIMIT)

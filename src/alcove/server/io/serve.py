@@ -111,7 +111,7 @@ def run(start: Start) -> bool:
             voice.notice(text)
         _check_files(settings, voice)
         with opened_storage(settings, now_ms(), os.urandom, SOFTWARE) as storage:
-            begin_logging(settings, sys.stderr, verbose=start.verbose)
+            _begin_logging(start)
             try:
                 return _run(start, storage)
             finally:
@@ -120,6 +120,15 @@ def run(start: Start) -> bool:
         raise CannotStart(str(error)) from error
     except StorageError as error:
         raise CannotStart(f"The database failed: {error}.") from error
+
+
+def _begin_logging(start: Start) -> None:
+    try:
+        begin_logging(start.settings, sys.stderr, verbose=start.verbose)
+    except OSError as error:
+        raise CannotStart(
+            f"The log file {error.filename} cannot be written: {error.strerror}."
+        ) from error
 
 
 def _check_files(settings: Settings, voice: Voice) -> None:
@@ -278,7 +287,10 @@ class _Server:
         changed = [name for name in texts if name in policy.CHANGEABLE]
         if changed:
             voice.check("policy", f"changed by alcove admin policy: {', '.join(changed)}")
-        await house.works.do(_auditing("server_started"))
+        try:
+            await house.works.do(_auditing("server_started"))
+        except Refused as refused:  # A full disk, say: what is there can still be read.
+            voice.notice(refused.why)
 
     def _schema(self) -> str:
         upgraded, newest = self.storage.upgraded, len(known())
@@ -350,9 +362,15 @@ class _Server:
             apply=house.apply,
             status=house.figures.status,
         )
-        path.unlink(missing_ok=True)  # A server that was killed leaves it behind.
         runner = await self._runner(AdminDoor(desk).app)
-        await web.UnixSite(runner, str(path)).start()
+        try:
+            path.unlink(missing_ok=True)  # A server that was killed leaves it behind.
+            await web.UnixSite(runner, str(path)).start()
+        except OSError as error:  # Some shared folders hold no sockets.
+            self.start.voice.notice(
+                f"{path} cannot be made ({error.strerror}), so alcove admin works only while the"
+                " server does not run: choose a data folder on a disk of this machine."
+            )
 
     async def _tell(self, house: House) -> None:
         """Say that it serves, where, and how somebody becomes the host."""
@@ -363,12 +381,13 @@ class _Server:
             lines.append(("Status", f"http://{STATUS_HOST}:{self.settings.status_port}/status"))
         voice.started(lines)
         _log.info("serving at %s", address_of(self.settings))
+        if await house.works.look(_has_host):
+            return
+        link = None
         if self.start.shows_link:
-            link = await house.works.do(lambda tx: owner_link(tx, tx.now, tx.certificate))
-            if link is not None:
-                voice.owner_link(link)
-        elif not await house.works.look(_has_host):
-            voice.owner_link(None)
+            with suppress(Refused):
+                link = await house.works.do(lambda tx: owner_link(tx, tx.now, tx.certificate))
+        voice.owner_link(link)
 
     # ---- While it serves ----
 
@@ -386,10 +405,20 @@ class _Server:
     async def _end(self, house: House, keeper: Keeper) -> None:
         """Answer what was asked, say goodbye, and close everything."""
         _log.info("stopping")
-        loop = asyncio.get_running_loop()
-        patience = self.settings.drain_timeout_s
-        until = loop.time() + patience
+        until = asyncio.get_running_loop().time() + self.settings.drain_timeout_s
         house.door.is_stopping = True
+        try:
+            await self._say_goodbye(house, until)
+            with suppress(Refused):
+                await keeper.write_counts()
+                await house.works.do(_auditing("server_stopped"))
+        finally:
+            await house.works.stop()  # Whatever happens: its threads would go on for ever.
+        _log.info("stopped")
+
+    async def _say_goodbye(self, house: House, until: float) -> None:
+        """Take nothing new, let what was begun end, and close all connections."""
+        loop = asyncio.get_running_loop()
         for runner in self.runners:
             for site in list(runner.sites):
                 await site.stop()
@@ -401,12 +430,8 @@ class _Server:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         for runner in self.runners:
             await runner.cleanup()
-        (self.storage.places.data / SOCKET_NAME).unlink(missing_ok=True)
-        with suppress(Refused):
-            await keeper.write_counts()
-            await house.works.do(_auditing("server_stopped"))
-        await house.works.stop()
-        _log.info("stopped")
+        with suppress(OSError):
+            (self.storage.places.data / SOCKET_NAME).unlink(missing_ok=True)
 
 
 async def _again(name: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 from aiohttp import WSMsgType, web
 
 from alcove.server.door import Door
+from alcove.server.io.http import address_of
 from alcove.server.io.works import Works, now_ms
 from alcove.server.session import Session
 from alcove.wire.codec import ENVELOPE_BYTES
@@ -53,7 +54,7 @@ class Sockets:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection, from the upgrade to its end."""
         settings, works = self._door.settings, self._works
-        address = request.get("address", request.remote or "")
+        address = address_of(request, is_behind_proxy=settings.behind_proxy)
         try:
             self._let_in(address)
         except Refused as refused:
@@ -117,8 +118,7 @@ class Sockets:
         transport = self._transports.get(session)
         if transport is None or transport.is_closing():
             return
-        payload = session.requests()
-        if payload:
+        while payload := session.requests():
             transport.write(websocket_frame(payload))
             session.backlog_bytes = transport.get_write_buffer_size()
         if session.backlog_bytes:

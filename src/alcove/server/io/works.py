@@ -26,10 +26,14 @@ from alcove.server.hub import Hub
 from alcove.server.session import Session
 from alcove.server.store.database import Database
 from alcove.server.tx import Tx, World
-from alcove.wire.errors import Refused
+from alcove.wire.errors import Code, Refused
 
 READERS = 2
 """How many threads read from a database that is reached over a socket."""
+BATCH_S = 0.02
+"""How long the loop carries requests out before it commits them and looks at its sockets again."""
+BACKLOG_S = 0.02
+"""When to look again at a connection that has not taken what it was sent."""
 READS_AT_ONCE = 8
 """How many pages the loop reads before it looks at its sockets again."""
 
@@ -47,6 +51,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _was_sent_away(sink: Sink) -> bool:
+    """Return whether this is a connection that has ended meanwhile, or is about to."""
+    return isinstance(sink, Session) and (sink.goodbye is not None or sink.has_left)
+
+
 class Works:
     """The writer, the readers, and everyone who is connected."""
 
@@ -60,6 +69,7 @@ class Works:
         self._world = world
         self._loop = asyncio.get_running_loop()
         self._is_local = database.is_local
+        self._backlog_max = world.settings.outgoing_bytes_max
         self._database = database
         self._writes: deque[Item] = deque()
         self._reads: deque[ReadItem] = deque()
@@ -156,35 +166,60 @@ class Works:
         items: list[Item] = []
         while self._writes and len(items) < most:
             item = self._writes.popleft()
-            if not (isinstance(item[0], Session) and item[0].goodbye is not None):
-                items.append(item)  # Who was sent away meanwhile is not served.
+            if not _was_sent_away(item[0]):
+                items.append(item)
         if not items:
             self._is_writing = False
             return
         outcomes: list[Outcome] = []
         if self._is_local:
-            outcomes = self._writer.carry_out([job for _, job in items], now_ms())
+            late = time.monotonic() + BATCH_S
+            outcomes = self._writer.carry_out(
+                [job for _, job in items], now_ms(), lambda: time.monotonic() > late
+            )
+            left = items[self._writer.carried :]
+            self._writes.extendleft(reversed(left))
+            items = items[: self._writer.carried]
         self._batch = (items, outcomes)
         self._write_wanted.release()
 
     def _written(self, items: list[Item], outcomes: list[Outcome]) -> None:
         """Say what came of a batch, now that it is on the disk."""
-        self._report(self._writer.unexpected)
-        self._deliver(items, outcomes, reads=False)
-        # What the sockets hold already belongs to the next batch: they are looked at first.
-        self._loop.call_soon(self._write)
+        try:
+            self._report(self._writer.unexpected)
+            if self._writer.is_doubtful:
+                self._doubt(items)
+            self._deliver(items, outcomes, reads=False)
+        finally:
+            # What the sockets hold already belongs to the next batch: they are looked at first.
+            self._loop.call_soon(self._write)
+
+    def _doubt(self, items: list[Item]) -> None:
+        """Answer nothing: whoever asked comes back and asks again, with the same ids."""
+        self.hub.end_all(Code.STORAGE)
+        for sink, _ in items:
+            if isinstance(sink, Session):
+                sink.end(Code.STORAGE)
 
     def _read(self) -> None:
         """Carry out some of the reads that wait."""
         now = now_ms()
+        pause = 0.0
         for _ in range(min(READS_AT_ONCE, len(self._reads))):
             item = self._reads.popleft()
+            sink = item[0]
+            if _was_sent_away(sink):
+                continue
+            if isinstance(sink, Session) and sink.backlog_bytes > self._backlog_max:
+                self._reads.append(item)  # What it has not taken yet is enough.
+                pause = BACKLOG_S
+                continue
             outcome = self._reader.run(item[1], now)
             self._deliver([item], [outcome], reads=True)
         self._report(self._reader.unexpected)
         self._is_reading = bool(self._reads)
         if self._is_reading:
-            self._loop.call_soon(self._read)
+            self._loop.call_later(pause, self._read)
 
     def _deliver(self, items: Sequence[Item], outcomes: Sequence[Outcome], *, reads: bool) -> None:
         self.batches += 1
@@ -200,6 +235,7 @@ class Works:
         delivered += [(None, reads, outcome) for outcome in outcomes[len(items) :]]
         hub = self.hub
         hub.deliver(delivered, now_ms())
+        self._report(hub.unexpected)
         dirty, hub.dirty = hub.dirty, {}
         self.flush(dirty)
 

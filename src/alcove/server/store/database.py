@@ -29,6 +29,10 @@ class Column(NamedTuple):
     not_null: bool
 
 
+class CommitUnknown(StorageError):
+    """The database went away while it committed: nobody knows whether it did."""
+
+
 class Connection(Protocol):
     """One connection, used by one thread at a time.  All SQL marks its arguments with `?`."""
 

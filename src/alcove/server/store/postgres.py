@@ -20,6 +20,7 @@ from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
 
 from alcove.server.store.database import (
     Column,
+    CommitUnknown,
     ConstraintError,
     DatabaseRefused,
     Line,
@@ -188,7 +189,10 @@ class PostgresConnection:
 
     def commit(self) -> None:
         """Make everything since `begin` permanent, on the disk, before it returns."""
-        done = self._execute("COMMIT", ()).statusmessage
+        try:
+            done = self._execute("COMMIT", ()).statusmessage
+        except StorageError as error:
+            raise CommitUnknown(str(error)) from error
         self._is_in_transaction = False
         if done != "COMMIT":  # After an error it answers ROLLBACK, and calls that a success.
             raise StorageError("the transaction had failed before it was to be committed")

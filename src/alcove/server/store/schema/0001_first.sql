@@ -180,7 +180,7 @@ CREATE TABLE answer (
     last INTEGER NOT NULL,     -- The highest.
     at INTEGER NOT NULL,       -- When.
     replies BLOB NOT NULL,     -- A list of request id, fingerprint of the request, reply.
-    PRIMARY KEY (device, first, last)
+    PRIMARY KEY (device, last, first)
 ) STRICT;
 CREATE INDEX answer_by_age ON answer (at);
 
