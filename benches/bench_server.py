@@ -80,7 +80,7 @@ def _run(plan: Plan, names: list[str]) -> None:
             try:
                 workload(plan)
             except (BenchError, OSError, TimeoutError) as error:
-                plan.figures.problem(f"{name}: {error or type(error).__name__}")
+                plan.figures.problem(f"{name}: {type(error).__name__}: {error}")
 
 
 def _look_at_machine(figures: Figures, folder: Path) -> None:

@@ -56,7 +56,8 @@ MakeHouse = Callable[[Path], House]
 def make_house(folder: Path) -> House:
     """Return a house without limits on how often."""
     house = House(folder, requests="strangers", **RATES)
-    house.connection.run("PRAGMA synchronous = OFF")  # Nobody cuts the power here.
+    if house.database.is_local:
+        house.connection.run("PRAGMA synchronous = OFF")  # Nobody cuts the power here.
     return house
 
 
@@ -149,7 +150,7 @@ class Estate:
                 return Append(id=things.number, room=talk.room, entries=tuple(entries))
 
     def _newest(self, talk: Talk) -> bytes:
-        state = self.house.tx().room(talk.room)
+        state = self.house.world.rooms.get(talk.room)
         return state.handshake if state is not None else talk.handshake
 
     def draw(self, dice: random.Random, place: int) -> bytes:

@@ -28,7 +28,7 @@ from alcove.wire.greeting import Goodbye
 from alcove.wire.ids import Position
 from benches.server.figures import Figures, percentile
 from benches.server.house import core_s
-from benches.server.link import Device
+from benches.server.link import BenchError, Device
 from benches.server.rooms import Messages, framed
 
 DRAIN_S: Final = 30
@@ -302,6 +302,8 @@ async def measure(
         took, core = clock() - begin, core_s() - core
         server_s, own_s = cpu_s() - server_s, time.process_time() - own_s
         await all_arrived(run, parties)
+    if run.is_wrong:
+        raise BenchError(f"{run.name} went wrong, so it has no figures")
     if own_s / took > BUSY:
         run.note(f"the load generator was busy for {own_s / took:.0%} of the time")
     others = (core - server_s) / took

@@ -17,7 +17,7 @@ from benches.server.people import Person, people
 from benches.server.plan import Plan
 
 PEOPLE: Final = 2_000
-QUICK_PEOPLE: Final = 1_000
+QUICK_PEOPLE: Final = 500
 AT_ONCE: Final = 64
 """How many arrive at the same time."""
 FIRST: Final = 20

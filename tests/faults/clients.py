@@ -60,6 +60,7 @@ class Friend:
         self.pushes: asyncio.Queue[Push] = asyncio.Queue()
         self.said_goodbye: list[str] = []
         """Why the server ended connections."""
+        self._listens_only = False
         self._reads = READ_IDS
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -81,6 +82,7 @@ class Friend:
     async def open(self, url: str) -> Greeting:
         """Open a socket and say hello."""
         await self.close()
+        self._listens_only = False
         self._session = aiohttp.ClientSession()
         try:
             self._socket = await self._session.ws_connect(f"{url}/v1/socket", max_msg_size=0)
@@ -108,6 +110,23 @@ class Friend:
         assert isinstance(signed_in, SignedIn), signed_in
         self.signed_in = signed_in
         return signed_in
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is still there, as far as is known."""
+        return self._socket is not None
+
+    def stop_reading(self) -> None:
+        """Read nothing any more, not even pings, and keep the connection."""
+        assert self._socket is not None
+        connection = self._socket._conn
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.pause_reading()
+
+    def listens_only(self) -> None:
+        """Expect answers to anything from now on: what is sent is nonsense."""
+        self._listens_only = True
 
     async def ended(self) -> None:
         """Wait until the connection has ended."""
@@ -145,6 +164,8 @@ class Friend:
             self.pushes.put_nowait(answer)
             return
         future = self._waiting.pop(answer.id, None)
+        if self._listens_only:
+            return
         assert future is not None, f"an answer to no question: {answer}"
         if not future.done():
             future.set_result(answer)

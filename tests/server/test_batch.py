@@ -219,8 +219,8 @@ def test_memory_of_answers_is_bounded_by_devices_too(
     monkeypatch.setattr("alcove.server.answers.DEVICES_MAX", 2)
     answers = Answers()
     for device in (b"1", b"2", b"3"):
-        assert answers.find(house.connection, device, 5, b"") is None
+        assert answers.find(house.connection, device, 5) is None
         answers.add(device, 5, b"", b"reply")
     assert [line[0] for line in answers.lines(house.now)] == [b"1", b"2", b"3"]
-    assert answers.find(house.connection, b"4", 1, b"") is None
+    assert answers.find(house.connection, b"4", 1) is None
     assert RECENT_MAX > 0

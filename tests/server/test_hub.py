@@ -24,6 +24,7 @@ from alcove.server.presence import Presence
 from alcove.server.session import Session
 from alcove.wire.base import Done
 from alcove.wire.codec import encode
+from alcove.wire.errors import Code
 from tests.server.test_session import NOW, greeted, make_door, said
 
 ROOM, OTHER_ROOM = b"r" * 16, b"s" * 16
@@ -73,22 +74,25 @@ def ids(session: Session) -> list[Any]:
     return [getattr(one, "id", None) or getattr(one, "head", one) for one in said(session)]
 
 
-def test_a_log_that_grows_is_told_to_who_follows_it_and_not_to_the_sender(
+def test_a_log_that_grows_is_told_to_who_follows_it_and_not_to_who_asked(
     connected: Connected,
 ) -> None:
     ada, bob = connected.arrive(b"a1", ROOM), connected.arrive(b"b1", ROOM)
     eve = connected.arrive(b"e1", OTHER_ROOM)
     for session in (ada, bob):
         connected.follow(session, ROOM, 4)
-    connected.tell(grown(5, 5, b"a1"), grown(6, 7, b"a1"), grown(8, 8, b"b1"))
-    assert (ids(ada), ids(bob), ids(eve)) == ([8], [5, 7], [])
+    for asker, log in ((ada, grown(5, 5)), (ada, grown(6, 7)), (bob, grown(8, 8))):
+        connected.hub.deliver([(asker, False, Outcome(encode(Done(id=100)), (log,)))], NOW)
+    assert (ids(ada), ids(bob), ids(eve)) == ([100, 100, 8], [5, 7, 100], [])
     assert (connected.hub.entries, connected.hub.pushed) == (4, 6)
 
 
 def test_who_makes_a_room_follows_it_from_its_first_entry(connected: Connected) -> None:
     ada = connected.arrive(b"a1")
-    connected.tell(Routed(ROOM, (b"a1", b"z9"), is_member=True), grown(1, 2, b"a1"), grown(3, 3))
-    assert ids(ada) == [3]
+    connected.tell(Routed(ROOM, (b"a1", b"z9"), is_member=True))
+    connected.hub.deliver([(ada, False, Outcome(encode(Done(id=100)), (grown(1, 2),)))], NOW)
+    connected.tell(grown(3, 3))
+    assert ids(ada) == [100, 3]
 
 
 def test_who_does_not_follow_is_nudged(connected: Connected) -> None:
@@ -165,10 +169,9 @@ def test_how_far_others_have_passed_is_gathered(connected: Connected) -> None:
 
 def test_who_comes_and_goes_is_told_to_those_who_share_a_room(connected: Connected) -> None:
     ada = connected.arrive(b"a1", ROOM)
-    connected.later()
     bob, _ = connected.arrive(b"b1", ROOM), connected.arrive(b"e1", OTHER_ROOM)
     connected.later()
-    assert [one.people for one in said(ada)] == [((b"b" * 16, "online"),)]
+    assert [one.people for one in said(ada)] == [((b"a" * 16, "online"), (b"b" * 16, "online"))]
     connected.tell(Present(b"b" * 16, b"b1", "invisible"))
     connected.later()
     assert [one.people for one in said(ada)] == [((b"b" * 16, "offline"),)]
@@ -187,3 +190,46 @@ def test_effects_that_need_a_session_are_nothing_without_one(connected: Connecte
     ada = connected.arrive(b"a1")
     connected.tell(Following(ROOM, b"a1", 1), session=ada)
     assert ada.follows == {}
+
+
+def test_who_goes_is_told_to_those_who_stay(connected: Connected) -> None:
+    ada, bob = connected.arrive(b"a1", ROOM), connected.arrive(b"b1", ROOM)
+    connected.later()
+    said(ada)
+    connected.hub.leave(bob, connected.now)
+    connected.later()
+    assert [one.people for one in said(ada)] == [((b"b" * 16, "offline"),)]
+
+
+def test_a_connection_that_broke_while_it_signed_in_is_not_taken_for_there(
+    connected: Connected,
+) -> None:
+    session = greeted(connected.door)
+    connected.hub.leave(session, NOW)
+    arrived = Arrived(b"a" * 16, b"a1", "ada", False, True, (ROOM,))
+    connected.tell(arrived, session=session)
+    assert connected.hub.devices == {}
+    session.push(PUSH)
+    assert said(session) == []
+
+
+def test_a_failure_with_one_effect_silences_nobody(connected: Connected) -> None:
+    ada = connected.arrive(b"a1")
+    connected.tell(Ended((b"a1",), "no such code"), ToDevices((b"a1",), PUSH))
+    assert len(said(ada)) == 1
+    assert [type(one) for one in connected.hub.unexpected] == [ValueError]
+
+
+def test_all_connections_can_be_ended(connected: Connected) -> None:
+    ada = connected.arrive(b"a1")
+    connected.hub.end_all(Code.STORAGE)
+    assert ada.goodbye == "storage"
+    assert ada in connected.hub.dirty
+
+
+def test_a_clock_that_was_set_back_delays_nothing(connected: Connected) -> None:
+    ada = connected.arrive(b"a1", ROOM)
+    connected.now -= 365 * 24 * 3600 * 1000
+    connected.hub.tick(connected.now)
+    assert connected.hub.deadline() is None
+    del ada

@@ -8,13 +8,22 @@ import pytest
 from alcove.server.auth import make_server_keys
 from alcove.server.door import Door
 from alcove.server.effects import Arrived
-from alcove.server.session import READS_MAX, STRIKES_MAX, Session, frame_of
+from alcove.server.session import (
+    PINGS_MAX,
+    PINGS_MS,
+    PUSH_BYTES_MAX,
+    READS_MAX,
+    STRIKES_MAX,
+    Session,
+    frame_of,
+)
 from alcove.server.settings import Rate, Settings
 from alcove.wire.accounts import GetSalt
 from alcove.wire.base import Done
 from alcove.wire.codec import decode_answers, encode, encode_frame
 from alcove.wire.directory import PutAlias
-from alcove.wire.entries import Append, NewEntry, Read
+from alcove.wire.entries import Append, NewEntry, Passed, Read
+from alcove.wire.errors import Code
 from alcove.wire.greeting import Greeting, Hello, NewToken, SignIn
 from alcove.wire.ids import Position
 from alcove.wire.rooms import PutCommons
@@ -218,3 +227,52 @@ def test_long_frames_are_lists_too() -> None:
     messages = [encode(Done(id=number)) for number in range(300)]
     for count in (1, 15, 16, 300):
         assert [one.id for one in decode_answers(frame_of(messages[:count]))] == list(range(count))
+
+
+def test_what_is_large_is_nudged_and_not_pushed() -> None:
+    session = signed_in()
+    session.follow(ROOM, 0)
+    session.grow(ROOM, 1, 1, bytes(PUSH_BYTES_MAX + 1))
+    assert codes(session) == ["Nudge"]
+
+
+def test_no_frame_holds_more_than_256_messages() -> None:
+    session = signed_in()
+    for number in range(600):
+        session.push(encode(Done(id=number)))
+    counts = []
+    while frame := session.requests():
+        counts.append(len(decode_answers(frame)))
+    assert counts == [256, 256, 88]
+
+
+def test_a_connection_that_ends_is_pushed_nothing_more() -> None:
+    session = signed_in()
+    session.end(Code.REVOKED)
+    session.push(encode(Done()))
+    assert codes(session) == ["revoked"]
+
+
+def test_a_request_with_many_parts_takes_more_of_the_limit() -> None:
+    door = make_door(rate_append=Rate(1, 1, 4))
+    session = signed_in(door)
+    entries = tuple(NewEntry(b"", b"") for _ in range(5))
+    session.receive(encode_frame([Append(id=1, room=ROOM, entries=entries)]), NOW)
+    session.receive(encode_frame([Append(id=2, room=ROOM, entries=entries[:1])]), NOW)
+    assert codes(session) == ["too_many"]
+    assert len(session.events()) == 1
+    passed = Passed(rooms=((ROOM, Position(7, 0)),))
+    session.receive(encode_frame([passed]), NOW)
+    assert len(session.events()) == 1
+
+
+def test_who_pings_without_end_is_sent_away() -> None:
+    session = signed_in()
+    for _ in range(PINGS_MAX):
+        session.ping(NOW)
+    assert session.goodbye is None
+    session.ping(NOW + PINGS_MS)
+    assert session.goodbye is None
+    for _ in range(PINGS_MAX):
+        session.ping(NOW + PINGS_MS)
+    assert session.goodbye == "too_many"

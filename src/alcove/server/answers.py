@@ -10,10 +10,11 @@ from collections import OrderedDict
 import msgspec
 
 from alcove.server.store.database import Connection, Value
-from alcove.wire.errors import Code, Refused
 
 DEVICES_MAX = 20_000
 """How many devices' recent answers are kept in memory."""
+BY_TOKEN = b"h"
+"""Stands behind a device's id for what it asks over HTTP, which is counted apart."""
 RECENT_MAX = 512
 """How many answers of one device are: twice what may be under way."""
 
@@ -46,21 +47,14 @@ class Answers:
         self._devices: OrderedDict[bytes, _Device] = OrderedDict()
         self._waiting: list[tuple[bytes, _Device]] = []
 
-    def find(
-        self, connection: Connection, device: bytes, request_id: int, fingerprint: bytes
-    ) -> bytes | None:
-        """Return the answer that this request has had, or None if it is new."""
+    def find(self, connection: Connection, device: bytes, request_id: int) -> Given | None:
+        """Return the answer that a request of this number has had, or None if it is new."""
         state = self._devices.get(device)
         if state is None:
             state = self._load(connection, device)
         if request_id > state.highest:
             return None
-        given = state.recent.get(request_id) or self._look_up(connection, device, request_id)
-        if given is None:
-            return None
-        if given.fingerprint != fingerprint:
-            raise Refused(Code.REUSED)
-        return given.reply
+        return state.recent.get(request_id) or self._look_up(connection, device, request_id)
 
     def add(self, device: bytes, request_id: int, fingerprint: bytes, reply: bytes) -> None:
         """Remember an answer; it is written with the batch."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from alcove.server.answers import Answers
+from alcove.server.answers import BY_TOKEN, Answers
 from alcove.server.caller import NOBODY, Caller
 from alcove.server.effects import Effect, Ended
 from alcove.server.handlers import TABLE
@@ -67,7 +67,7 @@ class Writer:
         self.carried = 0
         """How many jobs of the last batch were carried out; the others were not begun."""
         self.is_doubtful = False
-        """Whether nobody knows if the last batch is stored: the database went while it committed."""
+        """Whether nobody knows if the last batch is stored: the database went meanwhile."""
         self.unexpected: list[BaseException] = []
         """Failures that nobody foresaw, for the owner to log and clear."""
 
@@ -130,17 +130,19 @@ class Writer:
         caller, request = job.caller, job.request
         handler = TABLE[type(request)]
         tx.begin_request(caller)
+        # What comes with a token counts for itself: its thief must not use the device's count up.
+        who = caller.device if caller.door != "http" else caller.device + BY_TOKEN
         remembers = handler.writes and handler.is_remembered and request.id and caller.device
         try:
             why = self._ended.get(caller.device)
             if why is not None:
                 raise Refused(why)
-            fingerprint = b""
             if remembers:
-                fingerprint = _fingerprint(request)
-                given = self._answers.find(self._connection, caller.device, request.id, fingerprint)
+                given = self._answers.find(self._connection, who, request.id)
                 if given is not None:
-                    return Outcome(given)
+                    if given.fingerprint != _fingerprint(request):
+                        raise Refused(Code.REUSED)
+                    return Outcome(given.reply)
             reply = encode(handler.function(tx, caller, request, now))
             effects = tx.end_request()
         except Refused as refused:
@@ -156,7 +158,7 @@ class Writer:
             if isinstance(effect, Ended):
                 self._ended.update(dict.fromkeys(effect.devices, Code(effect.why)))
         if remembers:
-            self._answers.add(caller.device, request.id, fingerprint, reply)
+            self._answers.add(who, request.id, _fingerprint(request), reply)
         return Outcome(reply, effects)
 
     def _chore(self, tx: Tx, chore: Chore) -> Outcome:

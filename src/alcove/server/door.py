@@ -75,22 +75,23 @@ class Door:
                 raise Refused(Code.SOCKET_ONLY)
             if handler.access == "host" and not caller.is_host:
                 raise Refused(Code.HOST_ONLY)
-        self.count(handler.rate, caller, now)
+        cost = 1 if handler.cost is None else handler.cost(request)
+        self.count(handler.rate, caller, now, cost)
         return handler
 
-    def count(self, kind: str, caller: Caller, now: int) -> None:
+    def count(self, kind: str, caller: Caller, now: int, cost: int = 1) -> None:
         """Refuse what this device, its account or its address does too often."""
         rates = self._rates[kind]
         if caller.device:
-            self._take(kind, caller.device, rates.device, now)
-            self._take(kind, caller.account, rates.account, now)
-            self._take(kind, network_of(caller.address), rates.address, now)
+            self._take(kind, caller.device, rates.device, now, cost)
+            self._take(kind, caller.account, rates.account, now, cost)
+            self._take(kind, network_of(caller.address), rates.address, now, cost)
         else:
             # A bucket has one rate: those of nobody in particular have names of their own.
-            self._take(f"{kind}, unsigned", network_of(caller.address), rates.device, now)
+            self._take(f"{kind}, unsigned", network_of(caller.address), rates.device, now, cost)
 
-    def _take(self, kind: str, who: bytes | str, rate: Rate, now: int) -> None:
-        wait = self._buckets.take((kind, who), rate, now)
+    def _take(self, kind: str, who: bytes | str, rate: Rate, now: int, cost: int = 1) -> None:
+        wait = self._buckets.take((kind, who), rate, now, cost)
         if wait:
             self.refused += 1
             raise Refused(Code.TOO_MANY, retry_after_ms=wait)

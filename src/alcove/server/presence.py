@@ -54,7 +54,7 @@ class Presence:
         self._names: list[tuple[str, bytes]] = []
         """Names without case and accounts of all that are shown, sorted.
 
-        A name may stand here twice for a moment, when its account was deleted and another has it."""
+        A name may stand here twice for a moment: its account was deleted and another has it."""
         self._changed: dict[bytes, None] = {}
         self._due: int | None = None
 

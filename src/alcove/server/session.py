@@ -28,6 +28,9 @@ PUSH_BYTES_MAX = 64 * 1024
 """What is larger is not pushed to everyone but nudged, and read by who wants it."""
 READS_MAX = 8
 """How many reads may be under way on one connection: each may answer with a page."""
+PINGS_MAX = 30
+PINGS_MS = 10_000
+"""How many pings in which time: more than any program needs to see that it is connected."""
 STRIKES_MAX = 20
 """How many malformed frames a connection may send before it is ended."""
 
@@ -51,6 +54,8 @@ class Session:
         "_jobs",
         "_messages",
         "_nudges",
+        "_pings",
+        "_pings_since",
         "_reads",
         "_strikes",
         "_writes",
@@ -74,6 +79,8 @@ class Session:
         self._reads = 0
         self._writes = 0
         self._strikes = 0
+        self._pings = 0
+        self._pings_since = now
         self.backlog_bytes = 0
         """What the owner could not send yet; the owner keeps it."""
         self.caller = Caller(address)
@@ -108,6 +115,14 @@ class Session:
                 self._take(request, now)
             except Refused as refused:
                 self._refuse(refused, request.id)
+
+    def ping(self, now: int) -> None:
+        """Take a ping; who sends them without end is sent away."""
+        if now - self._pings_since >= PINGS_MS:
+            self._pings, self._pings_since = 0, now
+        self._pings += 1
+        if self._pings > PINGS_MAX:
+            self.end(Code.TOO_MANY)
 
     def tick(self, now: int) -> None:
         """End a connection that has not said hello or signed in in time."""

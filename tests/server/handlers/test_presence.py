@@ -66,7 +66,7 @@ def test_the_list_goes_by_name_without_case_in_pages(presence: Presence) -> None
 def test_a_list_that_is_read_while_somebody_goes_does_without_him(presence: Presence) -> None:
     for name in ("ada", "bob"):
         presence.arrive(name.encode(), PHONE, name, 0, is_shown=True)
-    del presence._by_name["ada"]  # What another thread may see between two steps of `leave`.
+    del presence._accounts[b"ada"]  # What another thread may see between two steps of `leave`.
     assert names(presence) == ["bob"]
 
 

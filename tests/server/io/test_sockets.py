@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import WSMsgType
 
+from alcove.server.settings import Rate
 from alcove.wire.base import Done
 from alcove.wire.codec import encode
 from alcove.wire.devices import GetDevices
@@ -152,13 +153,13 @@ async def test_a_connection_that_breaks_is_forgotten(live: Live) -> None:
     assert live.running.works.hub.devices == {}
 
 
-@served(outgoing_bytes_max=65536)
+@served(outgoing_bytes_max=65536, rate_append=Rate(100_000, 1, 100_000))
 async def test_who_does_not_read_is_nudged_later_and_costs_the_others_nothing(live: Live) -> None:
     ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
     room, key = await make_room(live, ada, bob)
-    count = 150
-    for _ in range(count):  # Some thirty megabytes: more than any socket's buffers hold.
-        body = message(live, ada, key, 200_000)
+    count = 400
+    for _ in range(count):  # Some twenty-four megabytes: more than any socket's buffers hold.
+        body = message(live, ada, key, 60_000)
         assert isinstance(await ada.ask(Append(room=room, entries=(body,))), Appended)
     told = 0
     while not (isinstance(push := await bob.hear(), Nudge) and push.head > 2):

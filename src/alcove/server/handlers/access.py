@@ -19,5 +19,7 @@ class Handler:
     """The setting that limits how often: `rate_read` is `read` here."""
     writes: bool = True
     """False for what only reads: it runs beside the writer and is never remembered."""
+    cost: Callable[[Any], int] | None = None
+    """How much of the limit a request takes; None for one."""
     is_remembered: bool = True
     """Whether its answer is kept, so that the same request again has no second effect."""

@@ -11,6 +11,7 @@ A device of the account stays in the room's cryptography until a member commits 
 server gives it nothing any more.
 """
 
+from alcove.server.answers import BY_TOKEN
 from alcove.server.caller import Caller
 from alcove.server.effects import BlobGone, Ended
 from alcove.server.handlers.access import Handler
@@ -76,7 +77,7 @@ def delete_for_good(tx: Tx, account: bytes) -> None:
     erased = _blank_events(tx, account)
     for device in devices:
         drop_what_waits(tx, device)
-        tx.run("DELETE FROM answer WHERE device = ?", device)
+        tx.run("DELETE FROM answer WHERE device IN (?, ?)", device, device + BY_TOKEN)
     # A link still leads into its room; only by whom it was made is nobody's business any more.
     tx.run("UPDATE link SET made_by = ? WHERE made_by = ?", NOBODY_NOW, account)
     for statement in STATEMENTS:

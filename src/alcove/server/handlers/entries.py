@@ -11,7 +11,7 @@ from alcove.server.effects import Following, Log, Moved, Routed, ToRoom
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.letters import deliver
 from alcove.server.handlers.links import may_join_by
-from alcove.server.handlers.reads import reading, reading_public
+from alcove.server.handlers.reads import page_length, reading, reading_public
 from alcove.server.handlers.routing import begin_resync_pause, follow_commit, judge_commit
 from alcove.server.handlers.rows import put_rows
 from alcove.server.roomstate import FORMS, HANDSHAKE, LIVE, RoomState
@@ -39,6 +39,8 @@ from alcove.wire.ids import Position, entry_name, next_chain
 
 DAY_MS = 24 * 60 * 60 * 1000
 LOST_FIRST_MS = 60 * 1000
+COST_BYTES = 64 * 1024
+"""How many bytes of bodies count as one message more."""
 OFFERS_MS = 30 * DAY_MS
 """How long after a restore handshakes are taken back: as long as devices keep them."""
 
@@ -83,6 +85,7 @@ def append_all(
         header = decode_header(entry.header)
         refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
         if isinstance(header, MessageHeader):
+            refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
             _judge_message(tx, caller, state, header, entry)
             stored.append(_add(tx, state, header, entry, now))
             if header.notice is not None:
@@ -100,6 +103,8 @@ def append_all(
         pending += follow_commit(tx, caller, state, header, name, now)
         begin_resync_pause(tx, caller, state, header, now)
         added |= {member.device: None for member in header.routing.adds}
+    if request.rows:
+        refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
     for welcome in request.welcomes:
         refuse_unless(all(one in added for one in welcome.devices), Code.BAD_HEADER)
         refuse_unless(len(welcome.body) <= tx.settings.handshake_bytes_max, Code.TOO_LARGE)
@@ -173,23 +178,28 @@ def read(tx: Tx, caller: Caller, request: Read, _: int) -> Entries:
     entries_max = min(request.entries_max, tx.settings.page_entries_max)
     is_handshakes = request.lane == "handshake"
     lane = "" if request.lane is None else f"AND form {'=' if is_handshakes else '<>'} 0"
-    lines = tx.all(
+    # Their sizes first: a page must not bring more into memory than it returns.
+    sizes = tx.all(
         f"""
-        SELECT seq, at, header, body, body_hash FROM entry
+        SELECT seq, LENGTH(header) + COALESCE(LENGTH(body), 0) FROM entry
         WHERE room = ? AND seq > ? {lane} ORDER BY seq LIMIT ?
         """,  # noqa: S608 - Our words.
         number,
         request.since.seq,
         entries_max,
     )
-    entries: list[Stored] = []
-    size = 0
-    for seq, at, header, body, body_hash in lines:
-        size += len(header) + len(body or b"")
-        if entries and size > tx.settings.page_bytes_max:
-            break
-        entries.append(Stored(seq, at, header, body, body_hash))
-    more = len(entries) < len(lines) or len(lines) == entries_max
+    count = page_length((size for _, size in sizes), tx.settings)
+    lines = tx.all(
+        f"""
+        SELECT seq, at, header, body, body_hash FROM entry
+        WHERE room = ? AND seq > ? AND seq <= ? {lane} ORDER BY seq
+        """,  # noqa: S608 - Our words.
+        number,
+        request.since.seq,
+        sizes[count - 1][0] if count else 0,
+    )
+    entries = [Stored(*line) for line in lines]
+    more = count < len(sizes) or len(sizes) == entries_max
     last = entries[-1].seq if entries else request.since.seq
     if request.follow and not more and request.lane is None:
         tx.effects.append(Following(request.room, caller.device, max(last, head)))
@@ -206,17 +216,23 @@ def check_position(tx: Tx, position: Position) -> None:
 
 def passed(tx: Tx, caller: Caller, request: Passed, _: int) -> Done:
     """Note how far a device has stored the logs of its rooms."""
+    furthest: dict[bytes, int] = {}
     for room, position in request.rooms:
         check_position(tx, position)
-        state = tx.room(room)
-        if state is None or not state.is_active(caller.device):
-            continue  # It was removed meanwhile.
-        seq = min(position.seq, state.head)
-        changed = tx.run(
-            "UPDATE member SET passed = ? WHERE room = ? AND device = ? AND passed < ?",
+        furthest[room] = max(position.seq, furthest.get(room, 0))
+    for room, seq in furthest.items():
+        # A room that is not in memory is not read for this: it may have thousands of devices.
+        changed = tx.all(
+            """
+            UPDATE member SET passed = ?
+            WHERE room = (SELECT number FROM room WHERE room = ?) AND device = ? AND passed < ?
+              AND ? <= (SELECT MAX(seq) FROM entry e WHERE e.room = member.room)
+            RETURNING passed
+            """,
             seq,
-            state.number,
+            room,
             caller.device,
+            seq,
             seq,
         )
         if changed:
@@ -229,21 +245,29 @@ def drop_bodies(tx: Tx, caller: Caller, request: DropBodies, _: int) -> Done:
     state = tx.known_room(request.room)
     refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
     refuse_unless(request.incarnation == tx.incarnation, Code.RESTORED)
+    marks = ", ".join("?" * len(request.seqs))
+    lines = tx.all(
+        f"""
+        SELECT seq, form, header, body IS NOT NULL FROM entry
+        WHERE room = ? AND seq IN ({marks}) ORDER BY seq
+        """,  # noqa: S608 - Only marks.
+        state.number,
+        *request.seqs,
+    )
+    refuse_unless(len(lines) == len(set(request.seqs)), Code.UNKNOWN)
     is_admin = state.accounts[caller.account].role != "member"
-    dropped: list[int] = []
-    for seq in request.seqs:
-        line = tx.one(
-            "SELECT form, header, body FROM entry WHERE room = ? AND seq = ?", state.number, seq
-        )
-        refuse_unless(line is not None and line[0] != HANDSHAKE, Code.UNKNOWN)
-        assert line is not None
-        sender = decode_header(line[1]).sender
+    for _, form, header, _ in lines:
+        refuse_unless(form != HANDSHAKE, Code.UNKNOWN)
+        sender = decode_header(header).sender
         if not is_admin and state.members.get(sender) != caller.account:
             owner = tx.one("SELECT account FROM device WHERE device = ?", sender)
             refuse_unless(owner == (caller.account,), Code.NOT_ALLOWED)
-        if line[2] is not None:
-            drop_body(tx, state.number, seq, line[2])
-            dropped.append(seq)
+    dropped = [seq for seq, _, _, has_body in lines if has_body]
+    for seq in dropped:
+        (body,) = tx.one(
+            "SELECT body FROM entry WHERE room = ? AND seq = ?", state.number, seq
+        ) or (b"",)
+        drop_body(tx, state.number, seq, body)
     if dropped:
         message = encode(Dropped(room=request.room, seqs=tuple(dropped)))
         tx.effects.append(ToRoom(request.room, message, caller.device))
@@ -294,6 +318,14 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
     return Offered(id=request.id, taken=len(taken), head=state.head)
 
 
+def _append_cost(request: Append) -> int:
+    """Return how much of the limit for messages a request takes: by entries and by bytes."""
+    entries = request.entries
+    if len(entries) == 1 and len(entries[0].body) <= COST_BYTES:
+        return 1
+    return sum(1 + len(entry.body) // COST_BYTES for entry in entries)
+
+
 def _was_restored_lately(tx: Tx, now: int) -> bool:
     """Return whether the log was restored, and clients may still have what it lost."""
     restored = tx.one(
@@ -310,9 +342,13 @@ def _was_restored_lately(tx: Tx, now: int) -> bool:
 
 
 HANDLERS: dict[type, Handler] = {
-    Append: Handler(append, "device", "append"),
+    Append: Handler(append, "device", "append", cost=_append_cost),
     Read: Handler(read, "device", "read", writes=False),
-    Passed: Handler(passed, "socket", "write", is_remembered=False),
-    DropBodies: Handler(drop_bodies, "device", "write"),
-    OfferHandshakes: Handler(offer_handshakes, "socket", "handshake"),
+    Passed: Handler(
+        passed, "socket", "write", cost=lambda one: 1 + len(one.rooms) // 16, is_remembered=False
+    ),
+    DropBodies: Handler(drop_bodies, "device", "write", cost=lambda one: len(one.seqs)),
+    OfferHandshakes: Handler(
+        offer_handshakes, "socket", "handshake", cost=lambda one: len(one.entries)
+    ),
 }

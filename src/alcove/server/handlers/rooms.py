@@ -23,6 +23,8 @@ from alcove.wire.rooms import (
 )
 
 ROOMS_PAGE = 256
+FOUNDING_HANDSHAKES_MAX = 2
+"""The one that founds a room, and the commit that adds its first members."""
 
 
 def create_room(tx: Tx, caller: Caller, request: CreateRoom, now: int) -> Appended:
@@ -31,6 +33,10 @@ def create_room(tx: Tx, caller: Caller, request: CreateRoom, now: int) -> Append
         raise Refused(Code.EXISTS)
     header = decode_header(request.entries[0].header)
     me = Member(caller.account, caller.device)
+    handshakes = sum(
+        isinstance(decode_header(entry.header), HandshakeHeader) for entry in request.entries
+    )
+    refuse_unless(handshakes <= FOUNDING_HANDSHAKES_MAX, Code.LIMIT)
     refuse_unless(
         isinstance(header, HandshakeHeader)
         and header.before == NOTHING_BEFORE

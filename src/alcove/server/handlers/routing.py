@@ -63,7 +63,8 @@ def _judge_joining(
     is_resync = header.joins == "resync"
     refuse_unless(not routing.removes or (is_there and is_resync), Code.BAD_HEADER)
     if header.joins == "resync":
-        refuse_unless(is_there and routing.removes, Code.NOT_A_MEMBER)
+        is_active = is_there and state.is_active(caller.device)
+        refuse_unless(is_active and routing.removes, Code.NOT_A_MEMBER)
         wait = tx.pauses.wait((b"resync", state.room + caller.device), now) if is_paused else 0
         if wait:
             raise Refused(Code.TOO_SOON, retry_after_ms=wait)

@@ -64,6 +64,7 @@ class Sockets:
             max_msg_size=settings.handshake_bytes_max + ENVELOPE_BYTES + 1,
             heartbeat=settings.idle_timeout_s,
             compress=False,
+            autoping=False,  # Pings are answered here, and counted.
             timeout=5,
         )
         await response.prepare(request)
@@ -93,6 +94,13 @@ class Sockets:
         works, limit = self._works, self._door.settings.outgoing_bytes_max
         while session.goodbye is None:
             message = await response.receive()
+            if message.type is WSMsgType.PING:
+                session.ping(now_ms())
+                with suppress(ConnectionError):
+                    await response.pong(message.data)
+                continue
+            if message.type is WSMsgType.PONG:
+                continue
             if message.type is not WSMsgType.BINARY:
                 if message.type is WSMsgType.TEXT:
                     session.end(Code.MALFORMED)

@@ -215,6 +215,7 @@ CREATE TABLE link (
     used INTEGER NOT NULL DEFAULT 0     -- How often it was.
 ) STRICT;
 CREATE INDEX link_by_room ON link (room);
+CREATE INDEX link_by_maker ON link (made_by);
 
 -- Groups that their owners let be found.
 CREATE TABLE alias (
@@ -255,6 +256,7 @@ CREATE TABLE archive (
     PRIMARY KEY (account, room, name)
 ) STRICT;
 CREATE INDEX archive_by_number ON archive (account, number);
+CREATE INDEX archive_by_room ON archive (account, room, number);
 
 -- Requests to chat that were not accepted, the newest of each pair: they cannot be repeated for a while.
 CREATE TABLE ask (
@@ -303,3 +305,5 @@ CREATE TABLE event (
     chain BLOB NOT NULL                   -- Running hash of the log up to here.
 ) STRICT;
 CREATE INDEX event_by_account ON event (account, number);
+CREATE INDEX event_by_device ON event (device);
+CREATE INDEX event_suspicious ON event (account, number) WHERE suspicious = 1;
