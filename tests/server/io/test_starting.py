@@ -23,7 +23,7 @@ from alcove.server.io.upgrade import Upgraded
 from alcove.server.settings import Settings
 from alcove.server.store.database import StorageError
 from alcove.wire.accounts import GetSalt, Salt
-from alcove.wire.errors import Code, Refusal, Refused
+from alcove.wire.errors import Code, Refused
 from alcove.wire.greeting import Goodbye
 from tests.server.house import House
 from tests.server.io.live import Live, served

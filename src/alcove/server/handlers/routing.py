@@ -12,6 +12,7 @@ from alcove.server.effects import Routed
 from alcove.server.handlers.chats import asked_first, tell_asked
 from alcove.server.handlers.links import drop_links
 from alcove.server.roomstate import Guest, Mark, RoomState
+from alcove.server.store.database import Value
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.codec import encode
 from alcove.wire.entries import HandshakeHeader, Member, Role, Routing
@@ -258,6 +259,9 @@ def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -
     """Route devices here; accounts that want to be asked first wait as pending."""
     pending: list[bytes] = []
     active: list[bytes] = []
+    accounts: list[tuple[Value, ...]] = []
+    devices: list[tuple[Value, ...]] = []
+    role: Role = "owner" if state.kind == "direct" else "member"
     for member in routing.adds:
         account = member.account
         if account not in state.accounts:
@@ -265,37 +269,26 @@ def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -
             asks = account != caller.account and asked_first(
                 tx, caller.account, account, state.kind, now
             )
-            role: Role = "owner" if state.kind == "direct" else "member"
             state.accounts[account] = Guest(role, "pending" if asks else "active")
-            tx.run(
-                """
-                INSERT INTO room_account (room, account, role, state, asked_by, asked_at)
-                VALUES (?, ?, ?, ?, ?, ?)
-                """,
-                state.number,
-                account,
-                role,
-                "pending" if asks else "active",
-                caller.account if asks else None,
-                now if asks else None,
-            )
+            asked = (caller.account, now) if asks else (None, None)
+            accounts.append((state.number, account, role, state.accounts[account].state, *asked))
             if asks:
                 pending.append(account)
+        if member.device in state.members:  # It is added again, by the commit that removes it.
+            tx.run(
+                "UPDATE member SET since = ?, left_at = NULL WHERE room = ? AND device = ?",
+                state.head,
+                state.number,
+                member.device,
+            )
+        else:
+            devices.append((state.number, member.device, account, state.head, state.head))
         state.members[member.device] = account
         state.leaving.pop(member.device, None)
-        tx.run(
-            """
-            INSERT INTO member (room, device, account, since, passed) VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (room, device) DO UPDATE SET since = excluded.since, left_at = NULL
-            """,
-            state.number,
-            member.device,
-            account,
-            state.head,
-            state.head,
-        )
         if state.accounts[account].state == "active":
             active.append(member.device)
+    tx.insert("room_account (room, account, role, state, asked_by, asked_at)", accounts)
+    tx.insert("member (room, device, account, since, passed)", devices)
     if active:
         tx.effects.append(Routed(state.room, tuple(active), is_member=True))
         others = tuple(device for device in active if device != caller.device)

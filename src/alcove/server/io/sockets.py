@@ -154,7 +154,7 @@ class Sockets:
         self.flush(dict.fromkeys(self._transports))
         loop = asyncio.get_running_loop()
         until = loop.time() + patience_s
-        while self._transports and loop.time() < until:
+        while self._transports and loop.time() < until:  # noqa: ASYNC110 - Nobody announces it.
             await asyncio.sleep(DRAIN_S)
         for transport in list(self._transports.values()):
             transport.abort()

@@ -32,6 +32,9 @@ READERS = 2
 """How many threads read from a database that is reached over a socket."""
 BATCH_S = 0.02
 """How long the loop carries requests out before it commits them and looks at its sockets again."""
+STOP_S = 30
+"""How long a server that stops waits for its disk."""
+DRAIN_S = 0.01
 BACKLOG_S = 0.02
 """When to look again at a connection that has not taken what it was sent."""
 READS_AT_ONCE = 8
@@ -133,8 +136,9 @@ class Works:
 
     async def stop(self) -> None:
         """Carry out what was submitted, then end the threads."""
-        while self.is_busy:
-            await asyncio.sleep(0.01)
+        until = self._loop.time() + STOP_S
+        while self.is_busy and self._loop.time() < until:  # noqa: ASYNC110 - Threads tell nobody.
+            await asyncio.sleep(DRAIN_S)
         self._batch = None
         self._write_wanted.release()
         for _ in self._threads[1:]:
