@@ -20,7 +20,7 @@ from alcove.wire.ids import Position
 from tests.faults.clients import Friend
 from tests.faults.files import Files
 from tests.faults.inside import NOW, inside
-from tests.faults.test_disks import Pair
+from tests.faults.test_disks import Pair, with_pair
 from tests.server.handlers.kit import code, room_of
 from tests.server.house import House, Person, member
 from tests.server.people import Someone
@@ -145,10 +145,9 @@ def test_requests_of_a_day_when_the_clock_was_ahead_do_not_count_for_a_year(
 # ---- The whole server ----
 
 
-async def live_through_jumps(folder: Path, clock: SimpleNamespace) -> None:
+async def live_through_jumps(pair: Pair, folder: Path, clock: SimpleNamespace) -> None:
     database = open_sqlite(str(folder / "alcove.sqlite"), NOW)
     async with inside(folder, database) as server:
-        pair = Pair(6)
         await pair.meet(server.url)
         await pair.say(2)
         late = Friend(pair.ada.dice, "late")
@@ -162,7 +161,6 @@ async def live_through_jumps(folder: Path, clock: SimpleNamespace) -> None:
             assert await files.fetch(place) == (200, bytes(1000))
             await late.connect(server.url)
             await late.close()
-        await pair.close()
 
 
 def test_a_server_goes_on_whatever_the_clock_does(
@@ -171,4 +169,4 @@ def test_a_server_goes_on_whatever_the_clock_does(
     clock = SimpleNamespace(ms=NOW)
     fake = SimpleNamespace(time_ns=lambda: clock.ms * 1_000_000)
     monkeypatch.setattr(works, "time", fake)
-    asyncio.run(live_through_jumps(tmp_path, clock))
+    asyncio.run(with_pair(6, live_through_jumps, tmp_path, clock))

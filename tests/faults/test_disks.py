@@ -8,8 +8,8 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +74,22 @@ class Pair:
         ]
         assert [reply.first for _, reply in self.acknowledged] == list(range(3, len(log) + 1))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         await self.ada.close()
         await self.bob.close()
+
+
+async def with_pair(seed: int, act: Callable[..., Awaitable[None]], *rest: Any) -> None:
+    """Act with two people, whose connections end afterwards, come what may."""
+    async with aclosing(Pair(seed)) as pair:
+        await act(pair, *rest)
 
 
 def is_refused_by_storage(reply: Any) -> bool:
     return isinstance(reply, Refusal) and reply.code == "storage"
 
 
-async def meet_a_full_disk(server: Server, pair: Pair) -> None:
+async def meet_a_full_disk(pair: Pair, server: Server) -> None:
     await pair.meet(server.url)
     await pair.say(5)
     files = await Files.of(pair.ada, server.url)
@@ -103,14 +109,13 @@ async def meet_a_full_disk(server: Server, pair: Pair) -> None:
         assert isinstance(await pair.try_to(request), Appended)
     await pair.say(5)
     await pair.check()
-    await pair.close()
 
 
 @needs_linux
 def test_a_full_disk_is_told_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     with Server(tmp_path, **EAGER) as server:
         server.start()
-        asyncio.run(meet_a_full_disk(server, Pair(1)))
+        asyncio.run(with_pair(1, meet_a_full_disk, server))
         assert server.stop() == 0
 
 
@@ -129,7 +134,7 @@ def can_mount(folder: Path) -> bool:
     return done.returncode == 0
 
 
-async def fill_the_disk(server: Server, pair: Pair) -> None:
+async def fill_the_disk(pair: Pair, server: Server) -> None:
     assert server.process is not None
     await pair.meet(server.url)
     while isinstance(reply := await pair.try_to(refused := pair.next(4000)), Appended):
@@ -140,7 +145,6 @@ async def fill_the_disk(server: Server, pair: Pair) -> None:
     assert isinstance(await pair.try_to(refused), Appended)
     await pair.say(5)
     await pair.check()
-    await pair.close()
 
 
 @needs_linux
@@ -152,14 +156,14 @@ def test_a_disk_that_fills_up_is_told_and_may_be_emptied_while_the_server_runs(
         pytest.skip("this user may not mount a disk")
     with Server(tmp_path, **EAGER) as server:
         server.start(before=(*MOUNT, str(data)))
-        asyncio.run(fill_the_disk(server, Pair(2)))
+        asyncio.run(with_pair(2, fill_the_disk, server))
         assert server.stop() == 0
 
 
 # ---- A database that is gone ----
 
 
-async def lose_the_file(server: Server, pair: Pair) -> None:
+async def lose_the_file(pair: Pair, server: Server) -> None:
     await pair.meet(server.url)
     await pair.say(3)
     file = server.data / "alcove.sqlite"
@@ -171,13 +175,12 @@ async def lose_the_file(server: Server, pair: Pair) -> None:
     assert isinstance(await pair.try_to(refused), Appended)
     await pair.say(3)
     await pair.check()
-    await pair.close()
 
 
 def test_a_database_file_that_was_taken_away_and_put_back_has_lost_nothing(tmp_path: Path) -> None:
     with Server(tmp_path, **EAGER) as server:
         server.start()
-        asyncio.run(lose_the_file(server, Pair(3)))
+        asyncio.run(with_pair(3, lose_the_file, server))
 
 
 async def patiently(friend: Friend, request: Request) -> Any:
@@ -189,7 +192,7 @@ async def patiently(friend: Friend, request: Request) -> Any:
     raise AssertionError("the storage did not come back")
 
 
-async def lose_postgres(server: Server, pair: Pair, away: AbstractContextManager[None]) -> None:
+async def lose_postgres(pair: Pair, server: Server, away: AbstractContextManager[None]) -> None:
     await pair.meet(server.url)
     await pair.say(3)
     read = Read(room=pair.talk.room, since=Position(0, 0))
@@ -203,7 +206,6 @@ async def lose_postgres(server: Server, pair: Pair, away: AbstractContextManager
     await pair.say(3)
     await asyncio.gather(*(patiently(pair.bob, GetRooms()) for _ in range(10)))
     await pair.check()
-    await pair.close()
 
 
 def test_a_server_survives_a_postgresql_that_is_out_of_reach_for_a_while(
@@ -211,7 +213,7 @@ def test_a_server_survives_a_postgresql_that_is_out_of_reach_for_a_while(
 ) -> None:
     with Server(tmp_path, postgres_url, **EAGER) as server:
         server.start()
-        asyncio.run(lose_postgres(server, Pair(4), postgres.gone(postgres_url)))
+        asyncio.run(with_pair(4, lose_postgres, server, postgres.gone(postgres_url)))
         assert server.stop() == 0
 
 
@@ -248,7 +250,7 @@ def test_over_http_a_database_that_is_out_of_reach_is_told_as_such(
 # ---- A slow disk ----
 
 
-async def wait_for_a_slow_disk(folder: Path) -> None:
+async def wait_for_a_slow_disk(pair: Pair, folder: Path) -> None:
     may_commit, commits = threading.Event(), threading.Semaphore(0)
     may_commit.set()
 
@@ -259,7 +261,6 @@ async def wait_for_a_slow_disk(folder: Path) -> None:
     inner = database_at("", str(folder / "alcove.sqlite"))
     bring_up_to_date(inner, NOW)
     async with inside(folder, Watched(inner, before_commit), in_flight_max=20) as server:
-        pair = Pair(5)
         await pair.meet(server.url)
         await pair.say(2)
         while commits.acquire(blocking=False):
@@ -280,11 +281,10 @@ async def wait_for_a_slow_disk(folder: Path) -> None:
         for request in requests[20:]:
             assert isinstance(await pair.try_to(request), Appended)
         await pair.check()
-        await pair.close()
 
 
 def test_nothing_is_acknowledged_before_a_slow_disk_has_it(tmp_path: Path) -> None:
-    asyncio.run(wait_for_a_slow_disk(tmp_path))
+    asyncio.run(with_pair(5, wait_for_a_slow_disk, tmp_path))
 
 
 # ---- A PostgreSQL of one's own ----
@@ -332,5 +332,5 @@ def test_a_postgresql_that_was_stopped_and_started_again_has_lost_nothing(
 ) -> None:
     with Server(tmp_path, own_postgres.url, **EAGER) as server:
         server.start()
-        asyncio.run(lose_postgres(server, Pair(7), own_postgres.stopped()))
+        asyncio.run(with_pair(7, lose_postgres, server, own_postgres.stopped()))
         assert server.stop() == 0

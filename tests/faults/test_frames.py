@@ -20,7 +20,7 @@ from fuzz.mutate import BLIND
 from fuzz.run import Fed, Run, run_batch
 from tests.faults.clients import Friend, Gone
 from tests.faults.servers import EAGER, Server
-from tests.faults.test_disks import Pair
+from tests.faults.test_disks import Pair, with_pair
 from tests.server.test_session import NOW, make_door, make_session
 from tests.store.on_postgres import houses_on_postgres
 
@@ -129,8 +129,7 @@ async def attack(server: Server, estate: Estate, dice: random.Random) -> None:
     await attacker.close()
 
 
-async def talk_meanwhile(server: Server, estate: Estate) -> None:
-    pair = Pair(SEED)
+async def talk_meanwhile(pair: Pair, server: Server, estate: Estate) -> None:
     await pair.meet(server.url)
     room, newest = pair.talk.room, pair.talk.handshake
     estate.things.ids |= {"room": [room], "account": [pair.ada.account, pair.bob.account]}
@@ -144,7 +143,6 @@ async def talk_meanwhile(server: Server, estate: Estate) -> None:
     await asyncio.gather(*attackers)
     await pair.say(1)
     await pair.check()
-    await pair.close()
 
 
 def test_two_people_go_on_talking_while_others_send_nonsense(tmp_path: Path) -> None:
@@ -152,7 +150,7 @@ def test_two_people_go_on_talking_while_others_send_nonsense(tmp_path: Path) -> 
     estate = Estate(tmp_path / "estate", SEED)
     with Server(tmp_path, **EAGER) as server:
         server.start()
-        asyncio.run(talk_meanwhile(server, estate))
+        asyncio.run(with_pair(SEED, talk_meanwhile, server, estate))
         assert server.stop() == 0
         assert "unexpected" not in server.words() + server.logs()
     estate.end()

@@ -221,6 +221,6 @@ def test_memory_of_answers_is_bounded_by_devices_too(
     for device in (b"1", b"2", b"3"):
         assert answers.find(house.connection, device, 5) is None
         answers.add(device, 5, b"", b"reply")
-    assert [line[0] for line in answers.lines(house.now)] == [b"1", b"2", b"3"]
+    assert [line[1] for line in answers.lines(house.connection, house.now)] == [b"1", b"2", b"3"]
     assert answers.find(house.connection, b"4", 1) is None
     assert RECENT_MAX > 0

@@ -145,6 +145,13 @@ def test_who_has_left_or_was_revoked_is_not_waited_for(house: House) -> None:
     assert turn(house, keeping.sweep_live_bodies).done == 1
 
 
+def test_a_room_that_nobody_is_in_is_left_to_its_expiry(house: House) -> None:
+    ada, _, talk = pair(house)
+    house.say(ada.phone, talk, form="live")
+    house.connection.run("DELETE FROM member")
+    assert turn(house, keeping.sweep_live_bodies) == Turn(0, None)
+
+
 def test_who_was_asked_and_has_not_answered_is_waited_for(house: House) -> None:
     ada, bob, talk = pair(house)
     house.connection.run("UPDATE room_account SET state = 'pending' WHERE account = ?", bob.account)

@@ -46,6 +46,8 @@ class Answers:
     def __init__(self) -> None:
         self._devices: OrderedDict[bytes, _Device] = OrderedDict()
         self._waiting: list[tuple[bytes, _Device]] = []
+        self._number = -1
+        """Of the newest line; -1 before it was asked for."""
 
     def find(self, connection: Connection, device: bytes, request_id: int) -> Given | None:
         """Return the answer that a request of this number has had, or None if it is new."""
@@ -68,15 +70,18 @@ class Answers:
         if len(state.recent) > RECENT_MAX:
             del state.recent[next(iter(state.recent))]
 
-    def lines(self, now: int) -> list[tuple[Value, ...]]:
+    def lines(self, connection: Connection, now: int) -> list[tuple[Value, ...]]:
         """Return the lines for the table `answer`: one for each device of the batch."""
+        if self._number < 0:
+            (self._number,) = connection.one("SELECT COALESCE(MAX(number), 0) FROM answer") or (0,)
         lines: list[tuple[Value, ...]] = []
-        for device, state in self._waiting:
+        for number, (device, state) in enumerate(self._waiting, self._number + 1):
             given = state.waiting
             first = min(one.id for one in given)
             last = max(one.id for one in given)
-            lines.append((device, first, last, now, _encode(given)))
+            lines.append((number, device, first, last, now, _encode(given)))
             state.waiting = []
+        self._number += len(lines)
         self._waiting = []
         return lines
 
@@ -89,6 +94,7 @@ class Answers:
         """Forget everything in memory, after a transaction that failed."""
         self._devices.clear()
         self._waiting = []
+        self._number = -1
 
     def _load(self, connection: Connection, device: bytes) -> _Device:
         (kept,) = connection.one(
@@ -110,7 +116,7 @@ class Answers:
 
     def _look_up(self, connection: Connection, device: bytes, request_id: int) -> Given | None:
         lines = connection.all(
-            "SELECT replies FROM answer WHERE device = ? AND first <= ? AND last >= ?",
+            "SELECT replies FROM answer WHERE device = ? AND last >= ? AND first <= ?",
             device,
             request_id,
             request_id,

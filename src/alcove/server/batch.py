@@ -92,7 +92,7 @@ class Writer:
                     break
                 outcomes.append(self._one(tx, job, now))
             self.carried = len(outcomes)
-            told = tx.finish(self._answers.lines(now))
+            told = tx.finish(self._answers.lines(connection, now))
         except Exception as error:  # noqa: BLE001 - The next batch must not wait for ever.
             self._fail(error)
             self.carried = len(jobs)

@@ -9,6 +9,7 @@ turn may be lost or repeated: what should go is found by looking, never remember
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from alcove.server.audit_log import announce_clearing, drop_events, old_events
@@ -87,18 +88,18 @@ def sweep_live_bodies(tx: Tx, since: int) -> Turn:
     """
     rooms = tx.all(
         """
-        SELECT r.number, r.swept, MIN(m.passed) FROM room r
-        JOIN member m ON m.room = r.number
-        JOIN device d ON d.device = m.device
-        WHERE r.number > ? AND m.left_at IS NULL AND d.revoked_at IS NULL
-        GROUP BY r.number, r.swept ORDER BY r.number LIMIT ?
+        SELECT r.number, r.swept, (
+            SELECT MIN(m.passed) FROM member m JOIN device d ON d.device = m.device
+            WHERE m.room = r.number AND m.left_at IS NULL AND d.revoked_at IS NULL
+        )
+        FROM room r WHERE r.number > ? ORDER BY r.number LIMIT ?
         """,
         since,
         ROOMS,
     )
     places, dropped = SCAN, 0
     for number, swept, passed in rooms:
-        if passed <= swept:
+        if passed is None or passed <= swept:
             continue
         if places <= 0 or dropped >= BODIES:
             return Turn(dropped, number - 1)
@@ -193,17 +194,14 @@ def _drop_handshakes(tx: Tx, number: int, most: int) -> int:
 
 def forget_answers(tx: Tx, _: int) -> Turn:
     """Forget answers that nobody will ask for again; a device's highest number stays."""
-    lines = tx.all(
-        "SELECT device, first, last FROM answer WHERE at < ? ORDER BY at LIMIT ?",
-        tx.now - tx.settings.answers_days * DAY_MS,
-        LINES,
-    )
+    lines = tx.all("SELECT number, device, last, at FROM answer ORDER BY number LIMIT ?", LINES)
+    since = tx.now - tx.settings.answers_days * DAY_MS
+    lines = list(takewhile(lambda line: line[3] < since, lines))
     highest: dict[bytes, int] = {}
-    for device, first, last in lines:
+    for _, device, last, _ in lines:
         highest[device] = max(last, highest.get(device, 0))
-        tx.run(
-            "DELETE FROM answer WHERE device = ? AND first = ? AND last = ?", device, first, last
-        )
+    if lines:
+        tx.run("DELETE FROM answer WHERE number <= ?", lines[-1][0])
     for device, last in highest.items():
         tx.run("UPDATE device SET counter = ? WHERE device = ? AND counter < ?", last, device, last)
     return _turn(len(lines), LINES)

@@ -216,7 +216,7 @@ class Tx:
         """Write what is still gathered, and return what the audit has to tell."""
         self._flush()
         if answers:
-            self._connection.insert("answer (device, first, last, at, replies)", answers)
+            self._connection.insert("answer (number, device, first, last, at, replies)", answers)
         return self._world.audit.write(self._connection)
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -74,6 +75,9 @@ class Served:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        # So that nobody listens for ever to a server that says nothing more.
+        self.guard = threading.Timer(PATIENCE_S, self.process.kill)
+        self.guard.start()
         self.hear(READY)
         (line,) = [line for line in self.lines if line.startswith("Server address: ")][-1:]
         self.address = line.removeprefix("Server address: ")
@@ -103,6 +107,7 @@ class Served:
 
     def stop(self) -> int:
         """Stop it, and return its exit status."""
+        self.guard.cancel()
         self.signal()
         status = self.process.wait(PATIENCE_S)
         assert self.process.stdout is not None
@@ -112,6 +117,7 @@ class Served:
 
     def kill(self) -> None:
         """End it without a word, if it has not ended."""
+        self.guard.cancel()
         self.process.kill()
         self.process.wait(PATIENCE_S)
         assert self.process.stdout is not None

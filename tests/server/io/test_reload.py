@@ -62,14 +62,14 @@ def test_a_change_is_waited_for_until_it_compiles(
     def look(folder: Path) -> dict[Path, int]:
         nonlocal looks
         looks += 1
-        if looks == 4:
+        if looks == 3:
             touch(file, "x = (\n", 2)
-        if looks == 7:
+        if looks == 6:
             touch(file, "x = 2\n", 3)
         return snapshot(folder)
 
     monkeypatch.setattr(reload, "snapshot", look)
     with caplog.at_level(logging.WARNING, "alcove"):
-        asyncio.run(changed_code(tmp_path))
-    assert looks == 7
+        asyncio.run(changed_code(tmp_path, snapshot(tmp_path)))
+    assert looks == 6
     assert caplog.messages == ["a.py does not compile: waiting until it does"]

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import http.client
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -16,12 +17,15 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
+import alcove as alcove_
 from alcove.server.pages import Status
 from alcove.server.store.opening import open_sqlite
 from alcove.wire.codec import decode_answers, encode_frame
 from alcove.wire.errors import Code
 from alcove.wire.greeting import Goodbye, Greeting, Hello
-from tests.server.io.process import Served, alcove
+from tests.server.io.process import READY, Served, alcove
+
+CACHES = shutil.ignore_patterns("__pycache__")
 
 
 def get(address: str, path: str, **headers: str) -> tuple[int, bytes]:
@@ -298,6 +302,25 @@ def test_a_policy_that_the_files_no_longer_allow_is_ignored_and_said(tmp_path: P
     with Served(tmp_path) as server:
         (notice,) = [line for line in server.lines if line.startswith("  !!  ")]
         assert notice.endswith("which needs a server_password. It was ignored.")
+
+
+# ---- For who works on it ----
+
+
+def test_a_checkout_with_debug_starts_again_when_its_code_changes(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    shutil.copytree(Path(alcove_.__file__).parent, source / "alcove", ignore=CACHES)
+    (tmp_path / "pyproject.toml").touch()
+    # Not measured: a copy of the code is not the code.
+    elsewhere = {"PYTHONPATH": str(source), "COVERAGE_PROCESS_CONFIG": ""}
+    with Served(tmp_path, "--debug", **elsewhere) as server:
+        first = server.process.pid
+        with (source / "alcove" / "cli" / "shared.py").open("a") as file:
+            file.write("# changed\n")
+        server.hear(READY)
+        assert any("the code has changed: starting again" in line for line in server.lines)
+        assert server.process.pid == first
+        assert server.process.poll() is None
 
 
 # ---- What is logged ----

@@ -7,6 +7,7 @@ Everything here is about devices that stand on their account's signed list.  The
 from alcove.server.caller import Caller
 from alcove.server.effects import Ended
 from alcove.server.handlers.access import Handler
+from alcove.server.handlers.letters import empty_inbox
 from alcove.server.tx import Tx
 from alcove.wire.devices import Device, Devices, GetDevices
 from alcove.wire.errors import Code
@@ -17,7 +18,7 @@ def get_devices(tx: Tx, caller: Caller, request: GetDevices, _: int) -> Devices:
     lines = tx.all(
         """
         SELECT d.device, d.added_at, d.seen_at, d.client,
-            (SELECT COUNT(*) FROM package p WHERE p.device = d.device AND p.number > 0)
+            (SELECT COUNT(*) FROM package p WHERE p.device = d.device AND p.number > 0 AND p.claim IS NULL)
         FROM device d
         WHERE d.account = ? AND d.revoked_at IS NULL
         ORDER BY d.added_at, d.device
@@ -32,7 +33,8 @@ def sharing_devices(tx: Tx, account: bytes, *, but: bytes = b"") -> tuple[bytes,
     lines = tx.all(
         """
         SELECT m.device FROM room_account a JOIN member m ON m.room = a.room
-        WHERE a.account = ? AND m.left_at IS NULL
+        JOIN room_account theirs ON theirs.room = m.room AND theirs.account = m.account
+        WHERE a.account = ? AND m.left_at IS NULL AND theirs.declined_at IS NULL
         UNION
         SELECT device FROM device WHERE account = ? AND revoked_at IS NULL
         ORDER BY 1
@@ -60,16 +62,7 @@ def drop_what_waits(tx: Tx, device: bytes) -> None:
     """Drop what is kept for a device alone: tokens, key packages and letters."""
     tx.run("DELETE FROM token WHERE device = ?", device)
     tx.run("DELETE FROM package WHERE device = ?", device)
-    letters = tx.all("SELECT letter FROM inbox WHERE device = ?", device)
-    tx.run("DELETE FROM inbox WHERE device = ?", device)
-    for (letter,) in letters:
-        if tx.one("SELECT 1 FROM inbox WHERE letter = ? LIMIT 1", letter) is None:
-            # The newest letter's line stays, without a body: see `letters`.
-            tx.run("UPDATE letter SET body = ? WHERE number = ?", b"", letter)
-            tx.run(
-                "DELETE FROM letter WHERE number = ? AND number < (SELECT MAX(number) FROM letter)",
-                letter,
-            )
+    empty_inbox(tx, device)
 
 
 def audit_quietly(tx: Tx, kind: str, account: bytes | None, **detail: str | int) -> None:

@@ -1,32 +1,42 @@
 """Letters: Welcomes and sealed words, each stored once and waiting in the inboxes of devices.
 
 A Welcome to a room that its account has not accepted yet stays hidden: neither told nor listed, nor
-cleared.  When the request is accepted it comes as a new letter, when it is declined it goes.
+cleared.  When the request is accepted it comes as a new letter, when it is declined it goes.  Of
+the Welcomes to one room only the newest waits: those before are for a state that is gone.
+
+    kind in an inbox     at most      so that
+    own                  500          an account's devices reach each other, whoever else writes
+    sealed               500          and 50 from each account, so that none shuts the others out
+    welcome              10,000       nobody's letters keep somebody from coming into a room
+    hidden               1,000        what nobody is shown yet takes no place from what is
 
 Numbers of letters count up for ever, also when all letters are gone and the clock is set back: a
 device that has read up to a number must not miss what comes later.  So a new number is at least the
 time in milliseconds, and the newest letter's line stays.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeVar
 
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.reads import page_length
 from alcove.server.roomstate import RoomState
+from alcove.server.store.database import Value
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.base import Done
 from alcove.wire.errors import Code
 from alcove.wire.rooms import ClearInbox, GetInbox, Inbox, Letter, NewLetter, SendLetter
 
-SEALED_LETTERS_MAX = 500
-"""How many letters an inbox may hold and still take a sealed one."""
-LETTERS_MAX = 10_000
-"""How many it may hold and still take a Welcome: sealed ones leave room for them."""
-DEVICES_AT_ONCE = 256
-"""How many devices one statement asks about."""
+KINDS_MAX = {"own": 500, "sealed": 500, "welcome": 10_000, "hidden": 1000}
+"""How many letters of each kind an inbox holds."""
+SEALED_BY_ONE_MAX = 50
+"""How many sealed letters of one other account an inbox holds."""
+AT_ONCE = 256
+"""How many devices or letters one statement names."""
 DAY_MS = 24 * 60 * 60 * 1000
+
+Item = TypeVar("Item")
 
 _SHOWN = """
     FROM inbox i JOIN letter l ON l.number = i.letter JOIN room r ON r.number = l.room
@@ -46,15 +56,48 @@ def deliver(
     now: int,
 ) -> None:
     """Put a letter into the inboxes of devices, and tell those that may see it."""
-    devices = tuple(dict.fromkeys(devices))
-    _refuse_full(tx, devices, SEALED_LETTERS_MAX if kind == "sealed" else LETTERS_MAX)
+    sender = state.members[sender_device]
+    kinds = _kinds(tx, state, sender, kind, tuple(dict.fromkeys(devices)))
+    if not kinds:
+        return
+    for one in KINDS_MAX:
+        found = [device for device, its in kinds.items() if its == one]
+        _refuse_full(tx, found, "kind = ?", one, KINDS_MAX[one])
+        if one == "sealed":
+            _refuse_full(tx, found, "sender = ?", sender, SEALED_BY_ONE_MAX)
+    if kind == "welcome":
+        _take_out_welcomes(tx, state, tuple(kinds))
     number = _next_number(tx, now)
     tx.insert(
         "letter (number, kind, room, sender, at, body)",
         [(number, kind, state.number, sender_device, now, body)],
     )
-    tx.insert("inbox (device, letter)", [(device, number) for device in devices])
-    _tell(tx, [device for device in devices if state.is_active(device)], number)
+    tx.insert(
+        "inbox (device, letter, kind, sender)",
+        [
+            (device, number, its, sender if its == "sealed" else None)
+            for device, its in kinds.items()
+        ],
+    )
+    _tell(tx, [device for device in kinds if state.is_active(device)], number)
+
+
+def _kinds(
+    tx: Tx, state: RoomState, sender: bytes, kind: str, devices: tuple[bytes, ...]
+) -> dict[bytes, str]:
+    """Return as what a letter comes to each of these devices, but for those of who declined."""
+    if kind == "sealed":
+        return {one: "own" if state.members[one] == sender else "sealed" for one in devices}
+    waiting = [one for one in devices if state.accounts[state.members[one]].state == "pending"]
+    declined: list[bytes] = []
+    if waiting:
+        sql = "SELECT account FROM room_account WHERE room = ? AND declined_at IS NOT NULL"
+        declined = [account for (account,) in tx.all(sql, state.number)]
+    return {
+        one: "hidden" if one in waiting else "welcome"
+        for one in devices
+        if state.members[one] not in declined
+    }
 
 
 def release(tx: Tx, state: RoomState, devices: Sequence[bytes], now: int) -> None:
@@ -75,7 +118,7 @@ def release(tx: Tx, state: RoomState, devices: Sequence[bytes], now: int) -> Non
         )
         for device in there[letter]:
             tx.run(
-                "UPDATE inbox SET letter = ? WHERE device = ? AND letter = ?",
+                "UPDATE inbox SET letter = ?, kind = 'welcome' WHERE device = ? AND letter = ?",
                 number,
                 device,
                 letter,
@@ -100,24 +143,51 @@ def expire_letters(tx: Tx, now: int, limit: int) -> int:
         now - tx.settings.inbox_days * DAY_MS,
         limit,
     )
-    for (number,) in lines:
-        tx.run("DELETE FROM inbox WHERE letter = ?", number)
-        tx.run("DELETE FROM letter WHERE number = ?", number)
+    for part in _parts([number for (number,) in lines]):
+        marks = ", ".join("?" * len(part))
+        tx.run(f"DELETE FROM inbox WHERE letter IN ({marks})", *part)  # noqa: S608 - Only marks.
+        tx.run(f"DELETE FROM letter WHERE number IN ({marks})", *part)  # noqa: S608 - Only marks.
     return len(lines)
 
 
-def _refuse_full(tx: Tx, devices: tuple[bytes, ...], letters_max: int) -> None:
-    for start in range(0, len(devices), DEVICES_AT_ONCE):
-        part = devices[start : start + DEVICES_AT_ONCE]
+def empty_inbox(tx: Tx, device: bytes) -> None:
+    """Drop all that waits for a device that is gone."""
+    lines = tx.all("SELECT letter FROM inbox WHERE device = ?", device)
+    _take_out(tx, device, [letter for (letter,) in lines])
+
+
+def _refuse_full(tx: Tx, devices: Sequence[bytes], condition: str, value: Value, most: int) -> None:
+    for part in _parts(devices):
         marks = ", ".join("?" * len(part))
         sql = f"""
-            SELECT device FROM inbox WHERE device IN ({marks})
+            SELECT device FROM inbox WHERE device IN ({marks}) AND {condition}
             GROUP BY device HAVING COUNT(*) >= ? LIMIT 1
-            """  # noqa: S608 - Only marks.
-        full = tx.one(sql, *part, letters_max)
+            """  # noqa: S608 - Our words and marks.
+        full = tx.one(sql, *part, value, most)
         refuse_unless(
             full is None, Code.LIMIT, "The inbox of a device is full; wait until it was there."
         )
+
+
+def _take_out_welcomes(tx: Tx, state: RoomState, devices: tuple[bytes, ...]) -> None:
+    """Take the Welcomes to a room out of inboxes: a newer one comes."""
+    for part in _parts(devices):
+        marks = ", ".join("?" * len(part))
+        lines = tx.all(
+            f"""
+            DELETE FROM inbox WHERE device IN ({marks}) AND letter IN (
+                SELECT number FROM letter WHERE room = ? AND kind = 'welcome'
+            ) RETURNING letter
+            """,  # noqa: S608 - Only marks.
+            *part,
+            state.number,
+        )
+        _drop_unneeded(tx, sorted({letter for (letter,) in lines}))
+
+
+def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]
 
 
 def _next_number(tx: Tx, now: int) -> int:
@@ -143,21 +213,25 @@ def _letters_about(tx: Tx, state: RoomState, device: bytes) -> list[int]:
 
 
 def _take_out(tx: Tx, device: bytes, letters: Sequence[int]) -> None:
-    for letter in letters:
-        tx.run("DELETE FROM inbox WHERE device = ? AND letter = ?", device, letter)
+    for part in _parts(letters):
+        marks = ", ".join("?" * len(part))
+        sql = f"DELETE FROM inbox WHERE device = ? AND letter IN ({marks})"  # noqa: S608 - Only marks.
+        tx.run(sql, device, *part)
     _drop_unneeded(tx, letters)
 
 
-def _drop_unneeded(tx: Tx, letters: Iterable[int]) -> None:
+def _drop_unneeded(tx: Tx, letters: Sequence[int]) -> None:
     """Drop those of some letters that wait in no inbox; of the newest one its line stays."""
     (newest,) = tx.one("SELECT COALESCE(MAX(number), 0) FROM letter") or (0,)
-    for letter in letters:
-        if tx.one("SELECT 1 FROM inbox WHERE letter = ? LIMIT 1", letter) is not None:
-            continue
-        if letter == newest:
-            tx.run("UPDATE letter SET body = ? WHERE number = ?", b"", letter)
-        else:
-            tx.run("DELETE FROM letter WHERE number = ?", letter)
+    for part in _parts(letters):
+        marks = ", ".join("?" * len(part))
+        unneeded = f"""
+            number IN ({marks})
+            AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.letter = letter.number)
+            """
+        if newest in part:
+            tx.run(f"UPDATE letter SET body = ? WHERE {unneeded}", b"", *part)  # noqa: S608
+        tx.run(f"DELETE FROM letter WHERE {unneeded} AND number < ?", *part, newest)  # noqa: S608
 
 
 # ---- Requests ----
@@ -191,12 +265,20 @@ def get_inbox(tx: Tx, caller: Caller, request: GetInbox, _: int) -> Inbox:
 
 
 def clear_inbox(tx: Tx, caller: Caller, request: ClearInbox, _: int) -> Done:
-    """Take letters out of this device's inbox, and drop those that nobody waits for any more."""
+    """Take letters out of this device's inbox, and drop those that nobody waits for any more.
+
+    What is hidden stays, but for Welcomes to rooms where the account was asked and is no longer.
+    """
     lines = tx.all(
-        f"SELECT l.number {_SHOWN} AND i.letter <= ?",
-        caller.account,
+        """
+        SELECT i.letter FROM inbox i JOIN letter l ON l.number = i.letter
+        WHERE i.device = ? AND i.letter <= ? AND (i.kind <> 'hidden' OR NOT EXISTS (
+            SELECT 1 FROM room_account a WHERE a.room = l.room AND a.account = ?
+        ))
+        """,
         caller.device,
         request.until,
+        caller.account,
     )
     _take_out(tx, caller.device, [letter for (letter,) in lines])
     return Done(id=request.id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -44,9 +45,9 @@ def is_broken(path: Path) -> bool:
     return False
 
 
-async def changed_code(folder: Path) -> None:
-    """Return when a file below a folder has changed, and what has changed can be compiled."""
-    before = seen = await asyncio.to_thread(snapshot, folder)
+async def changed_code(folder: Path, before: Mapping[Path, int]) -> None:
+    """Return when a file is not as it was before, and all that has changed can be compiled."""
+    seen = before
     while True:
         await asyncio.sleep(POLL_S)
         now = await asyncio.to_thread(snapshot, folder)

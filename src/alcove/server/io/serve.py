@@ -40,7 +40,7 @@ from alcove.server.io.machine import (
     own_address,
     raise_file_limit,
 )
-from alcove.server.io.reload import changed_code, checkout
+from alcove.server.io.reload import changed_code, checkout, snapshot
 from alcove.server.io.storage import Storage, opened_storage
 from alcove.server.io.works import now_ms
 from alcove.server.settings import Settings, SettingsError, check_exposure, exposure, has_tls
@@ -228,6 +228,8 @@ class _Server:
         watch_loop(loop)
         stop = asyncio.Event()
         self._heed_signals(loop, stop)
+        code = checkout() if self.settings.debug else None
+        before = snapshot(code) if code is not None else {}
         house = self._build()
         keeper = Keeper(house.works, self.storage.places.blobs, lambda: house.settings, now_ms())
         try:
@@ -235,9 +237,8 @@ class _Server:
             self._background("keeping", keeper.run)
             self._background("figures", house.tick)
             self._background("sockets", house.sockets.tick)
-            code = checkout() if self.settings.debug else None
             if code is not None:
-                self.tasks.append(loop.create_task(self._reload(code, stop)))
+                self.tasks.append(loop.create_task(self._reload(code, before, stop)))
             await self._listen(house)
             await self._tell(house)
             await stop.wait()
@@ -394,8 +395,8 @@ class _Server:
     def _background(self, name: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.tasks.append(asyncio.get_running_loop().create_task(_again(name, function)))
 
-    async def _reload(self, code: Path, stop: asyncio.Event) -> None:
-        await changed_code(code)
+    async def _reload(self, code: Path, before: dict[Path, int], stop: asyncio.Event) -> None:
+        await changed_code(code, before)
         _log.info("the code has changed: starting again")
         self.restarts = True
         stop.set()

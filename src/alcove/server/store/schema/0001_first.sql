@@ -55,8 +55,10 @@ CREATE TABLE account (
     shows_online INTEGER NOT NULL DEFAULT 1,    -- 0 hides it from the online list.
     shows_seen INTEGER NOT NULL DEFAULT 1,      -- 0 hides when it was there last.
     findable TEXT NOT NULL DEFAULT 'exact',     -- Or `beginning`.
-    seen_at INTEGER                         -- When one of its devices was connected last.
+    seen_at INTEGER,                        -- When one of its devices was connected last.
+    seen_before INTEGER                     -- When before that: counts again if that one hides.
 ) STRICT;
+CREATE INDEX account_findable ON account (folded) WHERE findable = 'beginning';
 
 -- Every version of every signed device list: who is told a version can be shown it.
 CREATE TABLE device_list (
@@ -98,8 +100,11 @@ CREATE TABLE package (
     number INTEGER NOT NULL,          -- The oldest is handed out first; 0 is the last resort.
     body BLOB NOT NULL,               -- An MLS key package.
     used INTEGER NOT NULL DEFAULT 0,  -- How often the last resort was handed out.
+    claim BLOB,                       -- Hash of the request that took it: it may come once more.
+    claimed_at INTEGER,               -- When it was taken; an hour later the line goes.
     PRIMARY KEY (device, number)
 ) STRICT;
+CREATE INDEX package_claimed ON package (claimed_at) WHERE claimed_at IS NOT NULL;
 
 -- Links that were made: invites, the owner's, enrolments of bots, resets.
 CREATE TABLE invite (
@@ -139,11 +144,13 @@ CREATE TABLE room_account (
     state TEXT NOT NULL DEFAULT 'active',   -- `pending` until a request is accepted.
     asked_by BLOB,                          -- Who asked, when it was or is pending.
     asked_at INTEGER,                       -- When.
+    declined_at INTEGER,                    -- When it declined: the asker sees it as pending on.
     slot BLOB,                              -- Sealed: its read position.
     PRIMARY KEY (room, account)
 ) STRICT;
 CREATE INDEX room_account_by_account ON room_account (account);
 CREATE INDEX room_account_by_asker ON room_account (asked_by, asked_at);
+CREATE INDEX room_account_declined ON room_account (declined_at) WHERE declined_at IS NOT NULL;
 
 -- Devices in rooms: who gets the entries.
 CREATE TABLE member (
@@ -175,14 +182,14 @@ CREATE INDEX entry_expiring ON entry (expires_at) WHERE expires_at IS NOT NULL;
 
 -- Answers that were given, so that a request that comes again gets the same one.
 CREATE TABLE answer (
+    number INTEGER NOT NULL PRIMARY KEY,  -- Counts up: the oldest answers are forgotten first.
     device BLOB NOT NULL,      -- Who asked.
     first INTEGER NOT NULL,    -- The lowest request id in here.
     last INTEGER NOT NULL,     -- The highest.
     at INTEGER NOT NULL,       -- When.
-    replies BLOB NOT NULL,     -- A list of request id, fingerprint of the request, reply.
-    PRIMARY KEY (device, last, first)
+    replies BLOB NOT NULL      -- A list of request id, fingerprint of the request, reply.
 ) STRICT;
-CREATE INDEX answer_by_age ON answer (at);
+CREATE INDEX answer_by_device ON answer (device, last);
 
 -- Sealed rows beside the logs.
 CREATE TABLE room_row (
@@ -201,6 +208,7 @@ CREATE TABLE snapshot (
     seq INTEGER NOT NULL,      -- The handshake after which it is the state.
     name BLOB NOT NULL,        -- That handshake's name.
     at INTEGER NOT NULL,       -- When it was stored.
+    made_by BLOB,              -- The account that stored it; none when that is gone.
     body BLOB NOT NULL,        -- The ratchet tree: devices' public keys and certificates.
     PRIMARY KEY (room, seq)
 ) STRICT;
@@ -242,9 +250,13 @@ CREATE INDEX letter_by_room ON letter (room);
 CREATE TABLE inbox (
     device BLOB NOT NULL,       -- For whom.
     letter INTEGER NOT NULL,    -- Which.
+    kind TEXT NOT NULL,         -- `welcome`, `hidden` (the same, before its room is accepted), `own`, `sealed`.
+    sender BLOB,                -- For `sealed`: the account that sent it, which has its share.
     PRIMARY KEY (device, letter)
 ) STRICT;
 CREATE INDEX inbox_by_letter ON inbox (letter);
+CREATE INDEX inbox_by_kind ON inbox (device, kind);
+CREATE INDEX inbox_by_sender ON inbox (sender, device) WHERE sender IS NOT NULL;
 
 -- The archives of accounts.
 CREATE TABLE archive (
@@ -289,8 +301,16 @@ CREATE TABLE blob (
     downloads INTEGER NOT NULL DEFAULT 0    -- How often it was read to its end.
 ) STRICT;
 CREATE INDEX blob_by_account ON blob (account, created_at);
+CREATE INDEX blob_by_size ON blob (account, size);
 CREATE INDEX blob_expiring ON blob (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX blob_unfinished ON blob (created_at) WHERE done_at IS NULL;
+
+-- What deleted accounts had so much of that it goes bit by bit.
+CREATE TABLE leftover (
+    kind TEXT NOT NULL,     -- `account`, `device` or `room`.
+    name BLOB NOT NULL,     -- Its id.
+    PRIMARY KEY (kind, name)
+) STRICT;
 
 -- What was done: append-only and hash-chained.
 CREATE TABLE event (
