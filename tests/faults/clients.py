@@ -164,7 +164,7 @@ class Friend:
             self.pushes.put_nowait(answer)
             return
         future = self._waiting.pop(answer.id, None)
-        if self._listens_only:
+        if future is None and self._listens_only:
             return
         assert future is not None, f"an answer to no question: {answer}"
         if not future.done():

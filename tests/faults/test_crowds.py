@@ -104,7 +104,7 @@ async def talk_during(
 
 
 def run_against(
-    folder: Path, attack: Attack, memory_max: int = MEMORY_BYTES_MAX, **settings: str
+    folder: Path, attack: Attack, *, memory_max: int = MEMORY_BYTES_MAX, **settings: str
 ) -> None:
     with Server(folder, **(HURRIED | settings)) as server:
         server.start()
@@ -256,7 +256,7 @@ async def connect_all_at_once(server: Server) -> None:
 
 
 def test_five_thousand_connects_at_once_are_answered_or_refused(tmp_path: Path) -> None:
-    run_against(tmp_path, connect_all_at_once, CROWD_BYTES_MAX, hello_timeout_s="60")
+    run_against(tmp_path, connect_all_at_once, memory_max=CROWD_BYTES_MAX, hello_timeout_s="60")
 
 
 # ---- Hurried ----
@@ -283,7 +283,7 @@ async def flood(server: Server) -> None:
 
 def test_who_commits_and_asks_as_fast_as_the_line_goes_is_slowed_down_alone(tmp_path: Path) -> None:
     usual = {name: "" for name in EAGER if name != "requests"}
-    run_against(tmp_path, flood, **usual)
+    run_against(tmp_path, flood, memory_max=MEMORY_BYTES_MAX, **usual)
 
 
 MESSAGES: Final = 100

@@ -1,4 +1,4 @@
-"""Logs, errors and the database itself never tell what is nobody's business: a busy server, grepped.
+"""Logs, errors and the disk never tell what is nobody's business: a busy server, grepped.
 
 What people send is remembered by the test, and then looked for, in every way in which bytes are
 commonly written, in the log files, on the console, in the sentences of refusals and on the disk.
@@ -293,8 +293,7 @@ class Busy:
                 await stranger.open(self.server.url)
                 stranger.listens_only()
                 await stranger.send_frame(frame)
-                await stranger.send_frame(encode_frame([SignOut()]))
-                await stranger.ended()
+                await self.refused(stranger, SignOut())
         await stranger.close()
 
     async def go(self) -> None:

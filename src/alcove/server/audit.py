@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from alcove.server.audit_kinds import HOST_ONLY, KINDS
+from alcove.server.audit_kinds import HOST_ONLY, KINDS, shown_address
 from alcove.server.effects import Effect, ToAccount
 from alcove.server.store.database import Connection, Value
 from alcove.server.suspicion import Suspicion
@@ -96,8 +96,8 @@ class Audit:
             )
             if account is not None and kind not in HOST_ONLY:
                 event = Event(
-                    number, at, kind, account, device or None, address, detail, is_suspicious,
-                    self._chain,
+                    number, at, kind, account, device or None, shown_address(address), detail,
+                    is_suspicious, self._chain,
                 )  # fmt: skip
                 effects.append(ToAccount(account, encode(NewEvent(event=event)), device))
         self._waiting.clear()

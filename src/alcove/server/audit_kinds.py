@@ -91,3 +91,11 @@ KINDS: Final[dict[str, str]] = {
 
 HOST_ONLY: Final = ("request_unwanted",)
 """Kinds that an account is not shown about itself: nobody is told that a request was declined."""
+
+HOST_ADDRESS: Final = "unix:"
+"""Begins the address of what the host did on the server's own machine; the user's name follows."""
+
+
+def shown_address(address: str) -> str:
+    """Return an address as accounts see it: who uses the server's machine is the host's affair."""
+    return HOST_ADDRESS if address.startswith(HOST_ADDRESS) else address

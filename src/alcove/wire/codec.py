@@ -29,6 +29,7 @@ HANDSHAKE_BYTES_MAX = 8 * 1024 * 1024
 ENVELOPE_BYTES = 4 * 1024
 """What a frame may be larger than the body that it carries."""
 FRAME_MESSAGES_MAX = 256
+NOT_CANONICAL = "The header is not in its one encoding; docs/protocol/order.md shows it."
 
 LARGE = (Append, CreateRoom, PutSnapshot, OfferHandshakes, Register, Reset)
 """The kinds of requests that a large frame may hold."""
@@ -99,5 +100,5 @@ def decode_header(header: bytes) -> MessageHeader | HandshakeHeader:
     except MALFORMED as error:
         raise Refused(Code.BAD_HEADER) from error
     if encode(decoded) != header:  # One header must not be read in two ways.
-        raise Refused(Code.BAD_HEADER)
+        raise Refused(Code.BAD_HEADER, NOT_CANONICAL)
     return decoded

@@ -93,7 +93,7 @@ SENTENCES: dict[Code, str] = {
     Code.OLD_KEY: "This was sealed with a key that is too old; seal it again.",
     Code.BAD_HEADER: "The entry's header does not fit its sender, its lane or the room.",
     Code.NOT_ALLOWED: "You may not do this here.",
-    Code.RESTORED: "The server was restored from a backup; read where its log stands now.",
+    Code.RESTORED: "That place is of another life of this log; ask where it stands now.",
     Code.REUSED: "Another request used this number; was this device restored from a copy?",
     Code.STORAGE: "The server cannot store anything at the moment; nothing was changed.",
     Code.INTERNAL: "Something went wrong in the server; nothing was changed.",

@@ -137,11 +137,12 @@ def test_a_profile_is_told_to_who_shares_a_room_and_to_nobody_else(
     assert profile(bob, ada.account) is None
 
 
-def test_who_is_blocked_sees_no_profile(house: House, ada: Someone) -> None:
+def test_who_is_blocked_does_not_learn_it_from_a_profile(house: House, ada: Someone) -> None:
     bob = Someone(house, "bob").come()
     house.create(ada.phone.caller, bob.phone.caller)
+    house.ask(ada.phone.caller, PutProfile(id=8, body=b"sealed"))
     house.ask(ada.phone.caller, Block(id=9, account=bob.account, blocked=True))
-    assert profile(bob, ada.account) == Code.UNKNOWN
+    assert profile(bob, ada.account) == b"sealed"
     assert profile(ada, bob.account) is None
 
 
@@ -155,4 +156,13 @@ def test_who_asks_and_who_is_asked_see_each_others_profiles(tmp_path: Path) -> N
 
 def test_a_gone_account_has_no_profile(house: House, ada: Someone) -> None:
     house.connection.run("DELETE FROM account")
-    assert profile(ada, ada.account) == Code.UNKNOWN
+    assert profile(ada, ada.account) is None
+
+
+def test_many_rows_are_stored_by_few_statements(house: House, ada: Someone) -> None:
+    rows = [row(number) for number in range(255)]
+    ran: list[str] = []
+    house.connection._db.set_trace_callback(ran.append)
+    assert put(ada, *rows) == Done(id=1)
+    assert len([one for one in ran if "INTO archive" in one]) == 8
+    assert [one for page in pages(ada) for one in page.rows] == rows

@@ -212,3 +212,17 @@ def test_a_download_of_a_blob_that_is_gone_counts_for_nobody(house: House) -> No
     ada = house.add_person("ada")
     within(house, ada.phone, lambda tx: blobs.count_download(tx, ada.account, bytes(16)))
     assert events(house, ada.account) == []
+
+
+def test_a_blob_of_an_account_that_is_gone_is_not_there(house: House) -> None:
+    ada = house.add_person("ada")
+    blob = begin(house, ada)
+    finish(house, ada, blob)
+    house.connection.run("DELETE FROM account")
+    assert why_not(house, ada.phone, lambda tx: blobs.look_up(tx, blob, house.now)) == "unknown"
+
+
+def test_the_space_of_an_account_is_counted_without_its_lines(house: House) -> None:
+    sql = "SELECT COUNT(*), SUM(size) FROM blob WHERE account = ?"
+    (step,) = house.tx().all(f"EXPLAIN QUERY PLAN {sql}", b"")
+    assert "COVERING INDEX blob_by_size" in step[3]

@@ -7,6 +7,7 @@ import pytest
 
 from alcove.server.effects import Routed, ToAccount
 from alcove.server.handlers import chats
+from alcove.server.handlers.devices import sharing_devices
 from alcove.wire.base import Done
 from alcove.wire.chats import (
     Answer,
@@ -22,7 +23,7 @@ from alcove.wire.chats import (
 from alcove.wire.entries import Appended
 from alcove.wire.errors import Refusal
 from alcove.wire.rooms import GetMembers, GetRooms, Kind, RoomChanged
-from tests.server.handlers.kit import DAY_MS, code, events, open_house, room_of, told, within
+from tests.server.handlers.kit import DAY_MS, code, events, open_house, told, within
 from tests.server.house import House, Person, Talk, member
 
 
@@ -142,16 +143,54 @@ def test_a_request_that_was_withdrawn_cannot_come_again_the_same_day(house: Hous
     assert is_asked(ask(house, ada, bob)[1])
 
 
-def test_who_was_declined_is_refused_for_a_month_in_the_same_words(house: House) -> None:
+def forget(house: House) -> int:
+    nobody = house.add_person(f"nobody-{house.next_id()}").phone
+    return within(house, nobody, lambda tx: chats.forget_asks(tx, house.now))
+
+
+@pytest.mark.parametrize("kind", ["group", "direct"])
+def test_who_was_declined_is_refused_for_a_month_in_the_same_words(
+    house: House, kind: Kind
+) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob")
-    talk, _ = ask(house, ada, bob)
-    waiting = ask(house, ada, bob)[1]
+    talk, _ = ask(house, ada, bob, kind=kind)
+    waiting = ask(house, ada, bob, kind=kind)[1]
     answer(house, bob, talk.room, accept=False)
     house.now += 29 * DAY_MS
-    declined = ask(house, ada, bob)[1]
+    forget(house)
+    declined = ask(house, ada, bob, kind=kind)[1]
     assert isinstance(declined, Refusal)
-    assert (declined.code, declined.why) == (waiting.code, waiting.why)
+    assert (declined.code, declined.why, declined.head) == (
+        waiting.code,
+        waiting.why,
+        waiting.head,
+    )
     house.now += DAY_MS
+    forget(house)
+    members = house.ask(ada.phone, GetMembers(room=talk.room)).members
+    assert [one.name for one in members] == ["ada"]
+    assert is_asked(ask(house, ada, bob, kind=kind)[1])
+    assert len(asks(house, bob)) == 1
+    house.start()
+    assert isinstance(house.say(ada.phone, talk), Appended)
+
+
+def test_who_takes_a_declined_request_back_and_asks_again_notices_nothing(house: House) -> None:
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    talk, _ = ask(house, ada, bob)
+    answer(house, bob, talk.room, accept=False)
+    gone = {"removes": (member(bob.phone),), "closes": True}
+    house.append(ada.phone, talk, house.handshake(ada.phone, talk, **gone))
+    assert code(ask(house, ada, bob)[1]) == "too_soon"
+    house.now += DAY_MS
+    house.told = []
+    again, created = ask(house, ada, bob)
+    assert created.pending == (bob.account,)
+    assert [push for _, push in told(house) if isinstance(push, Asked)] == []
+    assert asks(house, bob) == []
+    assert house.ask(bob.phone, GetRooms()).rooms == ()
+    house.now += 29 * DAY_MS
+    house.append(ada.phone, again, house.handshake(ada.phone, again, **gone))
     assert is_asked(ask(house, ada, bob)[1])
     assert len(asks(house, bob)) == 1
 
@@ -195,15 +234,11 @@ def test_requests_of_long_ago_are_forgotten(house: House) -> None:
     ada, *others = (house.add_person(name) for name in ("ada", "bob", "eve"))
     rooms = [ask(house, ada, other)[0].room for other in others]
     answer(house, others[0], rooms[0], accept=False)
-
-    def forget() -> int:
-        return within(house, ada.phone, lambda tx: chats.forget_asks(tx, house.now))
-
-    assert forget() == 0
+    assert forget(house) == 0
     house.now += DAY_MS
-    assert (forget(), forget()) == (1, 0)
+    assert (forget(house), forget(house)) == (1, 0)
     house.now += 30 * DAY_MS
-    assert (forget(), forget()) == (1, 0)
+    assert (forget(house), forget(house)) == (2, 0)
 
 
 # ---- Answers ----
@@ -235,19 +270,23 @@ def test_who_accepts_gets_the_room_and_the_asker_is_told(house: House) -> None:
     assert isinstance(house.say(bob.phone, talk), Appended)
 
 
-def test_who_declines_is_not_routed_and_nobody_is_told(house: House) -> None:
+def test_who_declines_is_gone_for_itself_and_waits_for_all_others(house: House) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob", devices=2)
     talk, _ = ask(house, ada, bob)
+    before = house.ask(ada.phone, GetMembers(room=talk.room))
     house.told = []
     assert answer(house, bob, talk.room, accept=False) == Done(id=house.number)
     assert [(type(effect).__name__, push) for effect, push in told(house)] == [
         ("ToDevices", RoomChanged(room=talk.room, state="gone"))
     ]
     assert house.ask(bob.phone, GetRooms()).rooms == ()
-    members = house.ask(ada.phone, GetMembers(room=talk.room)).members
-    assert [one.name for one in members] == ["ada"]
+    assert house.ask(ada.phone, GetMembers(room=talk.room)) == before
     assert isinstance(house.say(ada.phone, talk), Appended)
     assert code(house.say(bob.phone, talk)) == "not_a_member"
+    house.start()
+    assert house.ask(ada.phone, GetMembers(room=talk.room)) == before
+    added = house.handshake(ada.phone, talk, adds=(member(bob.phone),))
+    assert code(house.append(ada.phone, talk, added)) == "bad_header"
     assert events(house, bob.account) == ["request_declined"]
     (unwanted,) = house.tx().all("SELECT device, address FROM event WHERE kind = ?", UNWANTED)
     assert unwanted == (None, "")
@@ -256,11 +295,12 @@ def test_who_declines_is_not_routed_and_nobody_is_told(house: House) -> None:
 UNWANTED = "request_unwanted"
 
 
-def test_after_a_declined_direct_room_the_two_may_make_another_one(house: House) -> None:
+def test_who_declined_a_direct_room_may_make_another_one(house: House) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob")
     talk, _ = ask(house, ada, bob, kind="direct")
     assert code(ask(house, bob, ada, kind="direct")[1]) == "exists"
     answer(house, bob, talk.room, accept=False)
+    assert ask(house, ada, bob, kind="direct")[1].head == talk.room
     other, created = ask(house, bob, ada, kind="direct")
     assert created.pending == (ada.account,)
     assert asks(house, ada) == [(other.room, "bob")]
@@ -295,6 +335,7 @@ def test_a_block_declines_what_waits_and_hides_what_comes(house: House) -> None:
     assert block(house, bob, ada.account) == Done(id=house.number)
     assert asks(house, bob) == [(waiting.room, "eve")]
     house.now += 31 * DAY_MS
+    forget(house)
     house.told = []
     talk, created = ask(house, ada, bob)
     assert is_asked(created)
@@ -336,13 +377,23 @@ def test_nobody_blocks_himself_or_who_is_not_there_or_too_many(
     assert code(block(house, ada, eve.account)) == "limit"
 
 
-def test_who_declined_is_gone_from_the_tables_and_from_memory(house: House) -> None:
+def test_devices_of_who_declined_hear_nothing_more_of_the_others(house: House) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob")
-    talk = room_of(house, ada)
-    added = house.handshake(ada.phone, talk, adds=(member(bob.phone),))
-    house.append(ada.phone, talk, added)
+    talk, _ = ask(house, ada, bob)
+    sharing = within(house, ada.phone, lambda tx: sharing_devices(tx, ada.account))
+    assert sharing == tuple(sorted([ada.phone.device, bob.phone.device]))
     answer(house, bob, talk.room, accept=False)
-    assert house.tx().all("SELECT device FROM member") == [(ada.phone.device,)]
-    state = within(house, ada.phone, lambda tx: tx.known_room(talk.room))
-    assert list(state.members) == [ada.phone.device]
-    assert list(state.accounts) == [ada.account]
+    sharing = within(house, ada.phone, lambda tx: sharing_devices(tx, ada.account))
+    assert sharing == (ada.phone.device,)
+    sharing = within(house, bob.phone, lambda tx: sharing_devices(tx, bob.account))
+    assert sharing == tuple(sorted([ada.phone.device, bob.phone.device]))
+
+
+def test_events_about_requests_name_nobody(house: House) -> None:
+    ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
+    answer(house, bob, ask(house, ada, bob)[0].room)
+    answer(house, bob, ask(house, eve, bob)[0].room, accept=False)
+    for blocked in (True, False):
+        block(house, bob, eve.account, blocked=blocked)
+    details = house.tx().all("SELECT DISTINCT detail FROM event WHERE kind <> 'room_created'")
+    assert details == [("{}",)]

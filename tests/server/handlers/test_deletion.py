@@ -96,7 +96,6 @@ def lived_in(house: House, ada: Someone, bob: Someone) -> Talk:
 STAYS = {
     ("entry", "header"),  # In a log, entries name their senders and commits whom they add.
     ("room", "paused"),  # Who made the newest commits, until others have made some.
-    ("event", "detail"),  # Others' events may say with whom they had to do.
 }
 
 

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from alcove.server.audit import event_chain
+from alcove.server.batch import Chore
 from alcove.server.caller import Caller
+from alcove.server.effects import ToAccount
 from alcove.server.handlers import events
+from alcove.wire.codec import decode_answer
 from alcove.wire.events import Event, Events, GetEvents
 from alcove.wire.ids import NOTHING_BEFORE
 from tests.server.handlers.kit import code, open_house, within
@@ -108,3 +111,16 @@ def test_what_the_server_did_by_itself_has_no_device(house: House) -> None:
     within(house, nobody, lambda tx: tx.audit("blob_expired", ada.account))
     (event,) = read(house, ada).events
     assert (event.device, event.address) == (None, "")
+
+
+def test_who_uses_the_servers_machine_is_shown_only_to_the_host(house: House) -> None:
+    ada, host = house.add_person("ada"), house.add_person("host", is_host=True)
+    root = Caller("unix:root", "admin")
+    (outcome,) = house.writer.run(
+        [Chore(lambda tx: tx.audit("account_disabled", ada.account), root)], house.now
+    )[1:]
+    (effect,) = outcome.effects
+    assert isinstance(effect, ToAccount)
+    assert decode_answer(effect.message).event.address == "unix:"
+    assert [event.address for event in read(house, ada).events] == ["unix:"]
+    assert [event.address for event in read(house, host, everyone=True).events] == ["unix:root"]

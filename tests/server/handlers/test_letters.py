@@ -129,20 +129,96 @@ def test_who_blocked_the_sender_gets_no_letter_and_nobody_is_told_so(house: Hous
 def test_a_full_inbox_refuses_sealed_letters_and_still_takes_welcomes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(letters, "SEALED_LETTERS_MAX", 2)
-    monkeypatch.setattr(letters, "LETTERS_MAX", 3)
-    monkeypatch.setattr(letters, "DEVICES_AT_ONCE", 1)
-    ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
-    talk = room_of(house, ada, bob, eve)
+    small = {"own": 1, "sealed": 2, "welcome": 1, "hidden": 0}
+    monkeypatch.setattr(letters, "KINDS_MAX", small)
+    monkeypatch.setattr(letters, "AT_ONCE", 1)
+    ada, eve = (house.add_person(name) for name in ("ada", "eve"))
+    bob = house.add_person("bob", devices=2)
+    talk, _ = house.create(ada.phone, *bob.devices, eve.phone)
     for _ in range(2):
         send(house, ada.phone, talk, bob.phone)
     assert code(send(house, ada.phone, talk, eve.phone, bob.phone)) == "limit"
     assert bodies(house, eve.phone) == []
+    assert send(house, bob.devices[1], talk, bob.phone) == Done(id=house.number)
+    assert code(send(house, bob.devices[1], talk, bob.phone)) == "limit"
     welcome = Welcome((bob.phone.device,), b"welcome")
     fields: dict[str, Any] = {"welcomes": (welcome,)}
     assert isinstance(house.create(ada.phone, bob.phone, **fields)[1], Appended)
     house.now += 60_000
     assert code(house.create(ada.phone, bob.phone, **fields)[1]) == "limit"
+
+
+def test_no_account_fills_the_inbox_of_another_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letters, "SEALED_BY_ONE_MAX", 2)
+    mal, eve, bob = (house.add_person(name, devices=2) for name in ("mal", "eve", "bob"))
+    talk, _ = house.create(mal.phone, mal.devices[1], *eve.devices, *bob.devices)
+    for device in mal.devices:
+        send(house, device, talk, bob.phone)
+    assert [code(send(house, device, talk, bob.phone)) for device in mal.devices] == ["limit"] * 2
+    assert send(house, mal.phone, talk, bob.devices[1]) == Done(id=house.number)
+    assert send(house, eve.phone, talk, bob.phone) == Done(id=house.number)
+    for _ in range(3):
+        assert send(house, bob.devices[1], talk, bob.phone) == Done(id=house.number)
+
+
+def test_what_nobody_is_shown_yet_takes_no_place_from_what_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"own": 1, "sealed": 1, "welcome": 1, "hidden": 1}
+    monkeypatch.setattr(letters, "KINDS_MAX", small)
+    house = open_house(tmp_path, requests="strangers")
+    mal, eve = house.add_person("mal"), house.add_person("eve")
+    bob = house.add_person("bob", devices=2)
+    own, _ = house.create(bob.phone, bob.devices[1])
+    welcomes = tuple(Welcome((bob.phone.device,), b"%d" % number) for number in range(16))
+    talk, created = house.create(mal.phone, bob.phone, welcomes=welcomes)
+    assert isinstance(created, Appended)
+    for _ in range(3):
+        house.now += 60_000
+        again = {"removes": (member(bob.phone),), "adds": (member(bob.phone),)}
+        commit = house.handshake(mal.phone, talk, **again)
+        welcome = Welcome((bob.phone.device,), b"again")
+        assert isinstance(house.append(mal.phone, talk, commit, welcomes=(welcome,)), Appended)
+    assert send(house, bob.devices[1], own, bob.phone) == Done(id=house.number)
+    fields: dict[str, Any] = {"welcomes": (Welcome((bob.phone.device,), b"more"),)}
+    assert code(house.create(eve.phone, bob.phone, **fields)[1]) == "limit"
+
+
+def test_only_the_newest_welcome_to_a_room_waits(house: House) -> None:
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    talk = room_of(house, ada)
+    for body in (b"one", b"two"):
+        again = () if body == b"one" else (member(bob.phone),)
+        commit = house.handshake(ada.phone, talk, removes=again, adds=(member(bob.phone),))
+        welcome = Welcome((bob.phone.device,), body)
+        assert isinstance(house.append(ada.phone, talk, commit, welcomes=(welcome,)), Appended)
+        house.now += 60_000
+    assert bodies(house, bob.phone) == [b"two"]
+    assert [body for _, body in stored(house)] == [b"", b"two"]
+
+
+def test_a_hidden_welcome_of_a_request_that_was_taken_back_is_cleared(tmp_path: Path) -> None:
+    house, ada, bob, talk = invited(tmp_path)
+    house.now += 60_000
+    gone = {"removes": tuple(member(one) for one in bob.devices), "closes": True}
+    house.append(ada.phone, talk, house.handshake(ada.phone, talk, **gone))
+    for device in bob.devices:
+        clear(house, device, 2**50)
+    assert house.tx().all("SELECT * FROM inbox") == []
+    assert [body for _, body in stored(house)] == [b""]
+
+
+def test_who_declined_gets_no_more_welcomes_and_the_asker_does_not_notice(tmp_path: Path) -> None:
+    house, ada, bob, talk = invited(tmp_path)
+    house.ask(bob.phone, Answer(id=house.next_id(), rooms=(talk.room,), accept=False))
+    house.now += 60_000
+    again = {"removes": (member(bob.phone),), "adds": (member(bob.phone),)}
+    welcome = Welcome((bob.phone.device,), b"again")
+    commit = house.handshake(ada.phone, talk, **again)
+    assert isinstance(house.append(ada.phone, talk, commit, welcomes=(welcome,)), Appended)
+    assert house.tx().all("SELECT * FROM inbox") == []
 
 
 def test_letters_that_nobody_fetched_in_time_are_dropped_but_for_the_newest(house: House) -> None:
@@ -213,7 +289,7 @@ def test_a_welcome_for_who_is_asked_and_who_is_not_reaches_only_the_latter(
     commit = house.handshake(ada.phone, talk, removes=(both[0],), adds=both)
     welcome = Welcome((bob.phone.device, eve.phone.device), b"again")
     house.append(ada.phone, talk, commit, welcomes=(welcome,))
-    assert bodies(house, bob.phone) == [b"welcome", b"again"]
+    assert bodies(house, bob.phone) == [b"again"]
     assert bodies(house, eve.phone) == []
     house.ask(eve.phone, Answer(id=house.next_id(), rooms=None, accept=True))
     assert bodies(house, eve.phone) == [b"again"]

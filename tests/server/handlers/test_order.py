@@ -274,7 +274,7 @@ def test_welcomes_come_with_the_commit_that_makes_them(house: House) -> None:
     assert code(refused) == "bad_header"
     assert isinstance(house.append(ada.phone, talk, commit, welcomes=(welcome,)), Appended)
     assert talk.handshake == key
-    lines = house.tx().all("SELECT device, kind FROM inbox JOIN letter ON letter = number")
+    lines = house.tx().all("SELECT device, letter.kind FROM inbox JOIN letter ON letter = number")
     assert lines == [(carol.phone.device, "welcome")]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from alcove.server.effects import ToDevices
+from alcove.server.handlers.packages import CLAIM_MS, drop_claimed
 from alcove.wire.chats import Block
 from alcove.wire.codec import decode_answer
 from alcove.wire.devices import (
@@ -17,7 +18,7 @@ from alcove.wire.devices import (
 )
 from alcove.wire.errors import Code
 from tests.server.house import House
-from tests.server.people import Someone, code, kinds, lines
+from tests.server.people import Someone, code, kinds, lines, writing
 
 
 @pytest.fixture
@@ -111,17 +112,79 @@ def test_a_claim_may_be_for_some_devices_only(house: House) -> None:
     house.ask(laptop.caller, PutPackages(id=1, packages=(b"laptop",)))
     request = Claim(id=1, account=ada.account, devices=(laptop.id, bob.phone.id))
     assert [one.package for one in house.ask(bob.phone.caller, request).packages] == [b"laptop"]
-    assert lines(house, "SELECT body FROM package") == [b"phone"]
+    assert lines(house, LEFT) == [b"phone"]
 
 
-def test_the_same_claim_again_takes_nothing_more(house: House) -> None:
+LEFT = "SELECT body FROM package WHERE claim IS NULL ORDER BY number"
+
+
+def test_the_same_claim_within_an_hour_takes_nothing_more(house: House) -> None:
+    ada, bob = two(house)
+    laptop = ada.gadget()
+    ada.publish(ada.phone, laptop)
+    put(house, ada, b"one", b"two", b"three")
+    house.ask(laptop.caller, PutPackages(id=1, last_resort=b"laptop"))
+    request = Claim(id=7, account=ada.account)
+    first = house.ask(bob.phone.caller, request)
+    house.start()
+    house.now += CLAIM_MS - 1
+    assert house.ask(bob.phone.caller, request) == first
+    assert lines(house, LEFT) == [b"laptop", b"two", b"three"]
+    assert kinds(house, ada.account).count("packages_taken") == 1
+    house.now += 1
+    assert house.ask(bob.phone.caller, request).packages[0].package == b"two"
+    assert lines(house, "SELECT COUNT(*) FROM package WHERE body = ?", b"one") == [0]
+
+
+def test_a_claim_of_another_device_number_or_door_takes_another_package(house: House) -> None:
+    ada, bob = two(house)
+    laptop = bob.gadget()
+    bob.publish(bob.phone, laptop)
+    put(house, ada, *[b"%d" % number for number in range(9)])
+    callers = (bob.phone.caller, laptop.caller, bob.phone.from_http())
+    taken = [
+        house.ask(caller, Claim(id=number, account=ada.account)).packages[0].package
+        for caller in callers
+        for number in (0, 0, 7)
+    ]
+    assert sorted(taken) == [b"%d" % number for number in range(9)]
+
+
+def test_the_answer_of_a_claim_is_not_kept(house: House) -> None:
+    ada, bob = two(house)
+    put(house, ada, b"one")
+    claimed(house, bob, ada)
+    devices = "SELECT COUNT(*) FROM answer WHERE device = ?"
+    assert lines(house, devices, bob.phone.id) == [0]
+
+
+def test_packages_that_were_handed_out_are_dropped_after_an_hour(house: House) -> None:
+    ada, bob = two(house)
+    put(house, ada, b"one", b"two", b"three", last_resort=b"last")
+    claimed(house, bob, ada)
+    house.now += 1
+    claimed(house, bob, ada)
+    assert put(house, ada) == PackagesLeft(id=house.number, count=1)
+    house.now += CLAIM_MS - 1
+
+    def drop() -> int:
+        with writing(house) as tx:
+            return drop_claimed(tx, house.now)
+
+    assert (drop(), drop()) == (1, 0)
+    house.now += 1
+    assert (drop(), drop()) == (1, 0)
+    assert lines(house, "SELECT body FROM package ORDER BY number") == [b"last", b"three"]
+
+
+def test_packages_that_are_replaced_are_still_there_for_who_claims_once_more(house: House) -> None:
     ada, bob = two(house)
     put(house, ada, b"one", b"two")
     request = Claim(id=7, account=ada.account)
-    assert house.ask(bob.phone.caller, request) == house.ask(bob.phone.caller, request)
-    house.start()
-    assert house.ask(bob.phone.caller, request).packages[0].package == b"one"
-    assert lines(house, "SELECT body FROM package") == [b"two"]
+    first = house.ask(bob.phone.caller, request)
+    put(house, ada, b"new", replace=True)
+    assert house.ask(bob.phone.caller, request) == first
+    assert lines(house, LEFT) == [b"new"]
 
 
 def test_a_device_claims_for_its_siblings_but_not_for_itself(house: House) -> None:
@@ -173,17 +236,17 @@ def test_a_device_is_told_when_few_packages_are_left(house: House) -> None:
     assert told[-1][1] == PackagesLow(count=0, last_resort_used=True)
 
 
-def test_who_is_blocked_or_asks_for_nobody_is_told_the_same(house: House) -> None:
+def test_who_is_blocked_claims_like_others(house: House) -> None:
     ada, bob = two(house)
-    put(house, ada, b"one")
+    put(house, ada, b"one", b"two")
+    before = claimed(house, bob, ada)
     house.ask(ada.phone.caller, Block(id=9, account=bob.account, blocked=True))
-    refusals = [
-        house.ask(bob.phone.caller, Claim(id=number, account=account))
-        for number, account in ((1, ada.account), (1, bytes(16)))
-    ]
-    assert refusals[0] == refusals[1]
-    assert code(refusals[0]) == Code.UNKNOWN
-    assert lines(house, "SELECT body FROM package") == [b"one"]
+    assert (before, claimed(house, bob, ada)) == ([(b"one", False)], [(b"two", False)])
+
+
+def test_nobody_claims_for_who_is_not_there(house: House) -> None:
+    _, bob = two(house)
+    assert code(house.ask(bob.phone.caller, Claim(id=1, account=bytes(16)))) == Code.UNKNOWN
 
 
 def test_nobody_claims_for_a_disabled_account(house: House) -> None:
@@ -203,6 +266,35 @@ def test_one_account_cannot_empty_anothers_store(house: House) -> None:
     assert code(refusal) == Code.TOO_MANY
     assert claimed(house, eve, ada) != []
     assert claimed(house, bob, eve) == []
-    assert lines(house, "SELECT COUNT(*) FROM package") == [100 - most - 1]
+    assert len(lines(house, LEFT)) == 100 - most - 1
     house.now += refusal.retry_after_ms
     assert claimed(house, bob, ada) != []
+
+
+def test_many_accounts_together_cannot_empty_a_store(house: House) -> None:
+    ada, _ = two(house)
+    put(house, ada, *[b"%d" % number for number in range(100)], last_resort=b"last")
+    crowd = [Someone(house, f"bot{number}").come() for number in range(3)]
+    most = house.settings.rate_claim_one.burst
+    taken = [claimed(house, one, ada)[0] for one in crowd for _ in range(most)]
+    assert [last for _, last in taken] == [False] * 60 + [True] * 30
+    assert len(lines(house, LEFT)) == 41
+    house.now += 60 * 60 * 1000
+    assert [claimed(house, crowd[0], ada)[0][1] for _ in range(2)] == [False, True]
+
+
+def test_a_device_without_a_last_resort_is_left_out_rather_than_emptied(house: House) -> None:
+    ada, _ = two(house)
+    put(house, ada, *[b"%d" % number for number in range(100)])
+    crowd = [Someone(house, f"bot{number}").come() for number in range(3)]
+    most = house.settings.rate_claim_one.burst
+    counts = [len(claimed(house, one, ada)) for one in crowd for _ in range(most)]
+    assert (sum(counts), len(lines(house, LEFT))) == (60, 40)
+
+
+def test_claims_for_ones_own_devices_are_limited_too(house: House) -> None:
+    ada, _ = two(house)
+    for _ in range(house.settings.rate_claim_one.burst):
+        claimed(house, ada, ada)
+    refusal = house.ask(ada.phone.caller, Claim(id=house.next_id(), account=ada.account))
+    assert code(refusal) == Code.TOO_MANY

@@ -22,6 +22,7 @@ from alcove.wire.accounts import PutProfile
 from alcove.wire.base import Done
 from alcove.wire.chats import Answer
 from alcove.wire.devices import PutPackages
+from alcove.wire.directory import SetPresence
 from alcove.wire.entries import Welcome
 from alcove.wire.errors import Code
 from alcove.wire.greeting import (
@@ -205,6 +206,33 @@ def test_what_a_program_calls_itself_is_stored_without_what_cannot_be_shown(
         Caller(ADDRESS, client="a\0b\x1b[1m\ud800 \u202ec"), ada.sign_in(ada.phone, CHALLENGE)
     )
     assert lines(house, "SELECT client FROM device") == ["ab[1m c"]
+
+
+def test_who_comes_and_hides_is_seen_there_when_it_was_before(house: House, ada: Someone) -> None:
+    seen = "SELECT seen_at FROM account"
+    first = house.now
+    by_socket(ada)
+    house.now += MINUTE_MS
+    by_socket(ada)
+    assert lines(house, seen) == [house.now]
+    for presence in ("away", "invisible", "invisible"):
+        house.ask(ada.phone.caller, SetPresence(presence=presence))
+    assert lines(house, seen) == [first]
+    assert lines(house, "SELECT seen_at FROM device") == [house.now]
+    house.now += MINUTE_MS
+    by_socket(ada)
+    assert lines(house, seen) == [house.now]
+
+
+def test_a_request_far_ahead_is_not_carried_out_twice(house: House, ada: Someone) -> None:
+    far = PutPackages(id=10**6, packages=(b"far",))
+    house.run((ada.phone.caller, PutPackages(id=2, packages=(b"two",))), (ada.phone.caller, far))
+    for number in range(3, 400):
+        house.ask(ada.phone.caller, PutPackages(id=number))
+    house.start()
+    assert by_socket(ada).counter == 10**6
+    assert house.ask(ada.phone.caller, far).count == 2
+    assert lines(house, "SELECT COUNT(*) FROM package") == [2]
 
 
 def test_a_host_and_a_bot_are_told_what_they_are(house: House, ada: Someone) -> None:

@@ -121,3 +121,21 @@ def test_snapshots_that_stand_close_together_are_thinned(house: House) -> None:
         house.say(ada.phone, renewed)
     handshakes = [1, *range(3, 43, 2)]
     assert kept(house) == [handshakes[place] for place in (0, 16, 19, 20)]
+
+
+def test_one_member_cannot_push_the_snapshots_of_others_out(house: House) -> None:
+    ada, mal = house.add_person("ada"), house.add_person("mal")
+    talk = room_of(house, ada, mal)
+    put(house, ada, talk, b"first")
+    heal(house, ada, talk)
+    put(house, ada, talk, b"good")
+    for _ in range(40):
+        heal(house, mal, talk)
+        put(house, mal, talk, b"bad")
+    bodies = [body for (body,) in house.tx().all("SELECT body FROM snapshot ORDER BY seq")]
+    assert bodies == [b"good", b"bad", b"bad"]
+    heal(house, ada, talk)
+    put(house, ada, talk, b"new")
+    bodies = [body for (body,) in house.tx().all("SELECT body FROM snapshot ORDER BY seq")]
+    assert bodies[-2:] == [b"bad", b"new"]
+    assert b"good" not in bodies

@@ -244,33 +244,64 @@ def test_an_upload_is_given_up_when_its_file_has_stood_still_for_long(tmp_path: 
     story(tmp_path, run)
 
 
-def test_files_that_belong_to_nothing_are_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "ORPHANS_EVERY_MS", 0)
 
+
+async def left_behind(live: Live, folder: Path) -> tuple[bytes, list[str]]:
+    """Put a known file, an unknown one and another one into a folder, and look through all.
+
+    Returns the known one, and what is there afterwards.
+    """
+    ada = await live.newcomer("ada")
+    mine = await announced(live.running.works, ada.account)
+    shelf = folder / mine.hex()[:2]
+    shelf.mkdir(parents=True)
+    for name in (mine.hex(), mine[:1].hex() + "0" * 30, "notes", mine.hex().upper() + "FF"):
+        (shelf / name).touch()
+    now = live.now
+    keeper = Keeper(live.running.works, folder, lambda: live.running.settings, now)
+    for number in range(1, keeping.FOLDERS + 2):
+        await keeper.look(now + number)
+    return mine, sorted(path.name for path in shelf.iterdir())
+
+
+@pytest.mark.usefixtures("quick")
+def test_files_that_belong_to_nothing_are_dropped(tmp_path: Path) -> None:
     async def run(live: Live) -> None:
-        ada = await live.newcomer("ada")
-        works, folder = live.running.works, tmp_path / "blobs"
-        mine = await announced(works, ada.account)
-        orphan = mine[:1] + bytes(15)
-        for name in (mine.hex(), orphan.hex(), "notes"):
-            (folder / mine.hex()[:2]).mkdir(parents=True, exist_ok=True)
-            (folder / mine.hex()[:2] / name).touch()
-        keeper = keeper_of(live)
-        for number in range(keeping.FOLDERS + 1):
-            await keeper.look(NOW + number)
-        left = sorted(path.name for path in (folder / mine.hex()[:2]).iterdir())
-        assert left == sorted([mine.hex(), "notes"])
+        mine, left = await left_behind(live, tmp_path / "blobs")
+        assert left == sorted([mine.hex(), "notes", mine.hex().upper() + "FF"])
 
     story(tmp_path, run)
 
 
+@pytest.mark.usefixtures("quick")
+def test_after_a_restore_no_file_is_taken_for_an_orphan(tmp_path: Path) -> None:
+    async def run(live: Live) -> None:
+        def restore(tx: Tx) -> None:
+            tx.run("INSERT INTO incarnation (number, began_at) VALUES (?, ?)", 2**40, tx.now)
+
+        await live.running.works.do(restore)
+        _, left = await left_behind(live, tmp_path / "blobs")
+        assert len(left) == 4
+
+    story(tmp_path, run)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_folder_that_others_may_use_too_is_left_alone(tmp_path: Path) -> None:
+    async def run(live: Live) -> None:
+        _, left = await left_behind(live, tmp_path / "elsewhere")
+        assert len(left) == 4
+
+    served(blob_folder=str(tmp_path / "elsewhere"))(run)(tmp_path)
+
+
+@pytest.mark.usefixtures("quick")
 def test_files_stay_while_the_database_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "ORPHANS_EVERY_MS", 0)
-
     async def run(live: Live) -> None:
         async def fail(*_: object) -> None:
             raise StorageError

@@ -380,7 +380,9 @@ def test_lines_for_programs_are_json_from_the_first_to_the_last(tmp_path: Path) 
 
 
 def test_status_says_whether_a_server_runs(tmp_path: Path) -> None:
-    done = alcove(tmp_path, "status")
+    # Somebody else's server may stand on the usual ports of this machine.
+    nobody = {"ALCOVE_PORT": str(free_port()), "ALCOVE_STATUS_PORT": "0"}
+    done = alcove(tmp_path, "status", **nobody)
     assert done.returncode == 1
     assert "No server runs here" in done.stdout
     with Served(tmp_path) as server:
@@ -390,7 +392,7 @@ def test_status_says_whether_a_server_runs(tmp_path: Path) -> None:
         found = json.loads(server.alcove("status", "--json"))
         assert found["running"] is True
         server.stop()
-    assert json.loads(alcove(tmp_path, "status", "--json").stdout) == {
+    assert json.loads(alcove(tmp_path, "status", "--json", **nobody).stdout) == {
         "running": False,
         "status": None,
     }

@@ -49,10 +49,11 @@ def announce(tx: Tx, account: bytes, size: int, expiry: Expiry, now: int) -> byt
     refuse_unless(size > 0, Code.MALFORMED, "A file that is stored is never empty.")
     refuse_unless(size <= tx.settings.blob_bytes_max, Code.TOO_LARGE)
     used, quota = _space(tx, account)
-    count, newest = tx.one(
-        "SELECT COUNT(*), COALESCE(MAX(created_at), 0) FROM blob WHERE account = ?", account
-    ) or (0, 0)
+    (count,) = tx.one("SELECT COUNT(*) FROM blob WHERE account = ?", account) or (0,)
     refuse_unless(count < BLOBS_MAX, Code.LIMIT)
+    (newest,) = tx.one(
+        "SELECT COALESCE(MAX(created_at), 0) FROM blob WHERE account = ?", account
+    ) or (0,)
     if quota and used + size > quota:
         tx.audit("quota_hit", account, quota="account", size=size)
         raise Refused(Code.QUOTA, "There is no space left for this account.")
@@ -87,7 +88,13 @@ def finish(tx: Tx, account: bytes, blob: bytes, now: int) -> None:
 
 def look_up(tx: Tx, blob: bytes, now: int) -> Found:
     """Return what is known of a blob, or refuse when it is not here or has expired."""
-    line = tx.one("SELECT account, size, done_at, expires_at FROM blob WHERE blob = ?", blob)
+    line = tx.one(
+        """
+        SELECT b.account, b.size, b.done_at, b.expires_at FROM blob b
+        JOIN account a ON a.account = b.account WHERE b.blob = ?
+        """,
+        blob,
+    )
     if line is None:
         raise Refused(Code.UNKNOWN)
     account, size, done_at, expires_at = line

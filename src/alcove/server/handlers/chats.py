@@ -3,10 +3,12 @@
                        asked_first
     a commit adds ──► no: active at once
                   └─► yes: pending ── tell_asked ──► Answer ──► accepted: active
-                                                          └───► declined: routed no longer
+                                                          └───► declined: seems to wait
 
-Nobody is told of a declined request: who asks again is refused in the same words as while the first
-one waits.  A blocked account's requests wait too, and are shown to nobody.
+Nobody is told of a declined request: to others the account stays in the room as pending, with its
+devices, and who asks again is refused in the same words as while the first one waits.  To itself it
+is there no longer.  After `DECLINED_MS` it is gone for everyone, and may be asked again.  A blocked
+account's requests wait too, and are shown to nobody.
 """
 
 from alcove.server.caller import Caller
@@ -37,6 +39,8 @@ DECLINED_MS = 30 * DAY_MS
 """So long after a request was declined the same account cannot ask again."""
 PENDING_MAX = 1000
 """How many requests may wait for one account."""
+FORGOTTEN_AT_ONCE = 500
+"""How many declined requests one turn of housekeeping forgets."""
 BLOCKS_MAX = 2000
 """How many accounts one may block."""
 
@@ -60,22 +64,40 @@ def asked_first(tx: Tx, asker: bytes, account: bytes, kind: Kind, now: int) -> b
 
 
 def tell_asked(tx: Tx, state: RoomState, account: bytes, now: int) -> None:
-    """Write down that the caller asks an account, and tell it, unless it has blocked the caller."""
+    """Write down that the caller asks an account, and tell it, unless it wants nothing of him.
+
+    Who was declined lately, takes that request back and asks again, is declined at once.
+    """
     caller = tx.caller
     assert caller is not None, "somebody asks"
+    (declined_at,) = tx.one(
+        "SELECT MAX(declined_at) FROM ask WHERE asker = ? AND account = ? AND declined_at > ?",
+        caller.account,
+        account,
+        now - DECLINED_MS,
+    ) or (None,)
     tx.run(
         """
-        INSERT INTO ask (asker, account, asked_at) VALUES (?, ?, ?)
-        ON CONFLICT (asker, account) DO UPDATE SET asked_at = excluded.asked_at, declined_at = NULL
+        INSERT INTO ask (asker, account, asked_at, declined_at) VALUES (?, ?, ?, ?)
+        ON CONFLICT (asker, account)
+        DO UPDATE SET asked_at = excluded.asked_at, declined_at = excluded.declined_at
         """,
         caller.account,
         account,
         now,
+        declined_at,
     )
-    if not is_blocked(tx, account, caller.account):
+    if declined_at is not None:
+        tx.run(
+            "UPDATE room_account SET declined_at = ? WHERE room = ? AND account = ?",
+            declined_at,
+            state.number,
+            account,
+        )
+    elif not is_blocked(tx, account, caller.account):
         ask = Ask(state.room, state.kind, caller.account, caller.name, now)
         tx.push_account(account, Asked(ask=ask))
-    tx.audit("request_sent", caller.account, name=_name(tx, account) or "")
+    tx.audit("request_sent", caller.account)
 
 
 def is_blocked(tx: Tx, account: bytes, by: bytes) -> bool:
@@ -85,11 +107,50 @@ def is_blocked(tx: Tx, account: bytes, by: bytes) -> bool:
 
 def forget_asks(tx: Tx, now: int) -> int:
     """Forget requests that were asked and declined so long ago that they hinder nobody."""
-    return tx.run(
+    lines = tx.all(
+        """
+        SELECT r.room, a.account FROM room_account a JOIN room r ON r.number = a.room
+        WHERE a.declined_at < ? ORDER BY a.declined_at LIMIT ?
+        """,
+        now - DECLINED_MS,
+        FORGOTTEN_AT_ONCE,
+    )
+    for room, account in lines:
+        _forget_guest(tx, room, account)
+    return len(lines) + tx.run(
         "DELETE FROM ask WHERE asked_at < ? AND COALESCE(declined_at, 0) < ?",
         now - DAY_MS,
         now - DECLINED_MS,
     )
+
+
+def is_free_again(tx: Tx, room: bytes, account: bytes) -> bool:
+    """Return whether an account has declined this direct room: then it may make another one.
+
+    If so, the room gives its place as the only one of the two people away.
+    """
+    line = tx.one(
+        """
+        SELECT r.number FROM room r JOIN room_account a ON a.room = r.number
+        WHERE r.room = ? AND a.account = ? AND a.declined_at IS NOT NULL
+        """,
+        room,
+        account,
+    )
+    if line is not None:
+        tx.run("UPDATE room SET pair = NULL WHERE number = ?", line[0])
+    return line is not None
+
+
+def _forget_guest(tx: Tx, room: bytes, account: bytes) -> None:
+    """Let an account that declined a room long ago be gone from it for everyone."""
+    state = tx.known_room(room)
+    tx.run("DELETE FROM member WHERE room = ? AND account = ?", state.number, account)
+    tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account)
+    if state.kind == "direct":
+        # Only the asker is left: should the two ever want to talk, they may make another room.
+        tx.run("UPDATE room SET pair = NULL WHERE number = ?", state.number)
+    tx.forget_room(room)
 
 
 def _must_ask(tx: Tx, asker: bytes, account: bytes) -> bool:
@@ -112,22 +173,19 @@ def _must_ask(tx: Tx, asker: bytes, account: bytes) -> bool:
 
 
 def _check_may_ask(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
-    """Refuse a request that waits or was declined already, and too many of them."""
+    """Refuse a request that waits already, or seems to, and too many of them."""
     waits = tx.one(
         "SELECT 1 FROM room_account WHERE account = ? AND asked_by = ? AND state = 'pending'",
         account,
         asker,
     )
-    before = tx.one(
-        "SELECT asked_at, declined_at FROM ask WHERE asker = ? AND account = ?", asker, account
+    lately = tx.one(
+        "SELECT 1 FROM ask WHERE asker = ? AND account = ? AND asked_at > ?",
+        asker,
+        account,
+        now - DAY_MS,
     )
-    asked_at, declined_at = before or (None, None)
-    is_again = (
-        waits is not None
-        or (asked_at is not None and asked_at > now - DAY_MS)
-        or (declined_at is not None and declined_at > now - DECLINED_MS)
-    )
-    refuse_unless(not is_again, Code.TOO_SOON, _WAITS)
+    refuse_unless(waits is None and lately is None, Code.TOO_SOON, _WAITS)
     lines = tx.all(
         """
         SELECT asked_at FROM ask WHERE asker = ? AND asked_at > ?
@@ -147,21 +205,20 @@ def _check_may_ask(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
         wait = times[len(times) - most] + DAY_MS - now if most else None
         raise Refused(Code.TOO_MANY, retry_after_ms=wait)
     (pending,) = tx.one(
-        "SELECT COUNT(*) FROM room_account WHERE account = ? AND state = 'pending'", account
+        """
+        SELECT COUNT(*) FROM room_account
+        WHERE account = ? AND state = 'pending' AND declined_at IS NULL
+        """,
+        account,
     ) or (0,)
     refuse_unless(pending < PENDING_MAX, Code.LIMIT, "Too many requests wait for this account.")
-
-
-def _name(tx: Tx, account: bytes) -> str | None:
-    line = tx.one("SELECT name FROM account WHERE account = ?", account)
-    return None if line is None else str(line[0])
 
 
 # ---- Requests ----
 
 _WAITING = """
     FROM room_account a JOIN room r ON r.number = a.room JOIN account p ON p.account = a.asked_by
-    WHERE a.account = ? AND a.state = 'pending' AND NOT EXISTS (
+    WHERE a.account = ? AND a.state = 'pending' AND a.declined_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM block b WHERE b.account = a.account AND b.blocked = a.asked_by
     )
 """
@@ -211,18 +268,19 @@ def _accept(tx: Tx, caller: Caller, state: RoomState, asker: bytes, now: int) ->
     tx.push(devices, RoomChanged(room=state.room, state="active"))
     release(tx, state, devices, now)
     tx.push_account(asker, Answered(room=state.room, account=account))
-    tx.audit("request_accepted", account, name=_name(tx, asker) or "")
+    tx.audit("request_accepted", account)
 
 
 def _decline(tx: Tx, account: bytes, state: RoomState, asker: bytes, now: int) -> None:
-    tx.touch(state)
+    """Note it for the account itself: what others can see of the room stays as it was."""
     devices = tuple(device for device, whose in state.members.items() if whose == account)
     discard(tx, state, devices)
-    tx.run("DELETE FROM member WHERE room = ? AND account = ?", state.number, account)
-    tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account)
-    if state.kind == "direct":
-        # Only the asker is left: should the two ever want to talk, they may make another room.
-        tx.run("UPDATE room SET pair = NULL WHERE number = ?", state.number)
+    tx.run(
+        "UPDATE room_account SET declined_at = ? WHERE room = ? AND account = ?",
+        now,
+        state.number,
+        account,
+    )
     tx.run(
         """
         INSERT INTO ask (asker, account, asked_at, declined_at) VALUES (?, ?, ?, ?)
@@ -233,29 +291,25 @@ def _decline(tx: Tx, account: bytes, state: RoomState, asker: bytes, now: int) -
         now,
         now,
     )
-    for device in devices:
-        del state.members[device]
-    del state.accounts[account]
     tx.push(devices, RoomChanged(room=state.room, state="gone"))
-    tx.audit("request_declined", account, name=_name(tx, asker) or "")
+    tx.audit("request_declined", account)
     audit_quietly(tx, "request_unwanted", asker)
 
 
 def block(tx: Tx, caller: Caller, request: Block, now: int) -> Done:
     """Let nothing more come from an account, and decline what it asked; or lift that again."""
-    name = _name(tx, request.account)
-    if name is None:
-        raise Refused(Code.UNKNOWN)
+    there = tx.one("SELECT 1 FROM account WHERE account = ?", request.account)
+    refuse_unless(there, Code.UNKNOWN)
     refuse_unless(request.account != caller.account, Code.NOT_ALLOWED)
     is_there = is_blocked(tx, caller.account, request.account)
     if request.blocked and not is_there:
         _block(tx, caller, request.account, now)
-        tx.audit("account_blocked", caller.account, name=name)
+        tx.audit("account_blocked", caller.account)
     elif is_there and not request.blocked:
         tx.run(
             "DELETE FROM block WHERE account = ? AND blocked = ?", caller.account, request.account
         )
-        tx.audit("account_unblocked", caller.account, name=name)
+        tx.audit("account_unblocked", caller.account)
     return Done(id=request.id)
 
 

@@ -18,7 +18,8 @@ def get_devices(tx: Tx, caller: Caller, request: GetDevices, _: int) -> Devices:
     lines = tx.all(
         """
         SELECT d.device, d.added_at, d.seen_at, d.client,
-            (SELECT COUNT(*) FROM package p WHERE p.device = d.device AND p.number > 0 AND p.claim IS NULL)
+            (SELECT COUNT(*) FROM package p
+                WHERE p.device = d.device AND p.number > 0 AND p.claim IS NULL)
         FROM device d
         WHERE d.account = ? AND d.revoked_at IS NULL
         ORDER BY d.added_at, d.device

@@ -30,6 +30,9 @@ FOUND_MAX = 20
 """How many accounts or groups one search returns."""
 ONLINE_PAGE = 256
 """How many accounts one page of the online list has."""
+LAST_CHARACTER = "\U0010ffff"
+"""Behind a text it makes one that stands behind all that begin with it: both databases compare
+bytes, and names hold no such character."""
 NAMED_KINDS = ("group", "channel")
 """Kinds of rooms that may have a public name."""
 
@@ -37,38 +40,29 @@ NAMED_KINDS = ("group", "channel")
 def find(tx: Tx, _: Caller, request: Find, __: int) -> People:
     """Find accounts by name: exactly, or by its beginning where they allow it."""
     name = request.name.lower()
+    lines = tx.all(
+        """
+        SELECT account, name, is_bot, shows_seen, seen_at FROM account
+        WHERE folded = ? AND disabled_at IS NULL
+        """,
+        name,
+    )
     if request.beginning:
-        lines = tx.all(
+        lines += tx.all(
             """
             SELECT account, name, is_bot, shows_seen, seen_at FROM account
-            WHERE disabled_at IS NULL
-              AND (folded = ? OR (findable = 'beginning' AND folded LIKE ? ESCAPE '!'))
+            WHERE findable = 'beginning' AND folded > ? AND folded < ? AND disabled_at IS NULL
             ORDER BY folded LIMIT ?
             """,
             name,
-            _beginning(name),
+            name + LAST_CHARACTER,
             FOUND_MAX + 1,
-        )
-    else:
-        lines = tx.all(
-            """
-            SELECT account, name, is_bot, shows_seen, seen_at FROM account
-            WHERE disabled_at IS NULL AND folded = ?
-            """,
-            name,
         )
     people = tuple(
         Person(account, shown, bool(is_bot), "offline", seen_at if shows_seen else None)
         for account, shown, is_bot, shows_seen, seen_at in lines[:FOUND_MAX]
     )
     return tx.presence.fill(People(id=request.id, people=people, more=len(lines) > FOUND_MAX))
-
-
-def _beginning(text: str) -> str:
-    """Return a pattern for LIKE of what begins with a text; `!` is the escape."""
-    for special in "!%_":
-        text = text.replace(special, f"!{special}")
-    return f"{text}%"
 
 
 def get_online(tx: Tx, _: Caller, request: GetOnline, __: int) -> People:
@@ -96,6 +90,16 @@ def set_visibility(tx: Tx, caller: Caller, request: SetVisibility, _: int) -> Do
 
 def set_presence(tx: Tx, caller: Caller, request: SetPresence, _: int) -> Done:
     """Say how this device is there, until its connection ends."""
+    if request.presence == "invisible":
+        # That it has come is nobody's business: others see when somebody was there before.
+        tx.run(
+            """
+            UPDATE account SET seen_at = seen_before
+            WHERE account = ? AND seen_at = (SELECT seen_at FROM device WHERE device = ?)
+            """,
+            caller.account,
+            caller.device,
+        )
     tx.effects.append(Present(caller.account, caller.device, request.presence))
     return Done(id=request.id)
 
@@ -155,9 +159,10 @@ def find_rooms(tx: Tx, _: Caller, request: FindRooms, __: int) -> PublicRooms:
             (SELECT COUNT(*) FROM room_account a WHERE a.room = p.room AND a.state = 'active'),
             p.link_key, p.link
         FROM alias p JOIN room r ON r.number = p.room
-        WHERE p.alias LIKE ? ESCAPE '!' ORDER BY p.alias LIMIT ?
+        WHERE p.alias >= ? AND p.alias < ? ORDER BY p.alias LIMIT ?
         """,
-        _beginning(request.alias.lower()),
+        request.alias.lower(),
+        request.alias.lower() + LAST_CHARACTER,
         FOUND_MAX,
     )
     return PublicRooms(id=request.id, rooms=tuple(PublicRoom(*line) for line in lines))
@@ -167,8 +172,8 @@ HANDLERS: dict[type, Handler] = {
     Find: Handler(find, "device", "search", writes=False),
     GetOnline: Handler(get_online, "device", "search", writes=False),
     SetVisibility: Handler(set_visibility, "device", "write"),
-    # They change nothing in the database, but go through the writer, whose memory of rooms and
-    # whose order they need; and nobody needs to remember that they were answered.
+    # They go through the writer for its memory of rooms and its order, and nobody needs to
+    # remember that they were answered.
     SetPresence: Handler(set_presence, "socket", "presence", is_remembered=False),
     Signal: Handler(signal, "device", "signal", is_remembered=False),
     PutAlias: Handler(put_alias, "device", "write"),

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from alcove.server.audit_kinds import HOST_ONLY
+from alcove.server.audit_kinds import HOST_ONLY, shown_address
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
 from alcove.server.store.database import Value
@@ -40,9 +40,12 @@ def get_events(tx: Tx, caller: Caller, request: GetEvents, _: int) -> Events:
     )
     page = lines[:EVENTS_PAGE]
     events = tuple(
-        Event(number, at, kind, who, device, address, _decode_detail(detail), bool(odd), chain)
+        Event(
+            number, at, kind, who, device, address if request.everyone else shown_address(address),
+            _decode_detail(detail), bool(odd), chain,
+        )
         for number, at, kind, who, device, address, detail, odd, chain in page
-    )
+    )  # fmt: skip
     more = page[-1][0] if len(lines) > EVENTS_PAGE else None
     return Events(id=request.id, events=events, next=more)
 

@@ -4,6 +4,7 @@ import msgspec
 
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
+from alcove.server.handlers.chats import is_free_again
 from alcove.server.handlers.entries import append_all
 from alcove.server.handlers.reads import reading
 from alcove.server.roomstate import Guest, Mark, Paused, RoomState
@@ -48,7 +49,10 @@ def create_room(tx: Tx, caller: Caller, request: CreateRoom, now: int) -> Append
         Code.BAD_HEADER,
         "A room begins with a handshake that routes only the device that makes it.",
     )  # fmt: skip
-    (count,) = tx.one("SELECT COUNT(*) FROM room_account WHERE account = ?", caller.account) or (0,)
+    (count,) = tx.one(
+        "SELECT COUNT(*) FROM room_account WHERE account = ? AND declined_at IS NULL",
+        caller.account,
+    ) or (0,)
     refuse_unless(count < tx.settings.account_rooms_max, Code.LIMIT)
     pair = _pair(tx, caller, request)
     (number,) = tx.one("SELECT COALESCE(MAX(number), 0) + 1 FROM room") or (1,)
@@ -105,7 +109,7 @@ def _pair(tx: Tx, caller: Caller, request: CreateRoom) -> bytes | None:
     else:
         return None
     there = tx.one("SELECT room FROM room WHERE pair = ?", pair)
-    if there is not None:
+    if there is not None and not is_free_again(tx, there[0], caller.account):
         raise Refused(Code.EXISTS, head=there[0])
     return pair
 
@@ -119,7 +123,7 @@ def get_rooms(tx: Tx, caller: Caller, request: GetRooms, _: int) -> Rooms:
         FROM member m
         JOIN room r ON r.number = m.room
         JOIN room_account a ON a.room = m.room AND a.account = m.account
-        WHERE m.device = ? AND m.left_at IS NULL AND r.number > ?
+        WHERE m.device = ? AND m.left_at IS NULL AND a.declined_at IS NULL AND r.number > ?
         ORDER BY r.number LIMIT ?
         """,
         caller.device,

@@ -175,7 +175,11 @@ def _note_seen(tx: Tx, caller: Caller, name: bytes, device: _Device, now: int) -
     if is_recent and device.client == client:
         return
     tx.run("UPDATE device SET seen_at = ?, client = ? WHERE device = ?", now, client, name)
-    tx.run("UPDATE account SET seen_at = ? WHERE account = ?", now, device.account)
+    tx.run(
+        "UPDATE account SET seen_before = seen_at, seen_at = ? WHERE account = ?",
+        now,
+        device.account,
+    )
 
 
 def _rooms_of(tx: Tx, device: bytes) -> tuple[bytes, ...]:
@@ -209,22 +213,15 @@ def _newest_letter(tx: Tx, account: bytes, device: bytes) -> int:
 
 
 def _counter(tx: Tx, device: bytes) -> int:
-    """Return the highest request id of a device.
-
-    Requests may be answered out of order, but only among those that wait at one time.  So the
-    highest stands in one of as many of the newest lines, and the rest need not be read.
-    """
+    """Return the highest request id of a device: of answers that are kept, and of those before."""
     (counter,) = tx.one(
         """
         SELECT COALESCE(MAX(highest), 0) FROM (
-            SELECT last AS highest FROM (
-                SELECT last FROM answer WHERE device = ? ORDER BY first DESC LIMIT ?
-            ) AS newest
+            SELECT MAX(last) AS highest FROM answer WHERE device = ?
             UNION ALL SELECT counter FROM device WHERE device = ?
-        ) AS all_of_them
+        ) AS known
         """,
         device,
-        tx.settings.in_flight_max,
         device,
     ) or (0,)
     return int(counter)

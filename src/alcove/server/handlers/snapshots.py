@@ -6,6 +6,9 @@
 
 A body is checked against the room's state at its place: the newest snapshot before it, and the
 handshakes since.  So snapshots go from the front only, when no kept body is left before the next.
+
+A member can store a bad one, which nobody can take for the room's state.  So that it cannot push
+all good ones out, the newest one of another account than the newest one's stays too.
 """
 
 from alcove.server.caller import Caller
@@ -37,8 +40,8 @@ def put_snapshot(tx: Tx, caller: Caller, request: PutSnapshot, now: int) -> Done
     is_newer = newest is None or seqs[0] > newest[0]
     refuse_unless(is_newer, Code.EXISTS, "The room has this snapshot already, or a newer one.")
     tx.insert(
-        "snapshot (room, seq, name, at, body)",
-        [(state.number, seqs[0], request.name, now, request.body)],
+        "snapshot (room, seq, name, at, made_by, body)",
+        [(state.number, seqs[0], request.name, now, caller.account, request.body)],
     )
     _thin(tx, state.number)
     drop_snapshots(tx, state.number)
@@ -55,6 +58,8 @@ def _thin(tx: Tx, number: int) -> None:
     if len(lines) < NEWEST_KEPT + 2:
         return
     (after,), (before,) = lines[NEWEST_KEPT:]
+    if after == _by_another(tx, number):
+        return
     (count,) = tx.one(
         "SELECT COUNT(*) FROM entry WHERE room = ? AND form = 0 AND seq > ? AND seq <= ?",
         number,
@@ -65,13 +70,31 @@ def _thin(tx: Tx, number: int) -> None:
         tx.run("DELETE FROM snapshot WHERE room = ? AND seq = ?", number, after)
 
 
+def _by_another(tx: Tx, number: int) -> int | None:
+    """Return the place of the newest snapshot by another account than the newest one's."""
+    line = tx.one(
+        """
+        SELECT s.seq FROM snapshot s
+        WHERE s.room = ? AND s.made_by <> (
+            SELECT n.made_by FROM snapshot n WHERE n.room = s.room ORDER BY n.seq DESC LIMIT 1
+        )
+        ORDER BY s.seq DESC LIMIT 1
+        """,
+        number,
+    )
+    return None if line is None else line[0]
+
+
 def drop_snapshots(tx: Tx, number: int) -> None:
     """Drop the oldest snapshots of a room that no kept body needs any more."""
     seqs = [
         seq for (seq,) in tx.all("SELECT seq FROM snapshot WHERE room = ? ORDER BY seq", number)
     ]
+    by_another = _by_another(tx, number)
     for place in range(len(seqs) - NEWEST_KEPT):
         seq, following = seqs[place], seqs[place + 1]
+        if seq == by_another:
+            continue
         needed = tx.one(
             """
             SELECT 1 FROM entry

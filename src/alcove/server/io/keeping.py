@@ -37,6 +37,8 @@ STORED_MAX: Final = 50_000
 """For so many devices messages are counted before the counts are written down."""
 ORPHANS_EVERY_MS: Final = 5 * MINUTE_MS
 FOLDERS: Final = 256
+RESTORED_MS: Final = 30 * DAY_MS
+"""So long after a restore no file is taken for an orphan: a newer backup may still be restored."""
 
 _log = logging.getLogger("alcove.server.keeping")
 
@@ -70,7 +72,7 @@ class Keeper:
         if self._is_due("uploads", HOUR_MS, now):
             await self._give_up_uploads(now)
         if self._is_due("orphans", ORPHANS_EVERY_MS, now):
-            await self._drop_orphans()
+            await self._drop_orphans(now)
         if now // DAY_MS != self._day or len(self._works.hub.stored) > STORED_MAX:
             self._day = now // DAY_MS
             await self.write_counts()
@@ -128,24 +130,28 @@ class Keeper:
         except (Refused, StorageError):
             return
 
-    async def _drop_orphans(self) -> None:
+    async def _drop_orphans(self, now: int) -> None:
         """Look through one folder of blobs for files that nobody knows.
 
         A blob's line is written before its file and dropped before it: what a crash leaves behind
-        is a file without a line.
+        is a file without a line.  A folder outside of the data folder is left alone, because
+        another server's files may be there too.
         """
         folder = self._folder / f"{self._orphans_folder:02x}"
         self._orphans_folder = (self._orphans_folder + 1) % FOLDERS
-        names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
-        for name in names:
-            try:
-                blob = bytes.fromhex(name)
-                is_known = await self._works.look(_knows(blob))
-            except (ValueError, StorageError):
-                continue  # Not a file of ours, or not the moment.
-            if not is_known:
-                (folder / name).unlink(missing_ok=True)
-                _log.info("dropped a file that belonged to nothing")
+        if self._settings().blob_folder or not folder.is_dir():
+            return
+        names = sorted(file.name for file in folder.iterdir())
+        try:
+            if await self._works.look(lambda tx: _was_restored(tx, now)):
+                return
+            for name in names:
+                blob = _blob_named(name)
+                if blob and not await self._works.look(_knows(blob)):
+                    (folder / name).unlink(missing_ok=True)
+                    _log.info("dropped a file that belonged to nothing")
+        except StorageError:
+            return  # Not the moment.
 
 
 def _bound(chore: Chore, since: int) -> Callable[[Tx], Turn]:
@@ -158,6 +164,21 @@ def _giving_up(blob: bytes) -> Callable[[Tx], None]:
 
 def _knows(blob: bytes) -> Callable[[Tx], bool]:
     return lambda tx: tx.one("SELECT 1 FROM blob WHERE blob = ?", blob) is not None
+
+
+def _was_restored(tx: Tx, now: int) -> bool:
+    """Whether the server was restored lately: it may not know all files that are still wanted."""
+    count, newest = tx.one("SELECT COUNT(*), MAX(began_at) FROM incarnation") or (0, 0)
+    return bool(count > 1 and newest > now - RESTORED_MS)
+
+
+def _blob_named(name: str) -> bytes:
+    """Return the blob whose file has this name; nothing for other files."""
+    try:
+        blob = bytes.fromhex(name)
+    except ValueError:
+        return b""
+    return blob if blob.hex() == name else b""
 
 
 def _changed_at(path: Path) -> int:

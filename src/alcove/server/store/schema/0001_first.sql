@@ -309,6 +309,7 @@ CREATE INDEX blob_unfinished ON blob (created_at) WHERE done_at IS NULL;
 CREATE TABLE leftover (
     kind TEXT NOT NULL,     -- `account`, `device` or `room`.
     name BLOB NOT NULL,     -- Its id.
+    until INTEGER NOT NULL, -- Up to this number its audit events are blanked.
     PRIMARY KEY (kind, name)
 ) STRICT;
 
