@@ -36,7 +36,6 @@ SCANS = {
     "server/audit_log.py": "The host exports or checks the audit log.",
     "server/handlers/blobs.py": "The sum of all files' sizes, where `server_quota_bytes` is set.",
     "server/handlers/deletion.py": "An account is deleted, and all that points to it.",
-    "server/handlers/directory.py": "A search by how names begin, which stops at its limit.",
     "server/handlers/invites.py": "Whether there is a host, and which links have ended.",
     "server/io/backup.py": "A backup.",
     "server/io/restore.py": "A restore.",

@@ -55,7 +55,7 @@ def _grow_rooms(plan: Plan) -> list[Row]:
         for count in QUICK_ROOMS if plan.is_quick else ROOMS:
             name = f"growth_rooms_{count}"
             measured = plan.play(_talk_in(plan, house, (ada, bob), rooms, count, name))
-            rows.append((f"{count:,} rooms", measured))
+            rows.append((f"{count:,} room{'s' if count > 1 else ''}", measured))
     return rows
 
 

@@ -63,11 +63,16 @@ class Site:
     address: str = ""
     asked: list[str] = field(default_factory=list)
     up: bool = True
+    figures: pages.Status | pages.Outside = STATUS
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         self.asked.append(path)
         if path == "/status.json":
-            return 200 if self.up else 503, dict(pages.STATUS_HEADERS), pages.status_json(STATUS)
+            return (
+                200 if self.up else 503,
+                dict(pages.STATUS_HEADERS),
+                pages.status_json(self.figures),
+            )
         file = STATIC.files.get(path.removeprefix("/static/"))
         if path.startswith("/static/") and file:
             return 200, {**pages.FILE_HEADERS, "Content-Type": file.content_type}, file.body
@@ -259,6 +264,15 @@ def test_the_status_page_says_since_when_nothing_answers_and_recovers(
     with page.expect_response("**/status.json"):
         page.clock.run_for(2500)
     page.get_by_text("Running", exact=True).wait_for()
+
+
+def test_the_status_page_hides_the_figures_that_it_is_not_told(browser: Any, site: Site) -> None:
+    site.figures = pages.Outside(version="0.2.0", registration="invite")
+    seen = visit(browser, f"{site.address}/status")
+    seen.page.get_by_text("Running", exact=True).wait_for()
+    assert seen.page.locator("#registration").inner_text() == "By invite"
+    assert seen.page.locator(".inside:visible").count() == 0
+    assert seen.complaints == []
 
 
 def test_the_status_page_asks_nothing_while_nobody_looks(browser: Any, site: Site) -> None:

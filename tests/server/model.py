@@ -5,8 +5,9 @@ agree.  `judge` returns the codes of all rules that a request breaks (the server
 them), `apply` does what it asks for.  Nothing is fast, nothing is stored.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from alcove.wire.codec import decode_header
 from alcove.wire.entries import Append, HandshakeHeader, MessageHeader, NewEntry, Routing
@@ -97,6 +98,8 @@ class Model:
     now: int = 0
     devices: dict[bytes, bytes] = field(default_factory=dict)
     """Devices that stand on a list, and their accounts."""
+    owners: dict[bytes, bytes] = field(default_factory=dict)
+    """All devices that ever were, and their accounts."""
     revoked: list[bytes] = field(default_factory=list)
     rooms: dict[bytes, Room] = field(default_factory=dict)
     pairs: dict[frozenset[bytes], bytes] = field(default_factory=dict)
@@ -123,11 +126,11 @@ class Model:
     def _all_or_none(
         self, room: Room, account: bytes, device: bytes, entries: tuple[NewEntry, ...]
     ) -> Codes:
-        before = self.copy()
+        before, asks = deepcopy(room), dict(self.asks)
         for entry in entries:
             codes = self._entry(room, account, device, entry)
             if codes:
-                self.restore(before)
+                self.rooms[room.room], self.asks = before, asks
                 return codes
         return set()
 
@@ -136,6 +139,8 @@ class Model:
         if header.sender != device:
             return {"bad_header"}
         if isinstance(header, MessageHeader):
+            if not room.is_active(device):  # An entry before it in the batch has changed that.
+                return {"not_a_member"}
             codes = self._judge_message(room, header)
             if not codes:
                 self._add(room, entry, header)
@@ -242,16 +247,12 @@ class Model:
 
     # ---- What an entry does ----
 
-    def _add(
-        self, room: Room, entry: NewEntry, header: MessageHeader | HandshakeHeader
-    ) -> None:
+    def _add(self, room: Room, entry: NewEntry, header: MessageHeader | HandshakeHeader) -> None:
         seq = len(room.log) + 1
         name = entry_name(room.room, entry.header, entry.body)
         room.chain = next_chain(room.chain, seq, name)
         is_handshake = isinstance(header, HandshakeHeader)
-        room.log.append(
-            Entry(seq, self.now, entry.header, entry.body, header.sender, is_handshake)
-        )
+        room.log.append(Entry(seq, self.now, entry.header, entry.body, header.sender, is_handshake))
         if isinstance(header, HandshakeHeader):
             room.handshakes.append(Handshake(seq, name, header.renews))
             if header.closes:
@@ -341,7 +342,7 @@ class Model:
             pair = frozenset([account])
         if pair is not None and pair in self.pairs:
             return {"exists"}
-        before = self.copy()
+        asks = dict(self.asks)
         room = self.rooms[request.room] = Room(request.room, request.kind)
         room.guests[account] = Guest("owner", is_active=True)
         founding, *others = request.entries
@@ -352,7 +353,8 @@ class Model:
         if not codes and request.kind == "direct" and request.partner not in room.guests:
             codes = {"bad_header"}
         if codes:
-            self.restore(before)
+            del self.rooms[request.room]
+            self.asks = asks
         elif pair is not None:
             self.pairs[pair] = request.room
         return codes
@@ -408,14 +410,12 @@ class Model:
         room = self.rooms[name]
         if not room.is_active(device):
             return {"not_a_member"}
-        owners = {**self.devices, **room.members}
         entries = []
         for seq in seqs:
             entry = room.log[seq - 1] if 0 < seq <= len(room.log) else None
             if entry is None or entry.is_handshake:
                 return {"unknown"}
-            mine = owners.get(entry.sender, self.owner(entry.sender)) == account
-            if not mine and room.guests[account].role == "member":
+            if self.owners[entry.sender] != account and room.guests[account].role == "member":
                 return {"not_allowed"}
             entries.append(entry)
         for entry in entries:
@@ -423,13 +423,6 @@ class Model:
         return set()
 
     # ---- Devices and files ----
-
-    def owner(self, device: bytes) -> bytes:
-        """Return the account of a device that may have been revoked."""
-        return self.owners[device]
-
-    owners: dict[bytes, bytes] = field(default_factory=dict)
-    """All devices that ever were."""
 
     def publish(self, account: bytes, devices: list[bytes]) -> None:
         """Let these devices stand on an account's list, and no others."""
@@ -444,13 +437,3 @@ class Model:
         """Judge an upload."""
         used = sum(blob.size for blob in self.blobs.values() if blob.account == account)
         return {"quota"} if used + size > self.quota else set()
-
-    # ---- Trying something ----
-
-    def copy(self) -> "Model":
-        """Return all of this as it is now."""
-        return deepcopy(self)
-
-    def restore(self, before: "Model") -> None:
-        """Be again as at a copy; objects that others hold are not the same any more."""
-        self.__dict__.update(before.__dict__)

@@ -266,13 +266,20 @@ def test_the_figures_are_json_that_reads_back() -> None:
     data = pages.status_json(STATUS)
     assert msgspec.json.decode(data, type=pages.Status) == STATUS
     assert msgspec.json.decode(data)["encryption"] == pages.ENCRYPTION
+    outside = pages.Outside(version="0.2.0", registration="invite")
+    assert msgspec.json.decode(pages.status_json(outside)) == {
+        "running": True,
+        "version": "0.2.0",
+        "registration": "invite",
+        "encryption": pages.ENCRYPTION,
+    }
 
 
 def test_the_status_page_shows_every_figure_and_no_other() -> None:
     fields = set(pages.Status.__struct_fields__)
     used = set(re.findall(r"\bstatus\.([a-z_]+)\b(?!\")", SCRIPTS["status"]))
-    # The page has the sentence about encryption in it from the start.
-    assert used == fields - {"encryption"}
+    # The page has the sentence about encryption in it from the start, and who answers runs.
+    assert used == fields - {"encryption", "running"}
 
 
 def test_the_status_page_has_words_for_every_registration_policy() -> None:

@@ -107,6 +107,33 @@ def test_what_must_not_be_used_twice_is_thrown_away(place: Place, backup: Path) 
     assert [line[1] for line in after["package"]] == [0]
 
 
+def test_links_that_worked_are_withdrawn_and_those_that_had_ended_stay_known(
+    place: Place, backup: Path
+) -> None:
+    ways = [
+        ("owner", LATER + 1, 1, 0),
+        ("bot", LATER + 1, 1, 0),
+        ("reset", LATER + 1, 1, 0),
+        ("invite", LATER + 1, 5, 4),
+        ("used", LATER + 1, 1, 1),
+        ("over", LATER, 1, 0),
+    ]
+    with storage_at(settings_at(place)) as storage:
+        connection = storage.database.writer()
+        connection.insert(
+            "invite (invite, secret_hash, kind, made_at, expires_at, uses, used)",
+            [(kind, kind.encode(), kind, NOW, *limits) for kind, *limits in ways],
+        )
+        connection.close()
+        backup = back_up(storage, backup.with_suffix(".links"))
+    restored = restore(backup, settings_at(place), LATER, SOFTWARE, replaces=True)
+    with storage_at(settings_at(place)) as storage:
+        left = sorted(str(line[0]) for line in look(storage)["invite"])
+        detail = look(storage)["event"][-1]
+    assert (restored.withdrawn, left) == (4, ["over", "used"])
+    assert '"withdrawn_links":4' in str(detail)
+
+
 def test_the_restore_is_an_event_that_the_chain_goes_on_with(place: Place, backup: Path) -> None:
     restore(backup, settings_at(place), LATER, SOFTWARE)
     with storage_at(settings_at(place)) as storage:
@@ -121,6 +148,7 @@ def test_the_restore_is_an_event_that_the_chain_goes_on_with(place: Place, backu
         "lost_blobs": 2,
         "made_at": NOW,
         "made_by": SOFTWARE,
+        "withdrawn_links": 0,
     }
     expected: Any = event_chain(before[-1], *said, is_suspicious=bool(is_suspicious))
     assert chain == expected != NOTHING_BEFORE

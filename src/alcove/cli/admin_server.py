@@ -138,9 +138,19 @@ def restore(
         raise click.ClickException(str(error)) from error
     kept = None if done.kept is None else str(done.kept)
     if as_json:
-        made_at, number = done.manifest.made_at, done.incarnation
-        click.echo(msgspec.json.encode({"made_at": made_at, "incarnation": number, "kept": kept}))
+        said = {
+            "made_at": done.manifest.made_at,
+            "incarnation": done.incarnation,
+            "kept": kept,
+            "withdrawn": done.withdrawn,
+        }
+        click.echo(msgspec.json.encode(said))
         return
     click.echo(f"Everything is as it was on {when(done.manifest.made_at)}: start the server.")
     if kept is not None:
         click.echo(f"What was there before is in {kept}.")
+    if done.withdrawn:
+        click.echo(
+            f"{done.withdrawn:,} links into the server (invites, and links for owner, bots and"
+            " resets) were withdrawn: make new ones."
+        )

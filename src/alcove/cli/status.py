@@ -8,7 +8,7 @@ import msgspec
 from alcove.cli.asking import over_socket
 from alcove.cli.shared import facts, json_option, load, place_options, size, when
 from alcove.server.admin_messages import Report, Stats
-from alcove.server.pages import ENCRYPTION, Status
+from alcove.server.pages import ENCRYPTION, Outside, Status
 from alcove.server.settings import Settings, has_tls
 
 WAIT_S = 3
@@ -37,7 +37,7 @@ def status(data: str | None, config: str | None, *, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _ask(settings: Settings) -> tuple[Status | None, str]:
+def _ask(settings: Settings) -> tuple[Status | Outside | None, str]:
     made = over_socket(settings, Stats(), wait_s=WAIT_S)
     if made is not None and not made.error:
         report = msgspec.json.decode(made.ok, type=Report)
@@ -49,18 +49,34 @@ def _ask(settings: Settings) -> tuple[Status | None, str]:
     return None, ""
 
 
-def _over_http(port: int) -> Status | None:
+def _over_http(port: int) -> Status | Outside | None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     try:
         connection.request("GET", "/status.json")
-        return msgspec.json.decode(connection.getresponse().read(1 << 20), type=Status)
+        return _read(connection.getresponse().read(1 << 20))
     except (OSError, http.client.HTTPException, msgspec.DecodeError):
         return None
     finally:
         connection.close()
 
 
-def _show(found: Status, address: str) -> None:
+def _read(body: bytes) -> Status | Outside:
+    try:
+        return msgspec.json.decode(body, type=Status)
+    except msgspec.ValidationError:  # It takes us for somebody from outside.
+        return msgspec.json.decode(body, type=Outside)
+
+
+def _show(found: Status | Outside, address: str) -> None:
+    if isinstance(found, Outside):
+        facts({
+            "running": "yes; its figures are on its status port, and in its data folder",
+            "version": found.version,
+            "address": address,
+            "registration": found.registration,
+            "encryption": ENCRYPTION,
+        })  # fmt: skip
+        return
     storage = f"{found.database} {size(found.room_bytes)}, files {size(found.file_bytes)}"
     free = "" if found.free_bytes is None else f"; {size(found.free_bytes)} free"
     facts({

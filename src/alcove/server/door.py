@@ -63,7 +63,14 @@ class Door:
 
     def admit(self, caller: Caller, request: Request, now: int) -> Handler:
         """Return who carries a request out, or refuse it."""
-        handler = TABLE.get(type(request))
+        handler = self.check(caller, type(request))
+        cost = 1 if handler.cost is None else handler.cost(request)
+        self.count(handler.rate, caller, now, cost)
+        return handler
+
+    def check(self, caller: Caller, kind: type) -> Handler:
+        """Return who carries requests of a kind out, or refuse who may not make one."""
+        handler = TABLE.get(kind)
         if handler is None:
             raise Refused(Code.MALFORMED)
         if self.is_stopping:
@@ -75,8 +82,6 @@ class Door:
                 raise Refused(Code.SOCKET_ONLY)
             if handler.access == "host" and not caller.is_host:
                 raise Refused(Code.HOST_ONLY)
-        cost = 1 if handler.cost is None else handler.cost(request)
-        self.count(handler.rate, caller, now, cost)
         return handler
 
     def count(self, kind: str, caller: Caller, now: int, cost: int = 1) -> None:

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 
 from alcove.server.audit_log import announce_clearing, drop_events, old_events
-from alcove.server.handlers import blobs, chats, letters
+from alcove.server.handlers import blobs, chats, deletion, letters, packages
 from alcove.server.handlers.entries import drop_body
 from alcove.server.handlers.invites import KEPT_DAYS
 from alcove.server.handlers.snapshots import drop_snapshots
@@ -248,7 +248,17 @@ def drop_links(tx: Tx, _: int) -> Turn:
 
 def forget_asks(tx: Tx, _: int) -> Turn:
     """Forget old requests to chat that hinder nobody any more."""
-    return Turn(chats.forget_asks(tx, tx.now), None)
+    return _turn(chats.forget_asks(tx, tx.now), chats.FORGOTTEN_AT_ONCE)
+
+
+def sweep_leftovers(tx: Tx, _: int) -> Turn:
+    """Go on with what accounts that were deleted have left."""
+    return _turn(deletion.sweep_leftovers(tx, LINES), LINES)
+
+
+def drop_claimed(tx: Tx, _: int) -> Turn:
+    """Drop key packages that were handed out a while ago."""
+    return _turn(packages.drop_claimed(tx, tx.now, LINES), LINES)
 
 
 # ---- Files ----
@@ -296,6 +306,8 @@ CHORES: Final = (
     Chore("old letters", drop_letters, HOUR_MS),
     Chore("old answers", forget_answers, HOUR_MS),
     Chore("old requests to chat", forget_asks, HOUR_MS),
+    Chore("what deleted accounts left", sweep_leftovers, MINUTE_MS),
+    Chore("packages handed out", drop_claimed, HOUR_MS),
     Chore("old handshakes", drop_old_handshakes, HOUR_MS),
     Chore("old audit events", trim_events, HOUR_MS),
 )

@@ -18,6 +18,8 @@ STATUSES: dict[str, int] = {
 }  # fmt: skip
 """The status of each refusal; what is not named is a conflict."""
 CONFLICT = 409
+LATE = 408
+"""The status of a request whose body did not come in time."""
 
 
 def tag_of(kind: type) -> str:
@@ -70,7 +72,7 @@ def _operation(tag: str, kind: type, reply: type, handler: Handler) -> dict[str,
         "requestBody": {"required": True, "content": _json(kind)},
         "responses": {
             "200": {"description": "Carried out.", "content": _json(reply)},
-            **{str(status): refused for status in sorted({CONFLICT, *STATUSES.values()})},
+            **{str(status): refused for status in sorted({CONFLICT, LATE, *STATUSES.values()})},
         },
     }
     if handler.access != "anyone":

@@ -337,8 +337,10 @@ Samples = Annotated[tuple[float, ...], Meta(max_length=SAMPLES_MAX)]
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """What `/status.json` says.  Counts and sizes only: anybody may read it, so no names."""
+    """What `/status.json` says on this machine.  Counts and sizes only, and no names."""
 
+    running: bool = True
+    """Who reads this has an answer."""
     version: str
     """Of Alcove."""
     now: Millis
@@ -383,6 +385,16 @@ def status_page(templates: Templates, server: ServerName) -> Page:
     return Page(200, _fill(templates.status, slots).encode())
 
 
-def status_json(status: Status) -> bytes:
+class Outside(Struct, frozen=True, kw_only=True):
+    """What `/status.json` says on the server's own port to who is not on this machine."""
+
+    running: bool = True
+    """Who reads this has an answer."""
+    version: str
+    registration: Registration
+    encryption: str = ENCRYPTION
+
+
+def status_json(status: Status | Outside) -> bytes:
     """Return what the page fetches."""
     return msgspec.json.encode(status)

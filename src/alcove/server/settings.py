@@ -201,12 +201,34 @@ class Settings(Struct, frozen=True, kw_only=True):
     upload_hours: Annotated[
         int, about("How long an upload that stands still can be resumed.", 1, 24 * DAYS_MAX)
     ] = 24
+    upload_timeout_s: Annotated[
+        int, about("An upload of which nothing came for so long ends; it can be resumed.", 1, 3600)
+    ] = 60
 
     # ---- connections ----
     max_clients: Annotated[int, about("Connections at one time.", 1, COUNT_MAX)] = 5000
+    address_clients_max: Annotated[
+        int, about("Connections of one address at one time.", 1, COUNT_MAX)
+    ] = 1000
     hello_timeout_s: Annotated[
-        int, about("A connection that has not signed in by then is closed.", 1, 3600)
+        int,
+        about("A connection that has not signed in, or not sent a request, is closed.", 1, 3600),
     ] = 10
+    body_timeout_s: Annotated[
+        int, about("How long the body of an HTTP request may take to come.", 1, 3600)
+    ] = 30
+    unsigned_bytes_max: Annotated[
+        int, about("The size of a request of who has not signed in.", 64 * KIB, 64 * MIB)
+    ] = 2 * MIB
+    bodies_bytes_max: Annotated[
+        int,
+        about(
+            "HTTP bodies that are held at one time, the small ones left out; of one address a"
+            " quarter of it.",
+            MIB,
+            BYTES_MAX,
+        ),
+    ] = 64 * MIB
     idle_timeout_s: Annotated[
         int, about("A silent connection is pinged after so long, and closed after twice.", 1, 3600)
     ] = 60
@@ -248,6 +270,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, about("All devices at one address together have so many times a device's.", 1, 100_000)
     ] = 16
     rate_connect: Annotated[Rate, about("New connections from one address.")] = Rate(20, 1, 1000)
+    rate_page: Annotated[Rate, about("Pages, files and figures, from one address.")] = Rate(
+        20, 1, 400
+    )
     rate_sign_in: Annotated[Rate, about("Sign-ins by password or phrase from one address.")] = Rate(
         20, 60, 60
     )

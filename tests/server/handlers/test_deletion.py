@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from alcove.server.audit import event_chain
 from alcove.server.auth import totp_code
 from alcove.server.effects import BlobGone, Ended, ToDevices
-from alcove.server.handlers.deletion import ERASED, HANDLERS
+from alcove.server.handlers import deletion
+from alcove.server.handlers.deletion import ERASED, HANDLERS, sweep_leftovers
 from alcove.wire.accounts import (
     ArchiveRow,
     DeleteAccount,
@@ -28,7 +30,7 @@ from alcove.wire.ids import NOTHING_BEFORE, Position
 from alcove.wire.invites import NewInvite
 from alcove.wire.rooms import GetInbox, GetMembers, PutLink, PutSlot, RoomChanged, SendLetter
 from tests.server.house import House, Talk, member
-from tests.server.people import Someone, code, kinds, lines, where
+from tests.server.people import Someone, code, kinds, lines, where, writing
 
 PAUSE_MS = 60_000
 
@@ -301,3 +303,50 @@ def test_the_audit_log_is_one_chain_but_for_the_lines_that_were_blanked(house: H
     assert said == f'{{"erased_events":{blanked}}}'
     assert blanked >= count
     assert kinds(house)[-1] == "account_created"
+
+
+# ---- What goes bit by bit ----
+
+
+def sweep(house: House, most: int) -> int:
+    with writing(house) as tx:
+        return sweep_leftovers(tx, most)
+
+
+def test_an_account_with_much_goes_bit_by_bit(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "LINES", 1)
+    ada, bob = come(house, "ada", "bob")
+    alone = shared_room(house, ada)
+    for _ in range(5):
+        house.say(ada.phone.caller, alone)
+    for number in range(3):
+        house.connection.run(
+            "INSERT INTO blob (blob, account, size, created_at) VALUES (?, ?, 1, ?)",
+            bytes([number]) * 16,
+            ada.account,
+            number,
+        )
+        rows = (ArchiveRow(bytes(16), bytes([number]) * 32, b"archived!"),)
+        house.ask(ada.phone.caller, PutArchive(id=house.next_id(), rows=rows))
+    assert deletes(ada) == Done(id=house.number)
+    assert lines(house, "SELECT COUNT(*) FROM blob") == [2]
+    assert lines(house, "SELECT COUNT(*) FROM entry") == [6]
+    talk, created = house.create(bob.phone.caller)
+    assert isinstance(created, Appended), "a new room does not get the number of an old one"
+    turns = 0
+    while sweep(house, 2) == 2:
+        turns += 1
+    assert turns > 6
+    for table in ("blob", "archive", "leftover"):
+        assert lines(house, f"SELECT COUNT(*) FROM {table}") == [0], table  # noqa: S608
+    answers = "SELECT COUNT(*) FROM answer WHERE device = ?"
+    assert lines(house, answers, ada.phone.id) == [0]
+    assert lines(house, "SELECT room FROM room") == [talk.room]
+    assert lines(house, "SELECT COUNT(*) FROM entry") == [1]
+    assert sweep(house, 2) == 0
+    assert lines(house, "SELECT COUNT(*) FROM event WHERE account = ?", ada.account) == [0]
+    erased = lines(house, "SELECT COUNT(*) FROM event WHERE detail = ?", ERASED)
+    told = lines(house, "SELECT detail FROM event WHERE kind = 'account_deleted'")
+    assert erased == [sum(msgspec.json.decode(one)["erased_events"] for one in told)]

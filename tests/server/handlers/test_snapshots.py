@@ -126,16 +126,29 @@ def test_snapshots_that_stand_close_together_are_thinned(house: House) -> None:
 def test_one_member_cannot_push_the_snapshots_of_others_out(house: House) -> None:
     ada, mal = house.add_person("ada"), house.add_person("mal")
     talk = room_of(house, ada, mal)
-    put(house, ada, talk, b"first")
-    heal(house, ada, talk)
-    put(house, ada, talk, b"good")
-    for _ in range(40):
+    renewed = Talk(talk.room, talk.handshake)
+    for body in (b"first", b"second", b"good"):
+        put(house, ada, talk, body)
+        house.say(ada.phone, renewed)
+        heal(house, ada, talk)
+    for _ in range(12):
         heal(house, mal, talk)
         put(house, mal, talk, b"bad")
     bodies = [body for (body,) in house.tx().all("SELECT body FROM snapshot ORDER BY seq")]
-    assert bodies == [b"good", b"bad", b"bad"]
+    assert bodies == [b"first", b"good", b"bad", b"bad"]
     heal(house, ada, talk)
     put(house, ada, talk, b"new")
     bodies = [body for (body,) in house.tx().all("SELECT body FROM snapshot ORDER BY seq")]
     assert bodies[-2:] == [b"bad", b"new"]
-    assert b"good" not in bodies
+
+
+def test_without_kept_bodies_the_newest_two_stay_and_one_of_somebody_else(house: House) -> None:
+    ada, mal = house.add_person("ada"), house.add_person("mal")
+    talk = room_of(house, ada, mal)
+    for person in (ada, ada, mal, mal, mal):
+        heal(house, ada, talk)
+        put(house, person, talk)
+    assert kept(house) == [4, 6, 7]
+    heal(house, ada, talk)
+    put(house, ada, talk)
+    assert kept(house) == [7, 8]

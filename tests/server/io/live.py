@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
 from alcove.server.caller import Caller
 from alcove.server.io.app import House as Running
 from alcove.server.io.app import build
+from alcove.server.io.gate import GatedRunner, GatedSite
+from alcove.server.io.machine import listen_at
 from alcove.server.settings import Settings
 from alcove.server.store.opening import found, open_sqlite
 from alcove.server.tx import World
@@ -148,11 +150,11 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Live]:
     secret, incarnation = found(connection, now, bytes(range(32)))
     connection.close()
     running = build(chosen, database, secret, incarnation, "127.0.0.1")
-    runner = web.AppRunner(running.app, access_log=None)
+    runner = GatedRunner(running.app, running.gate)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
+    listener = listen_at("127.0.0.1", 0)
+    await GatedSite(runner, listener.sockets[0]).start()
+    port = listener.port
     ticking = asyncio.create_task(running.sockets.tick())
     try:
         async with ClientSession() as web_session:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -151,6 +152,16 @@ async def test_a_backup_is_made_while_the_server_runs(live: Live) -> None:
         await answer(desk_of(live), Backup(str(target)), ME)
     page = await answer(desk_of(live), Events(1), ME)
     assert page.events[0].kind == "backup_created"
+
+
+@served()
+async def test_the_certificate_that_devices_have_pinned_is_in_the_backup(live: Live) -> None:
+    folder = Path(live.running.settings.data)
+    made = own_certificate(folder, ["127.0.0.1"], today())
+    await answer(desk_of(live), Backup(str(folder / "saved")), ME)
+    with tarfile.open(folder / "saved") as backup:
+        held = [member.size for member in backup if "tls" in member.name]
+    assert made.certificate.stat().st_size in held
 
 
 @served()

@@ -1,5 +1,6 @@
 """Files over HTTP: uploads that can be taken up again, downloads by parts, and who may do what."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -7,6 +8,9 @@ import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import pytest
+
+from alcove.server.store.database import StorageError
 from alcove.wire.blobs import Blobs, DropBlob, GetBlobs
 from alcove.wire.greeting import NewToken
 from tests.server.io.live import Line, Live, served
@@ -125,7 +129,7 @@ async def test_a_broken_upload_keeps_what_came(live: Live) -> None:
         head = await ada.ask("HEAD", path, headers=TUS)
         offset = int(head.headers["Upload-Offset"])
     assert 0 < offset <= 300_000
-    assert (await ada.put(path, offset, bytes(1_000_000 - offset))).status in (204, 423)
+    assert (await ada.put(path, offset, bytes(1_000_000 - offset))).status == 204
 
 
 @served(blob_bytes_max=1_000_000, account_quota_bytes=1_500_000)
@@ -196,3 +200,85 @@ async def test_expiry_is_said_in_metadata_and_options_tell_the_rest(live: Live) 
     options = await ada.ask("OPTIONS")
     assert (options.status, options.headers["Tus-Version"]) == (204, "1.0.0")
     assert options.headers["Tus-Max-Size"] == str(live.running.settings.blob_bytes_max)
+
+
+# ---- Uploads that stall ----
+
+
+class Trickle:
+    """A body that has begun to come and then stands still, until it may go on."""
+
+    def __init__(self, begun: bytes, rest: bytes = b"") -> None:
+        self.begun, self.rest = begun, rest
+        self.may_go_on = asyncio.Event()
+
+    async def __aiter__(self) -> Any:
+        yield self.begun
+        await self.may_go_on.wait()
+        yield self.rest
+
+
+def begin(files: Files, path: str, trickle: Trickle) -> asyncio.Task[Answer]:
+    headers = {**PART, "Upload-Offset": "0"}
+    data = aiter(trickle)
+    return asyncio.create_task(files.ask("PATCH", path, headers=headers, data=data))
+
+
+async def running(files: Files) -> None:
+    while not files.live.running.blobs._uploading:  # noqa: ASYNC110 - Nobody announces it.
+        await asyncio.sleep(0)
+
+
+@served(upload_timeout_s=1)
+async def test_an_upload_that_stands_still_ends_and_can_be_resumed(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.announce(1000)
+    trickle = Trickle(bytes(300))
+    stalled = await begin(ada, path, trickle)
+    trickle.may_go_on.set()
+    assert (stalled.status, stalled.headers["Upload-Offset"]) == (408, "300")
+    assert (await ada.put(path, 300, bytes(700))).status == 204
+
+
+@served()
+async def test_a_newer_upload_takes_the_place_of_one_that_stalls(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.announce(1000)
+    trickle = Trickle(bytes(300))
+    older = begin(ada, path, trickle)
+    await running(ada)
+    found = await ada.put(path, 0, bytes(1000))
+    if found.status == 409:  # What the older one had received was kept.
+        found = await ada.put(path, 300, bytes(700))
+    assert (found.status, found.headers["Upload-Offset"]) == (204, "1000")
+    trickle.may_go_on.set()
+    assert (await older).status == 423
+    assert (await ada.ask("GET", path)).status == 200
+
+
+@served()
+async def test_an_account_that_was_disabled_meanwhile_finishes_nothing(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.announce(1000)
+    trickle = Trickle(bytes(300), bytes(700))
+    upload = begin(ada, path, trickle)
+    await running(ada)
+    await live.running.works.do(lambda tx: tx.run("UPDATE account SET disabled_at = 1"))
+    trickle.may_go_on.set()
+    assert (await upload).status == 401
+    lines = await live.running.works.look(lambda tx: tx.all("SELECT done_at FROM blob"))
+    assert lines == [(None,)]
+
+
+@served()
+async def test_a_database_that_fails_is_said_as_such(live: Live) -> None:
+    ada = await files_of(live, "ada")
+
+    async def fail(_: object) -> None:
+        raise StorageError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live.running.works, "look", fail)
+        for method, path in (("GET", "/" + "00" * 16), ("POST", "")):
+            found = await ada.ask(method, path, headers=TUS)
+            assert (found.status, b'"storage"' in found.body) == (503, True)

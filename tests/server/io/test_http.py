@@ -91,7 +91,7 @@ async def test_refusals_have_a_status_and_a_sentence(live: Live) -> None:
         assert answer[1]["why"].endswith(".")
     headers = {"Authorization": "Basic YTpi"}
     async with live.web.post(f"{live.address}/v1/find", json={}, headers=headers) as response:
-        assert response.status == 400
+        assert response.status == 401
 
 
 @served(message_bytes_max=65536)

@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from alcove.server.io.figures import RATE_S, SAMPLE_S
 from alcove.server.io.pages import METRICS_TOKEN
-from alcove.server.pages import Status
+from alcove.server.pages import Outside, Status
+from alcove.server.store.database import StorageError
 from alcove.wire.entries import Append
 from alcove.wire.greeting import NewToken
 from alcove.wire.invites import Invited, NewInvite
@@ -100,3 +102,48 @@ def test_the_token_of_the_data_folder_opens_the_metrics(tmp_path: Path) -> None:
             assert (await get(live, "/metrics", Authorization="Bearer another"))[0] == 404
 
     asyncio.run(story())
+
+
+@served()
+async def test_who_is_not_on_this_machine_learns_only_that_the_server_runs(live: Live) -> None:
+    elsewhere = [
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"},
+        {"Via": "1.1 proxy"},
+        {"Host": "evil.example"},
+    ]
+    for headers in elsewhere:
+        status, text = await get(live, "/status.json", **headers)
+        found = msgspec.json.decode(text, type=Outside)
+        assert (status, found.running, found.registration) == (200, True, "open")
+        assert set(msgspec.json.decode(text)) == set(Outside.__struct_fields__)
+        assert (await get(live, "/metrics", **headers))[0] == 404
+
+
+@served(behind_proxy=True)
+async def test_behind_a_proxy_nobody_gets_figures_from_the_servers_port(live: Live) -> None:
+    _, text = await get(live, "/status.json")
+    assert set(msgspec.json.decode(text)) == set(Outside.__struct_fields__)
+
+
+@served()
+async def test_a_token_of_odd_bytes_measures_nothing(live: Live) -> None:
+    (Path(live.running.settings.data) / METRICS_TOKEN).write_text("a-secret")
+    reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+    assert b" 404 " in await reader.readline()
+    writer.close()
+
+
+@served()
+async def test_a_database_that_fails_has_a_page_of_its_own(live: Live) -> None:
+    async def fail(_: object) -> None:
+        raise StorageError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live.running.works, "look", fail)
+        status, page = await get(live, "/i/abc")
+        headers = {"Authorization": "Bearer abc"}
+        async with live.web.post(f"{live.address}/v1/find", json={}, headers=headers) as response:
+            assert (response.status, (await response.json())["code"]) == (503, "storage")
+    assert (status, "cannot store anything" in page) == (503, True)

@@ -398,6 +398,18 @@ def test_status_says_whether_a_server_runs(tmp_path: Path) -> None:
     }
 
 
+def test_status_says_what_a_server_tells_those_outside(tmp_path: Path) -> None:
+    with Served(tmp_path, ALCOVE_BEHIND_PROXY="true") as server:
+        port = server.address.rpartition(":")[2]
+        ports = {"ALCOVE_PORT": port, "ALCOVE_STATUS_PORT": "0"}
+        done = alcove(tmp_path, "status", "--data", "elsewhere", **ports)
+        assert done.returncode == 0
+        assert "registration  invite" in done.stdout
+        assert "connected" not in done.stdout
+        done = alcove(tmp_path, "status", "--data", "elsewhere", "--json", **ports)
+        assert json.loads(done.stdout)["status"]["running"] is True
+
+
 def test_status_finds_a_server_of_another_data_folder_by_its_port(tmp_path: Path) -> None:
     port = free_port()
     with Served(tmp_path, "--status-port", str(port)):

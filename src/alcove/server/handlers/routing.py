@@ -301,5 +301,7 @@ def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -
 def _check_room_for(tx: Tx, state: RoomState, account: bytes) -> None:
     """Refuse one account too many in a room, and one room too many for an account."""
     refuse_unless(len(state.accounts) < tx.settings.room_accounts_max, Code.LIMIT)
-    (rooms,) = tx.one("SELECT COUNT(*) FROM room_account WHERE account = ?", account) or (0,)
+    (rooms,) = tx.one(
+        "SELECT COUNT(*) FROM room_account WHERE account = ? AND declined_at IS NULL", account
+    ) or (0,)
     refuse_unless(rooms < tx.settings.account_rooms_max, Code.LIMIT)

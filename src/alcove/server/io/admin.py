@@ -151,7 +151,10 @@ async def _backup(desk: Desk, request: Backup, caller: Caller) -> Saved:
 
 
 def _save(desk: Desk, target: Path) -> Saved:
-    manifest = make_backup(desk.database, desk.places.blobs, target, now_ms(), desk.software)
+    places = desk.places
+    manifest = make_backup(
+        desk.database, places.blobs, target, now_ms(), desk.software, data=places.data
+    )
     return Saved(
         str(target),
         target.stat().st_size,

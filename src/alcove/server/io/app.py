@@ -13,7 +13,10 @@ from alcove.server.door import Door
 from alcove.server.hub import Hub
 from alcove.server.io.blobs import BlobDoor, FileBlobs
 from alcove.server.io.figures import Figures
+from alcove.server.io.gate import Gate
+from alcove.server.io.guard import guard
 from alcove.server.io.http import HttpDoor
+from alcove.server.io.noticing import Noticing
 from alcove.server.io.pages import Pages
 from alcove.server.io.sockets import Sockets
 from alcove.server.io.works import Works
@@ -35,8 +38,12 @@ class House:
     works: Works
     door: Door
     sockets: Sockets
+    http: HttpDoor
     blobs: BlobDoor
     figures: Figures
+    gate: Gate
+    """Counts the connections of the server's port: to be served by a `GatedRunner`."""
+    noticing: Noticing
     app: web.Application
     """What the server's port serves."""
     status_app: web.Application
@@ -62,16 +69,19 @@ def build(
     world = World(settings, keys, os.urandom, incarnation)
     works = Works(database, world, Hub(settings, world.presence))
     door = Door(settings, keys, incarnation, SOFTWARE)
-    sockets = Sockets(works, door)
+    sockets, gate, noticing = Sockets(works, door), Gate(door), Noticing(works)
     folder = Path(settings.blob_folder or Path(settings.data) / "blobs")
-    http = HttpDoor(works, door, alcove.__version__)
+    http = HttpDoor(works, door, noticing, alcove.__version__)
     blobs = BlobDoor(works, door, http, FileBlobs(folder))
     figures = Figures(works, door, sockets, database, folder)
     pages = Pages(settings, works, http, figures, ServerName(settings.name, address))
-    app, status_app = web.Application(), web.Application()
+    app = web.Application(middlewares=[guard(door, gate, http)])
+    status_app = web.Application()
     app.router.add_get("/v1/socket", sockets.serve)
     blobs.add_to(app)
     http.add_to(app)
     pages.add_to(app)
     pages.add_status_to(status_app)
-    return House(settings, world, works, door, sockets, blobs, figures, app, status_app)
+    return House(
+        settings, world, works, door, sockets, http, blobs, figures, gate, noticing, app, status_app
+    )

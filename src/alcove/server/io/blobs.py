@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 
 from alcove.server.blobs import (
@@ -28,7 +28,7 @@ from alcove.server.handlers import blobs as handlers
 from alcove.server.handlers.blobs import Found
 from alcove.server.io.http import HttpDoor, refusal_response
 from alcove.server.io.works import Works, now_ms
-from alcove.server.openapi import CONFLICT
+from alcove.server.openapi import CONFLICT, LATE
 from alcove.server.tx import Tx
 from alcove.wire.blobs import DropBlob
 from alcove.wire.errors import Code, Refused
@@ -150,12 +150,49 @@ def _write(file: int, parts: list[bytes]) -> int:
     return done
 
 
+class _Upload:
+    """One upload that is running: it ends when nothing comes, or when a newer one takes over."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._waiting: asyncio.Timeout | None = None
+        self._ended = asyncio.Event()
+        self.is_replaced = False
+        self.is_late = False
+
+    async def parts(self, content: StreamReader) -> AsyncIterator[bytes]:
+        """Return what comes, for as long as it goes on coming."""
+        while not self.is_replaced:
+            try:
+                async with asyncio.timeout(self._patience_s) as self._waiting:
+                    part = await content.readany()
+            except TimeoutError:
+                self.is_late = not self.is_replaced
+                return
+            finally:
+                self._waiting = None
+            if not part:
+                return
+            yield part
+
+    async def replace(self) -> None:
+        """Let it end where it is, and wait until it has."""
+        if self._waiting is not None and not self.is_replaced:
+            self._waiting.reschedule(0)
+        self.is_replaced = True
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Say that nothing is written by this upload any more."""
+        self._ended.set()
+
+
 class BlobDoor:
     """The routes under `/v1/blobs`."""
 
     def __init__(self, works: Works, door: Door, http: HttpDoor, blobs: Blobs) -> None:
         self._works, self._door, self._http, self._blobs = works, door, http, blobs
-        self._uploading: dict[bytes, None] = {}
+        self._uploading: dict[bytes, _Upload] = {}
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes of this door."""
@@ -191,14 +228,14 @@ class BlobDoor:
         caller = await self._http.caller(request)
         if not caller.device:
             raise Refused(Code.SIGN_IN_FIRST)
-        self._door.count("blob", caller, now_ms())
+        self._http.count("blob", caller)
         return caller
 
     async def _find(self, blob: bytes, caller: Caller, *, is_mine: bool) -> Found:
         def look(tx: Tx) -> Found:
             return handlers.look_up(tx, blob, now_ms())
 
-        found = await self._works.look(look)
+        found = await self._http.look(look)
         if (is_mine or not found.is_done) and found.account != caller.account:
             raise Refused(Code.UNKNOWN)
         return found
@@ -245,23 +282,28 @@ class BlobDoor:
         if request.content_type != CONTENT_TYPE:
             raise Refused(Code.MALFORMED, f"The Content-Type of an upload is {CONTENT_TYPE}.")
         found = await self._find(blob, caller, is_mine=True)
-        if blob in self._uploading:
-            return web.Response(status=LOCKED, headers=TUS_HEADERS)
-        self._uploading[blob] = None
+        while (older := self._uploading.get(blob)) is not None:
+            await older.replace()  # Its connection may be dead without anybody having said so.
+        mine = self._uploading[blob] = _Upload(self._door.settings.upload_timeout_s)
         try:
             offset = await self._blobs.size(blob)
             if number(request.headers, "Upload-Offset") != offset:
                 return web.Response(status=CONFLICT, headers=TUS_HEADERS)
             offset = await self._blobs.append(
-                blob, offset, request.content.iter_any(), found.size - offset
+                blob, offset, mine.parts(request.content), found.size - offset
             )
         finally:
             del self._uploading[blob]
+            mine.end()
+        headers = {**TUS_HEADERS, "Upload-Offset": str(offset)}
+        if mine.is_replaced or mine.is_late:
+            return web.Response(status=LOCKED if mine.is_replaced else LATE, headers=headers)
         if offset == found.size and not found.is_done:
+            await self._http.caller(request)  # An account may have been disabled meanwhile.
             await self._works.do(
                 lambda tx: handlers.finish(tx, caller.account, blob, now_ms()), caller
             )
-        return web.Response(status=204, headers={**TUS_HEADERS, "Upload-Offset": str(offset)})
+        return web.Response(status=204, headers=headers)
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         """Send a blob, or the part of it that was asked for."""

@@ -12,7 +12,7 @@ import alcove
 from alcove.server.door import Door
 from alcove.server.io.sockets import Sockets
 from alcove.server.io.works import Works, now_ms
-from alcove.server.pages import SAMPLES_MAX, Status
+from alcove.server.pages import SAMPLES_MAX, Outside, Status
 from alcove.server.settings import registration
 from alcove.server.store.database import Database
 
@@ -71,7 +71,7 @@ class Figures(Collector):
         return self._database.size_bytes(), files, shutil.disk_usage(folder).free
 
     def status(self) -> Status:
-        """Return what anybody may know."""
+        """Return what may be known on this machine."""
         rooms, files, free = self._sizes
         settings = self._door.settings
         return Status(
@@ -93,6 +93,10 @@ class Figures(Collector):
             connected_samples=tuple(self._connected),
             message_rate_samples=tuple(self._rates),
         )
+
+    def outside(self) -> Outside:
+        """Return what anybody may know."""
+        return Outside(version=alcove.__version__, registration=registration(self._door.settings))
 
     def collect(self) -> Iterator[Metric]:
         """Return the figures as Prometheus reads them."""

@@ -11,6 +11,7 @@ from prometheus_client.exposition import generate_latest
 from alcove.server.handlers.invites import look_at_invite
 from alcove.server.io.figures import Figures
 from alcove.server.io.http import HttpDoor, address_of
+from alcove.server.io.origins import is_own_host
 from alcove.server.io.static import read_static
 from alcove.server.io.works import Works, now_ms
 from alcove.server.pages import (
@@ -30,6 +31,9 @@ from alcove.wire.errors import Refused
 
 METRICS_TOKEN = "metrics-token"  # noqa: S105 - The name of a file in the data folder.
 INVITE_CHARACTERS_MAX = 64
+BUSY_STATUS = 503
+PROXY_HEADERS = ("X-Forwarded-For", "Forwarded", "Via")
+"""What a proxy adds, even one that the settings do not know of."""
 
 
 class Pages:
@@ -45,16 +49,20 @@ class Pages:
         self._registry.register(figures)
 
     def add_to(self, app: web.Application) -> None:
-        """Add all routes; the status listener has only `add_status_to`."""
-        self.add_status_to(app)
+        """Add all routes; the status listener has only those of `add_status_to`."""
+        self._add_common(app)
+        app.router.add_get("/status.json", self.status_json)
         app.router.add_get("/i/{invite}", self.invite)
         app.router.add_get("/metrics", self.metrics)
 
     def add_status_to(self, app: web.Application) -> None:
-        """Add the routes that show no names."""
+        """Add the routes of the status listener, which only this machine reaches."""
+        self._add_common(app)
+        app.router.add_get("/status.json", self.figures_json)
+
+    def _add_common(self, app: web.Application) -> None:
         app.router.add_get("/health", self.health)
         app.router.add_get("/status", self.status)
-        app.router.add_get("/status.json", self.status_json)
         app.router.add_get("/static/{name}", self.file)
 
     async def health(self, _: web.Request) -> web.Response:
@@ -73,7 +81,13 @@ class Pages:
         """Answer with the page of figures."""
         return _page(status_page(self._static.templates, self._name))
 
-    async def status_json(self, _: web.Request) -> web.Response:
+    async def status_json(self, request: web.Request) -> web.Response:
+        """Answer with the figures on this machine, and elsewhere only that the server runs."""
+        if self._is_here(request):
+            return await self.figures_json(request)
+        return web.Response(body=status_json(self._figures.outside()), headers=STATUS_HEADERS)
+
+    async def figures_json(self, _: web.Request) -> web.Response:
         """Answer with the figures."""
         return web.Response(body=status_json(self._figures.status()), headers=STATUS_HEADERS)
 
@@ -91,7 +105,11 @@ class Pages:
         """Answer with the page of an invite: who invites, and to where."""
         invite = request.match_info["invite"][:INVITE_CHARACTERS_MAX]
 
-        found = await self._works.look(lambda tx: look_at_invite(tx, invite))
+        try:
+            found = await self._door.look(lambda tx: look_at_invite(tx, invite))
+        except Refused as refused:
+            templates = self._static.templates
+            return _page(error_page(templates, self._name, BUSY_STATUS, refused.why))
         known, inviter = found or (None, None)
         return _page(invite_page(self._static.templates, self._name, known, inviter, now_ms()))
 
@@ -109,16 +127,21 @@ class Pages:
         _, _, token = request.headers.get("Authorization", "").partition(" ")
         if token:
             file = Path(self._settings.data) / METRICS_TOKEN
-            if file.exists() and hmac.compare_digest(
-                file.read_text().strip().encode(), token.encode()
-            ):
+            given = token.encode("utf-8", "surrogateescape")
+            if file.exists() and hmac.compare_digest(file.read_bytes().strip(), given):
                 return True
             try:
                 return (await self._door.caller(request)).is_host
             except Refused:
                 return False
-        if self._settings.behind_proxy:
+        return self._is_here(request)
+
+    def _is_here(self, request: web.Request) -> bool:
+        """Whether somebody on this machine asks, and no proxy and no page of another site."""
+        if self._settings.behind_proxy or any(name in request.headers for name in PROXY_HEADERS):
             return False  # Everything comes from the proxy, which stands on this machine.
+        if not is_own_host(request, self._settings):
+            return False
         address = address_of(request, is_behind_proxy=False)
         try:
             return ipaddress.ip_address(address).is_loopback

@@ -2,7 +2,8 @@
 
 A restored server has forgotten what came after the backup, and says so: it begins a new
 incarnation, so that every device notices.  What must not be used twice is thrown away: bearer
-tokens, and the key packages that may have been handed out meanwhile.
+tokens, the key packages that may have been handed out meanwhile, and links of the server, which
+may have been used or withdrawn meanwhile.
 
     SQLite       a new file is filled beside the old one and takes its place in one step
     PostgreSQL   the old tables go and the new ones come in one transaction
@@ -58,6 +59,8 @@ class Restored(Struct, frozen=True):
     incarnation: int
     kept: Path | None
     """Where that is which was there before."""
+    withdrawn: int = 0
+    """How many links of the server (invites, owner, bot, reset and page links) worked then."""
 
 
 def restore(
@@ -132,7 +135,7 @@ def _into_file(job: "_Restore", *, replaces: bool) -> Restored:
         _remove(part)
         if kept is not None and (is_empty or not is_done):
             _remove(kept)
-    return Restored(job.manifest, incarnation, None if is_empty else kept)
+    return Restored(job.manifest, incarnation, None if is_empty else kept, job.withdrawn)
 
 
 def _set_aside(path: Path, now: int) -> Path | None:
@@ -176,7 +179,8 @@ def _into_postgres(
     connection = database.writer()
     try:
         version(connection)  # Raises when the tables are somebody else's.
-        return Restored(job.manifest, job.fill(connection, tuple(columns_of(connection))), kept)
+        incarnation = job.fill(connection, tuple(columns_of(connection)))
+        return Restored(job.manifest, incarnation, kept, job.withdrawn)
     finally:
         connection.close()
 
@@ -222,6 +226,7 @@ class _Restore:
         self.places = places
         self.stage = stage
         self.now = now
+        self.withdrawn = 0
         self._backup = backup
         self._counts = dict.fromkeys(manifest.tables, 0)
         self._files: dict[str, bytes] = {}
@@ -322,6 +327,10 @@ class _Restore:
         connection.run("DELETE FROM token")
         # Who took one since would not mind, but its device could not open a second Welcome with it.
         connection.run("DELETE FROM package WHERE number > 0")
+        # A link may have been used up or withdrawn since: that it works again nobody would notice.
+        self.withdrawn = connection.run(
+            "DELETE FROM invite WHERE used < uses AND expires_at > ?", self.now
+        )
         lost = [
             blob
             for (blob,) in connection.all("SELECT blob FROM blob WHERE done_at IS NOT NULL")
@@ -336,6 +345,7 @@ class _Restore:
             "made_by": self.manifest.made_by,
             "incarnation": incarnation,
             "lost_blobs": len(lost),
+            "withdrawn_links": self.withdrawn,
         }
         audit = Audit()
         audit.add(self.now, "server_restored", None, b"", "", detail, False)  # noqa: FBT003

@@ -8,6 +8,7 @@ is no harm: what was answered is on the disk.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,7 @@ from alcove.server.handlers.invites import address_of, owner_link
 from alcove.server.io.admin import SOCKET_NAME, SOCKET_PATH_MAX, AdminDoor, Desk
 from alcove.server.io.app import SOFTWARE, House, build
 from alcove.server.io.certificate import Certificate, own_certificate, tls_context, today
+from alcove.server.io.gate import GatedRunner, GatedSite
 from alcove.server.io.keeping import Keeper
 from alcove.server.io.logs import begin_logging, end_logging, places, watch_loop
 from alcove.server.io.machine import (
@@ -55,6 +57,9 @@ ENCRYPTION: Final = (
 )
 SWITCH_S: Final = 0.0005
 """How long the loop keeps the interpreter when the writer comes back from the disk."""
+GC_THRESHOLDS: Final = (20_000, 50, 100)
+"""A batch makes thousands of things and drops them: looking for cycles in it every 700 of them
+cost an eighth of the time."""
 AGAIN_S: Final = 1.0
 """After this a task that failed is started again."""
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - These are looked for, not listened on.
@@ -104,6 +109,7 @@ def run(start: Start) -> bool:
     settings, voice = start.settings, start.voice
     os.umask(0o077)
     sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         warnings = [notice.text for notice in check_exposure(settings)]
         voice.check("config", ", ".join(start.sources) or "nothing is set, all defaults")
@@ -312,9 +318,11 @@ class _Server:
         return f"plain; {'only this machine gets in' if is_alone else 'others may read along'}"
 
     async def _listen(self, house: House) -> None:
-        main = await self._runner(house.app)
+        main = GatedRunner(house.app, house.gate)
+        await main.setup()
+        self.runners.append(main)
         for one in self.listener.sockets:
-            await web.SockSite(main, one, ssl_context=self.context).start()
+            await GatedSite(main, one, self.context).start()
         await self._listen_for_status(house)
         await self._listen_for_admin(house)
 

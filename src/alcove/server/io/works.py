@@ -37,7 +37,7 @@ STOP_S = 30
 DRAIN_S = 0.01
 BACKLOG_S = 0.02
 """When to look again at a connection that has not taken what it was sent."""
-READS_AT_ONCE = 8
+READS_AT_ONCE = 2
 """How many pages the loop reads before it looks at its sockets again."""
 
 T = TypeVar("T")

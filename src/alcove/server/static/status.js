@@ -82,6 +82,17 @@ function draw(id, samples, now, stepSeconds, words, figure) {
 // ---- The page ----
 
 function show(status) {
+  say("version", status.version);
+  say("registration", REGISTRATION[status.registration] ?? status.registration);
+  // Without the time that it runs: the place is read out at every change.
+  say("state-text", "Running");
+  // Who is not on the server's machine gets no figures.
+  const hasFigures = status.now !== undefined;
+  for (const part of document.querySelectorAll(".inside")) part.hidden = !hasFigures;
+  if (hasFigures) showFigures(status);
+}
+
+function showFigures(status) {
   say("connected", count(status.connected));
   say("connected-limit", `of ${count(status.connected_limit)}`);
   say("online", `${count(status.online)} ${status.online === 1 ? "person" : "people"} online`);
@@ -93,14 +104,10 @@ function show(status) {
   const day = { day: "numeric", month: "long", year: "numeric" };
   say("since", `${started.toLocaleDateString("en-GB", day)}, ${clock(started)}`);
   say("up", span(status.now - status.started_at));
-  say("version", status.version);
   say("database", status.database);
-  say("registration", REGISTRATION[status.registration] ?? status.registration);
   const step = status.sample_seconds;
   draw("connected", status.connected_samples, status.connected, step, "Connected devices", count);
   draw("rate", status.message_rate_samples, status.message_rate, step, "Messages a second", rate);
-  // Without the time that it runs: the place is read out at every change.
-  say("state-text", "Running");
 }
 
 function showStorage(status) {
