@@ -22,7 +22,12 @@ LIMITS: Final = {
     "pairs": {"rate_append": ANY_RATE, "rate_register": ANY_RATE},
     "crowd": {"rate_append": ANY_RATE, "rate_register": ANY_RATE, "asks_per_day": "1000"},
     "offline": {"rate_append": ANY_RATE},
-    "idle": {"rate_connect": ANY_RATE, "rate_read": ANY_RATE, "rate_register": ANY_RATE},
+    "idle": {
+        "rate_connect": ANY_RATE,
+        "rate_read": ANY_RATE,
+        "rate_register": ANY_RATE,
+        "address_clients_max": "1000000",
+    },
     "syncs": {"rate_append": ANY_RATE, "rate_register": ANY_RATE},
     "files": {"blob_bytes_max": "1 GiB"},
     "growth": {

@@ -13,7 +13,6 @@ from alcove.server.io import works
 from alcove.server.store.opening import open_sqlite
 from alcove.wire.accounts import OpenBox, OpenedBox, SetTotp
 from alcove.wire.base import Done
-from alcove.wire.chats import Answer
 from alcove.wire.entries import Append, Appended, Entries, Passed, Read
 from alcove.wire.greeting import NewToken
 from alcove.wire.ids import Position
@@ -115,19 +114,6 @@ def test_codes_work_again_after_a_clock_that_was_ahead_was_set_right(house: Hous
 
 def asks(house: House, person: Person, other: Person) -> Any:
     return house.create(person.phone, other.phone, kind="direct", partner=other.account)[1]
-
-
-def test_who_was_declined_while_the_clock_was_ahead_may_ask_again_a_month_later(
-    tmp_path: Path,
-) -> None:
-    house = House(tmp_path, requests="everyone")
-    ada, bob = house.add_person("ada"), house.add_person("bob")
-    house.now += YEAR_MS
-    assert code(asks(house, ada, bob)) is None
-    assert house.ask(bob.phone, Answer(id=1, rooms=None, accept=False)) == Done(id=1)
-    house.now -= YEAR_MS
-    house.now += 31 * DAY_MS
-    assert code(asks(house, ada, bob)) is None
 
 
 def test_requests_of_a_day_when_the_clock_was_ahead_do_not_count_for_a_year(

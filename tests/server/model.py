@@ -50,6 +50,8 @@ class Guest:
     role: str
     is_active: bool
     asked_by: bytes = b""
+    declined_at: int | None = None
+    """To everybody else it looks as if the request still waited."""
 
 
 @dataclass
@@ -294,9 +296,13 @@ class Model:
         asks = account != asker and self._asks_first(room, asker, account)
         if asks and not self._may_ask(asker, account):
             return {"too_soon"}
-        room.guests[account] = Guest(role, not asks, asker if asks else b"")
+        guest = room.guests[account] = Guest(role, not asks, asker if asks else b"")
         if asks:
-            self.asks[asker, account] = (self.now, None)
+            _, declined_at = self.asks.get((asker, account), (0, None))
+            if declined_at is not None and declined_at <= self.now - DECLINED_MS:
+                declined_at = None
+            guest.declined_at = declined_at
+            self.asks[asker, account] = (self.now, declined_at)
         return set()
 
     def _asks_first(self, room: Room, asker: bytes, account: bytes) -> bool:
@@ -322,12 +328,8 @@ class Model:
             and one.guests[account].asked_by == asker
             for one in self.rooms.values()
         )
-        asked_at, declined_at = self.asks.get((asker, account), (None, None))
-        return not (
-            waits
-            or (asked_at is not None and asked_at > self.now - DAY_MS)
-            or (declined_at is not None and declined_at > self.now - DECLINED_MS)
-        )
+        asked_at, _ = self.asks.get((asker, account), (0, None))
+        return not waits and asked_at <= self.now - DAY_MS
 
     # ---- Rooms ----
 
@@ -340,7 +342,8 @@ class Model:
             pair = frozenset([account, request.partner or b""])
         elif request.kind == "mailbox":
             pair = frozenset([account])
-        if pair is not None and pair in self.pairs:
+        there = self.pairs.get(pair or frozenset())
+        if there is not None and self.rooms[there].guests[account].declined_at is None:
             return {"exists"}
         asks = dict(self.asks)
         room = self.rooms[request.room] = Room(request.room, request.kind)
@@ -366,6 +369,7 @@ class Model:
             for room in self.rooms.values()
             if (guest := room.guests.get(account)) is not None
             and not guest.is_active
+            and guest.declined_at is None
             and (account, guest.asked_by) not in self.blocks
         ]
 
@@ -387,13 +391,27 @@ class Model:
         self.asks.pop((guest.asked_by, account), None)
 
     def _decline(self, room: Room, account: bytes) -> None:
-        asker = room.guests.pop(account).asked_by
-        for device in [one for one, whose in room.members.items() if whose == account]:
-            del room.members[device]
-            del room.passed[device]
-        asked_at, _ = self.asks.get((asker, account), (self.now, None))
-        self.asks[asker, account] = (asked_at, self.now)
-        self.pairs = {pair: one for pair, one in self.pairs.items() if one != room.room}
+        guest = room.guests[account]
+        guest.declined_at = self.now
+        asked_at, _ = self.asks.get((guest.asked_by, account), (self.now, None))
+        self.asks[guest.asked_by, account] = (asked_at, self.now)
+
+    def forget(self) -> None:
+        """Do what the server does now and then: old requests that were declined go."""
+        for room in self.rooms.values():
+            for account, guest in list(room.guests.items()):
+                if guest.declined_at is not None and guest.declined_at < self.now - DECLINED_MS:
+                    del room.guests[account]
+                    for device in [one for one, who in room.members.items() if who == account]:
+                        del room.members[device]
+                        del room.passed[device]
+                    if room.kind == "direct":
+                        self.pairs = {p: one for p, one in self.pairs.items() if one != room.room}
+        self.asks = {
+            pair: (asked_at, declined_at)
+            for pair, (asked_at, declined_at) in self.asks.items()
+            if asked_at >= self.now - DAY_MS or (declined_at or 0) >= self.now - DECLINED_MS
+        }
 
     def block(self, account: bytes, other: bytes, *, blocked: bool) -> None:
         """Block somebody, and decline what that one has asked; or lift it."""

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 from alcove.server.batch import Job
 from alcove.server.caller import Caller
 from alcove.server.handlers import blobs
+from alcove.server.handlers.chats import forget_asks
 from alcove.server.roomstate import RoomState, load_room
 from alcove.server.tx import digest
 from alcove.wire.base import Done, Request
@@ -75,6 +76,11 @@ def picked(number: int, things: Any) -> Any:
     return lot[number % len(lot)]
 
 
+def mostly(number: int) -> bool:
+    """Say whether a number, however small it was made, means the usual thing."""
+    return number % MOSTLY < MOSTLY - 1
+
+
 class Asked:
     """A request that waits to be carried out, and what the model says will come of it."""
 
@@ -98,7 +104,9 @@ class Handlers(RuleBasedStateMachine):
         self.done: list[tuple[Caller, Any, Any]] = []
         """What was carried out: (caller, request, reply)."""
 
-    @initialize(policy=st.sampled_from(("everyone", "strangers", "off")), gathers=st.booleans())
+    @initialize(
+        policy=st.sampled_from(("off", "off", "strangers", "everyone")), gathers=st.booleans()
+    )
     def build(self, policy: str, gathers: bool) -> None:
         self.is_gathering = gathers
         pauses = dict.fromkeys(PAUSES, 0)
@@ -110,8 +118,8 @@ class Handlers(RuleBasedStateMachine):
         self.model = Model(policy, QUOTA_BYTES, self.house.now)
         for name in NAMES[:2]:
             self._come(name)
-        self.a_room_is_made(who=0, kind="group", others=[1], partner=0, old=1)
-        self.a_room_is_made(who=1, kind="direct", others=[1], partner=0, old=1)
+        self.a_room_is_made(who=0, kind="group", others=[1], partner=0, old=0)
+        self.a_room_is_made(who=1, kind="direct", others=[1], partner=0, old=0)
 
     def teardown(self) -> None:
         try:
@@ -227,17 +235,25 @@ class Handlers(RuleBasedStateMachine):
         """Return a device, mostly one that may act in a room."""
         devices = [(one, gadget) for one in self.people for gadget in one.gadgets]
         active = [one for one in devices if room.is_active(one[1].id)]
-        lot = active if active and number % MOSTLY else devices
+        lot = active if active and mostly(number) else devices
         return lot[number % len(lot)]
 
     def _newcomers(self, numbers: list[int], there: Collection[bytes]) -> list[Member]:
         """Return devices to add, mostly such as are not there yet."""
         devices = [gadget for one in self.people for gadget in one.gadgets]
         new = [one for one in devices if one.id not in there]
-        lots = [new if new and number % MOSTLY else devices for number in numbers]
-        return [
-            member(picked(number, lot).caller) for number, lot in zip(numbers, lots, strict=True)
-        ]
+        lots = [new if new and mostly(number) else devices for number in numbers]
+        drawn = [picked(number, lot) for number, lot in zip(numbers, lots, strict=True)]
+        unique = list(dict.fromkeys(drawn)) if mostly(sum(numbers)) else drawn
+        return [member(gadget.caller) for gadget in unique]
+
+    def _removed(self, room: Room, numbers: list[int], but: bytes) -> tuple[Member, ...]:
+        """Return devices to remove, mostly others than the one that does it."""
+        there = list(room.members.items())
+        others = [one for one in there if one[0] != but]
+        lots = [others if mostly(number) else there for number in numbers]
+        drawn = [picked(number, lot) for number, lot in zip(numbers, lots, strict=True) if lot]
+        return tuple(Member(account, device) for device, account in dict.fromkeys(drawn))
 
     def _talk(self, room: Room) -> Talk:
         return Talk(room.room, room.newest)
@@ -249,13 +265,13 @@ class Handlers(RuleBasedStateMachine):
     ) -> None:
         person, gadget = self._device(who)
         name = self.house.random(16)
-        if self.model.rooms and old % 8 == 0:
+        if self.model.rooms and not mostly(old):
             name = self._room(old).room
         talk = Talk(name, NOTHING_BEFORE)
         entries = [self.house.handshake(gadget.caller, talk, adds=(member(gadget.caller),))]
         adds = self._newcomers(others, [gadget.id])
         theirs = [one for one in self.people if one.account == self._partner(person, partner)]
-        if (kind == "direct" and old % MOSTLY != 1) or len(self.model.rooms) == 1:
+        if (kind == "direct" and mostly(old)) or len(self.model.rooms) == 1:
             adds = [member(one.phone.caller) for one in theirs]
         if adds:
             entries.append(self.house.handshake(gadget.caller, talk, adds=tuple(adds)))
@@ -289,9 +305,9 @@ class Handlers(RuleBasedStateMachine):
         self.ask(gadget.caller, request, codes, expected)
 
     def _key(self, room: Room, number: int) -> bytes:
-        """Return the name of a handshake, mostly of a new one."""
+        """Return the name of a handshake: a new one, or one of those where old begins."""
         newest = [one.name for one in room.handshakes[::-1]]
-        return bytes(picked(number, [*newest[:2] * 5, *newest, bytes(32)]))
+        return bytes(picked(number, [*newest[:1] * 4, *newest[6:9], *newest, bytes(32)]))
 
     @precondition(lambda self: self.model.rooms)
     @rule(who=picks, where=picks, keys=st.lists(picks, min_size=1, max_size=4), live=st.booleans())
@@ -306,8 +322,12 @@ class Handlers(RuleBasedStateMachine):
         self._append(who, room, *entries)
 
     @precondition(lambda self: self.model.rooms)
-    @rule(who=picks, where=picks, sender=picks)
-    def somebody_else_s_name_is_not_taken(self, who: int, where: int, sender: int) -> None:
+    @rule(who=picks, where=picks, sender=picks, rarely=st.integers(0, 3))
+    def somebody_else_s_name_is_not_taken(
+        self, who: int, where: int, sender: int, rarely: int
+    ) -> None:
+        if rarely:
+            return
         room = self._room(where)
         caller = self._actor(sender, room)[1].caller
         self._append(who, room, self.house.message(caller, self._talk(room)))
@@ -317,8 +337,8 @@ class Handlers(RuleBasedStateMachine):
         who=picks,
         where=picks,
         adds=st.lists(picks, max_size=2),
-        removes=st.lists(picks, max_size=2),
-        more=st.sampled_from(("", "", "", "role", "history", "stale", "unmarked", "says")),
+        removes=st.one_of(st.just([]), st.lists(picks, min_size=1, max_size=2)),
+        more=st.sampled_from(("", "", "", "role", "history", "stale", "says", "says", "unmarked")),
     )
     def a_commit_is_appended(
         self, who: int, where: int, adds: list[int], removes: list[int], more: str
@@ -330,12 +350,7 @@ class Handlers(RuleBasedStateMachine):
             talk.handshake = self._key(room, who)
         routing: dict[str, Any] = {
             "adds": tuple(self._newcomers(adds, room.members)),
-            "removes": tuple(
-                Member(account, device)
-                for device, account in (picked(one, room.members.items()) for one in removes)
-            )
-            if room.members
-            else (),
+            "removes": self._removed(room, removes, caller.device),
         }
         if more == "role":
             account = picked(who + where, room.guests or [caller.account])
@@ -352,11 +367,12 @@ class Handlers(RuleBasedStateMachine):
         self._append(who, room, *entries)
 
     @precondition(lambda self: self.model.rooms)
-    @rule(who=picks, where=picks, renews=st.booleans())
-    def a_room_is_healed(self, who: int, where: int, renews: bool) -> None:
+    @rule(who=picks, where=picks, renews=st.lists(st.booleans(), min_size=1, max_size=5))
+    def a_room_is_healed(self, who: int, where: int, renews: list[bool]) -> None:
         room = self._room(where)
-        caller = self._actor(who, room)[1].caller
-        self._append(who, room, self.house.handshake(caller, self._talk(room), renews=renews))
+        caller, talk = self._actor(who, room)[1].caller, self._talk(room)
+        entries = [self.house.handshake(caller, talk, renews=one) for one in renews]
+        self._append(who, room, *entries)
 
     @precondition(lambda self: self.model.rooms)
     @rule(who=picks, where=picks)
@@ -369,8 +385,10 @@ class Handlers(RuleBasedStateMachine):
         self._append(who, room, entry)
 
     @precondition(lambda self: self.model.rooms)
-    @rule(who=picks, where=picks)
-    def a_device_says_that_it_leaves(self, who: int, where: int) -> None:
+    @rule(who=picks, where=picks, rarely=st.integers(0, 3))
+    def a_device_says_that_it_leaves(self, who: int, where: int, rarely: int) -> None:
+        if rarely:
+            return
         room = self._room(where)
         caller = self._actor(who, room)[1].caller
         entry = self.house.message(
@@ -407,6 +425,9 @@ class Handlers(RuleBasedStateMachine):
     def bodies_are_dropped(self, who: int, where: int, seqs: list[int]) -> None:
         room = self._room(where)
         person, gadget = self._actor(who, room)
+        messages = [one.seq for one in room.log if not one.is_handshake]
+        if messages and mostly(who):
+            seqs = [picked(seq, messages) for seq in seqs]
         request = DropBodies(
             id=self.house.next_id(), room=room.room, seqs=tuple(seqs),
             incarnation=self.house.incarnation,
@@ -419,7 +440,7 @@ class Handlers(RuleBasedStateMachine):
     @rule(who=picks, accept=st.booleans(), which=st.one_of(st.none(), picks))
     def requests_are_answered(self, who: int, accept: bool, which: int | None) -> None:
         asked = [one for one in self.people if self.model.waiting(one.account)]
-        person = picked(who, asked) if asked and who % MOSTLY else self._device(who)[0]
+        person = picked(who, asked) if asked and mostly(who) else self._device(who)[0]
         gadget = person.phone
         rooms = None
         if which is not None:
@@ -518,6 +539,13 @@ class Handlers(RuleBasedStateMachine):
         self.model.now = self.house.now
 
     @rule()
+    def the_server_forgets_old_requests(self) -> None:
+        self.carry_out()
+        with writing(self.house) as tx:
+            forget_asks(tx, self.house.now)
+        self.model.forget()
+
+    @rule()
     def the_server_starts_again(self) -> None:
         self.carry_out()
         self.house.connection.close()
@@ -555,7 +583,9 @@ class Handlers(RuleBasedStateMachine):
         routed = {
             name: room
             for name, room in self.model.rooms.items()
-            if caller.device in room.members and caller.device not in room.left
+            if caller.device in room.members
+            and caller.device not in room.left
+            and room.guests[person.account].declined_at is None
         }
         assert set(seen) == set(routed)
         for name, room in routed.items():

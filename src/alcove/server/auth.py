@@ -232,6 +232,8 @@ def totp_step_accepted(secret: bytes, code: str, now_ms: int, last_step: int) ->
     if len(code) != TOTP_DIGITS or not (code.isascii() and code.isdigit()):
         return None
     step = now_ms // TOTP_STEP_MS
+    if last_step > step + TOTP_WINDOW_STEPS:
+        last_step = 0  # The clock was ahead when that code was used, and has been set right.
     first = max(step - TOTP_WINDOW_STEPS, last_step + 1, 0)
     for candidate in range(first, step + TOTP_WINDOW_STEPS + 1):
         if hmac.compare_digest(_code(secret, candidate), code):

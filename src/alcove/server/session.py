@@ -100,10 +100,11 @@ class Session:
     def receive(self, frame: bytes, now: int) -> None:
         """Take a frame from the client."""
         settings = self._door.settings
+        most = settings.handshake_bytes_max
+        if not self.caller.device:  # Who is not known yet needs no more than registration takes.
+            most = min(most, settings.unsigned_bytes_max)
         try:
-            requests = decode_requests(
-                frame, settings.message_bytes_max, settings.handshake_bytes_max
-            )
+            requests = decode_requests(frame, settings.message_bytes_max, most)
         except Refused as refused:
             self._refuse(refused, 0)
             self._strikes += 1
@@ -126,7 +127,11 @@ class Session:
 
     def tick(self, now: int) -> None:
         """End a connection that has not said hello or signed in in time."""
-        if self._hello_by is not None and now >= self._hello_by:
+        if self._hello_by is None:
+            return
+        # A clock that was set back must not give anybody more time.
+        self._hello_by = min(self._hello_by, now + self._door.settings.hello_timeout_s * 1000)
+        if now >= self._hello_by:
             self.end(Code.HELLO_FIRST if not self.is_greeted else Code.SIGN_IN_FIRST)
 
     def deadline(self) -> int | None:

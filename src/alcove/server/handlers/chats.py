@@ -188,14 +188,17 @@ def _check_may_ask(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
     refuse_unless(waits is None and lately is None, Code.TOO_SOON, _WAITS)
     lines = tx.all(
         """
-        SELECT asked_at FROM ask WHERE asker = ? AND asked_at > ?
+        SELECT asked_at FROM ask WHERE asker = ? AND asked_at BETWEEN ? AND ?
         UNION ALL
-        SELECT asked_at FROM room_account WHERE asked_by = ? AND state = 'active' AND asked_at > ?
+        SELECT asked_at FROM room_account WHERE asked_by = ? AND state = 'active'
+            AND asked_at BETWEEN ? AND ?
         """,
         asker,
         now - DAY_MS,
+        now,
         asker,
         now - DAY_MS,
+        now,
     )
     most = tx.settings.asks_per_day
     if len(lines) >= most:

@@ -12,6 +12,7 @@ from typing import cast
 from aiohttp import WSMsgType, web
 
 from alcove.server.door import Door
+from alcove.server.io.gate import limit_unsigned
 from alcove.server.io.http import address_of
 from alcove.server.io.works import Works, now_ms
 from alcove.server.session import Session
@@ -70,6 +71,9 @@ class Sockets:
         await response.prepare(request)
         transport = cast("asyncio.WriteTransport", request.transport)
         session = Session(self._door, address, works.random(32), now_ms())
+        limit_unsigned(
+            request, 2 * settings.unsigned_bytes_max, lambda: bool(session.caller.device)
+        )
         self._transports[session] = transport
         self._responses[session] = response
         try:
@@ -167,8 +171,7 @@ class Sockets:
             hub = self._works.hub
             hub.tick(now)
             for session in list(self._transports):
-                by = session.deadline()
-                if by is not None and now >= by:
+                if session.deadline() is not None:
                     session.tick(now)
                     hub.dirty[session] = None
             slow, self._slow = self._slow, {}

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import TypeVar, cast
 
 from alcove.server.batch import Chore, Job, Outcome, Reader, Writer
@@ -177,9 +178,9 @@ class Works:
             return
         outcomes: list[Outcome] = []
         if self._is_local:
-            late = time.monotonic() + BATCH_S
+            late = monotonic() + BATCH_S
             outcomes = self._writer.carry_out(
-                [job for _, job in items], now_ms(), lambda: time.monotonic() > late
+                [job for _, job in items], now_ms(), lambda: monotonic() > late
             )
             left = items[self._writer.carried :]
             self._writes.extendleft(reversed(left))
