@@ -194,10 +194,10 @@ def _check_may_ask(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
             AND asked_at BETWEEN ? AND ?
         """,
         asker,
-        now - DAY_MS,
+        now - DAY_MS + 1,
         now,
         asker,
-        now - DAY_MS,
+        now - DAY_MS + 1,
         now,
     )
     most = tx.settings.asks_per_day

@@ -268,7 +268,8 @@ def caller_of_token(tx: Tx, token: str, address: str, now: int) -> Bearer | None
         FROM token t
         JOIN device d ON d.device = t.device
         JOIN account a ON a.account = d.account
-        WHERE t.hash = ? AND t.used_at BETWEEN ? AND ? AND d.revoked_at IS NULL AND a.disabled_at IS NULL
+        WHERE t.hash = ? AND t.used_at BETWEEN ? AND ?
+          AND d.revoked_at IS NULL AND a.disabled_at IS NULL
         """,
         hashed,
         now - _idle_ms(tx),
