@@ -18,7 +18,10 @@ NODE := $(if $(wildcard tests/interop/package-lock.json),.venv/.node-is-installe
 
 # What may be set on the command line.
 VECTORS ?= ../shared/mls-vectors/*.json
-COVERAGE ?= 100
+COVERAGE ?= 97
+# What waits for sockets, files and people is measured apart from the cores.
+EDGES := */server/io/*,*/cli/*,*/__main__.py
+EDGES_COVERAGE ?= 80
 WORKERS ?= 2
 ARGS ?=
 
@@ -46,7 +49,8 @@ test: $(DEV) $(NODE) $(INTEROP) ## Run the tests and measure their coverage
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" \
 		$(PY) -m coverage run -m pytest -q -n $(WORKERS) -m 'not slow' $(ARGS)
 	@$(PY) -m coverage combine -q
-	@$(PY) -m coverage report --fail-under=$(COVERAGE)
+	@$(PY) -m coverage report --include='$(EDGES)' --fail-under=$(EDGES_COVERAGE)
+	@$(PY) -m coverage report --omit='$(EDGES)' --fail-under=$(COVERAGE)
 
 .PHONY: check
 check: $(DEV) $(NODE) $(INTEROP) ## All that must be true of a commit: format, lint, types, docs, tests

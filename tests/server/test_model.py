@@ -67,6 +67,7 @@ NOT_COMPARED = ("event", "answer")
 """Tables that may change with a refusal: what was tried is written down."""
 
 picks = st.integers(0, 1000)
+ages = st.sampled_from((0, 0, 0, 0, 1, 6, 7, 8))
 kinds = st.sampled_from(("group", "direct", "channel", "mailbox"))
 
 
@@ -304,19 +305,21 @@ class Handlers(RuleBasedStateMachine):
                 expected = None  # Which of them are asked now is compared with their lists.
         self.ask(gadget.caller, request, codes, expected)
 
-    def _key(self, room: Room, number: int) -> bytes:
-        """Return the name of a handshake: a new one, or one of those where old begins."""
-        newest = [one.name for one in room.handshakes[::-1]]
-        return bytes(picked(number, [*newest[:1] * 4, *newest[6:9], *newest, bytes(32)]))
+    def _key(self, room: Room, age: int, *, live: bool) -> bytes:
+        """Return the name of a handshake: 0 is the newest that may be named, 7 the oldest."""
+        fitting = [one.name for one in room.handshakes[::-1] if live or one.renews]
+        return fitting[age] if age < len(fitting) else bytes(32)
 
     @precondition(lambda self: self.model.rooms)
-    @rule(who=picks, where=picks, keys=st.lists(picks, min_size=1, max_size=4), live=st.booleans())
+    @rule(who=picks, where=picks, keys=st.lists(ages, min_size=1, max_size=4), live=st.booleans())
     def messages_are_appended(self, who: int, where: int, keys: list[int], live: bool) -> None:
         room = self._room(where)
         caller = self._actor(who, room)[1].caller
         form = "live" if live else "kept"
         entries = [
-            self.house.message(caller, self._talk(room), key=self._key(room, key), form=form)
+            self.house.message(
+                caller, self._talk(room), key=self._key(room, key, live=live), form=form
+            )
             for key in keys
         ]
         self._append(who, room, *entries)
@@ -347,7 +350,7 @@ class Handlers(RuleBasedStateMachine):
         caller = self._actor(who, room)[1].caller
         talk = self._talk(room)
         if more == "stale":
-            talk.handshake = self._key(room, who)
+            talk.handshake = self._key(room, 1, live=True)
         routing: dict[str, Any] = {
             "adds": tuple(self._newcomers(adds, room.members)),
             "removes": self._removed(room, removes, caller.device),
