@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,8 +50,6 @@ NAMES_MAX: Final = 10
 """How many names and invites are remembered."""
 FORBIDDEN: Final = (Code.INTERNAL, Code.STORAGE)
 
-MakeHouse = Callable[[Path], House]
-
 
 def make_house(folder: Path) -> House:
     """Return a house without limits on how often."""
@@ -64,8 +62,8 @@ def make_house(folder: Path) -> House:
 class Estate:
     """A server without sockets: people, rooms, and connections in every state."""
 
-    def __init__(self, folder: Path, seed: int, make: MakeHouse = make_house) -> None:
-        self.house = make(folder)
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.house = make_house(folder)
         self.house.dice.seed(seed)
         self.door = Door(
             self.house.settings, self.house.world.keys, self.house.incarnation, "alcove test"
@@ -251,14 +249,13 @@ class Estate:
 class Frames:
     """The target: each batch has a server of its own, so that its inputs follow from its seed."""
 
-    name = "frames"
     weight = 4
     batch = BATCH
 
-    def __init__(self, seed: int, make: MakeHouse = make_house) -> None:
+    def __init__(self, seed: int, *, name: str = "frames") -> None:
+        self.name = name
         self.estate: Estate | None = None
         self._seed = seed
-        self._make = make
         self._dice: random.Random | None = None
         self._place = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -273,7 +270,7 @@ class Frames:
             self.end()
             self._dice = dice
             self._folder = tempfile.TemporaryDirectory(prefix="alcove-fuzz-")
-            self.estate = Estate(Path(self._folder.name), self._seed, self._make)
+            self.estate = Estate(Path(self._folder.name), self._seed)
         assert self.estate is not None
         self._place = dice.randrange(len(SESSIONS))
         return self.estate.draw(dice, self._place)

@@ -1,4 +1,4 @@
-"""The long tests: a million damaged inputs, long random walks, every check removed, all slow tests.
+"""The long tests: damaged inputs, random walks and games, every check removed, servers killed.
 
     python -m tests.soak                      all of it, some hours
     python -m tests.soak --seconds 600        as much as fits; the next call goes on from there
@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from fuzz.run import Broken, Run, all_targets, go
+from fuzz.run import Broken, Fed, Run, all_targets, go
 
 ROOT: Final = Path(__file__).parent.parent
 STATE: Final = ROOT / ".soak" / "state.json"
@@ -32,6 +36,13 @@ FUZZ_INPUTS: Final = 1_000_000
 WALKS: Final = 1_000
 WALK_STEPS: Final = 100
 WALKS_AT_ONCE: Final = 10
+KILLS: Final = 200
+KILLS_AT_ONCE: Final = 10
+FRAMES: Final = {"SQLite": 100_000, "PostgreSQL": 5_000}
+GAMES: Final = {"SQLite": 2_000, "PostgreSQL": 100}
+GAMES_AT_ONCE: Final = 20
+GAME_STEPS: Final = 60
+HTTP_EXAMPLES: Final = 100
 SAVE_SECONDS: Final = 5
 
 
@@ -42,6 +53,11 @@ class State:
     round: int = 1
     fuzz: dict[str, object] | None = None
     walks: int = 0
+    kills: dict[str, int] = field(default_factory=dict)
+    """By database, so far; and how much was acknowledged meanwhile, all of which was there."""
+    frames: dict[str, object] | None = None
+    handlers: dict[str, int] = field(default_factory=dict)
+    """Games, by database."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By part, so far."""
     done: list[str] = field(default_factory=list)
@@ -95,25 +111,32 @@ class Soak:
         return result is not False
 
 
-def _fuzz(soak: Soak) -> bool | None:
-    """Give every fuzz target its share of a million inputs."""
-    run = Run.of_state(soak.state.fuzz) if soak.state.fuzz else Run(soak.state.round)
+def _feed(soak: Soak, name: str, targets: Sequence[Fed], run: Run, inputs: int) -> bool:
+    """Give inputs to targets while there is time; return whether nothing was wrong."""
     saved = time.monotonic()
 
     def after_batch(run: Run) -> bool:
         nonlocal saved
         if time.monotonic() - saved > SAVE_SECONDS:
             saved = time.monotonic()
-            soak.state.fuzz = run.to_state()
+            setattr(soak.state, name, run.to_state())
             soak.state.save(soak.file)
         return soak.in_time
 
     try:
-        go(all_targets(run.seed), run, FUZZ_INPUTS, after_batch=after_batch)
+        go(targets, run, inputs, after_batch=after_batch)
     except Broken as broken:
         print(broken, broken.data.hex(), sep="\n")
         return False
-    soak.state.fuzz = run.to_state()
+    setattr(soak.state, name, run.to_state())
+    return True
+
+
+def _fuzz(soak: Soak) -> bool | None:
+    """Give every fuzz target its share of a million inputs."""
+    run = Run.of_state(soak.state.fuzz) if soak.state.fuzz else Run(soak.state.round)
+    if not _feed(soak, "fuzz", all_targets(run.seed), run, FUZZ_INPUTS):
+        return False
     print(run.table())
     return True if run.inputs >= FUZZ_INPUTS else None
 
@@ -139,8 +162,105 @@ def _walks(soak: Soak) -> bool | None:
     return True if soak.state.walks >= WALKS else None
 
 
-def _program(*arguments: str) -> bool:
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False)
+def _databases() -> list[str]:
+    """Return the kinds of databases that there are on this machine."""
+    from tests import postgres  # noqa: PLC0415 - Not every part needs it.
+
+    try:
+        postgres.server_url()
+    except postgres.Unavailable as reason:
+        print(reason)
+        return ["SQLite"]
+    return ["SQLite", "PostgreSQL"]
+
+
+def _kills(soak: Soak) -> bool | None:
+    """Kill a server under load, some times in a row on one database, then on a new one."""
+    from tests import postgres  # noqa: PLC0415 - Only this part needs them.
+    from tests.faults.storms import survive  # noqa: PLC0415
+
+    done = soak.state.kills
+    databases = _databases()
+    for kind in databases:
+        while done.get(kind, 0) < KILLS and soak.in_time:
+            seed_text = f"{soak.state.round}/{kind}/{done.get(kind, 0)}"
+            with ExitStack() as stack:
+                folder = Path(stack.enter_context(TemporaryDirectory(prefix="alcove-kills-")))
+                is_file = kind == "SQLite"
+                url = "" if is_file else stack.enter_context(postgres.fresh_database())
+                counts = survive(folder, url, seed_text, KILLS_AT_ONCE)
+            for name, more in (
+                (kind, KILLS_AT_ONCE),
+                (f"{kind}, acknowledged", counts.acknowledged),
+                (f"{kind}, sent again", counts.repeated),
+            ):
+                done[name] = done.get(name, 0) + more
+            soak.state.save(soak.file)
+    print(", ".join(f"{name}: {count:,}" for name, count in done.items()))
+    return True if all(done.get(kind, 0) >= KILLS for kind in databases) else None
+
+
+@contextmanager
+def _houses_on(kind: str) -> Iterator[None]:
+    """Let the houses of tests stand on a database of this kind."""
+    from tests.store.on_postgres import houses_on_postgres  # noqa: PLC0415 - Only here.
+
+    with ExitStack() as stack:
+        if kind == "PostgreSQL":
+            stack.enter_context(
+                houses_on_postgres(stack.enter_context(pytest.MonkeyPatch.context()))
+            )
+        yield
+
+
+def _frames(soak: Soak) -> bool | None:
+    """Give the server a hundred thousand frames and headers, and some on the other database."""
+    from fuzz.frames import Frames, Headers  # noqa: PLC0415 - Only this part needs them.
+
+    run = Run.of_state(soak.state.frames) if soak.state.frames else Run(soak.state.round)
+    databases = _databases()
+    for kind in databases:
+        frames = Frames(run.seed, name=f"frames {kind}")
+        targets: list[Fed] = [frames, Headers()] if kind == "SQLite" else [frames]
+        with _houses_on(kind):
+            try:
+                if not _feed(soak, "frames", targets, run, FRAMES[kind]):
+                    return False
+            finally:
+                frames.end()
+    print(run.table())
+    return True if run.inputs >= sum(FRAMES[kind] for kind in databases) else None
+
+
+def _handlers(soak: Soak) -> bool | None:
+    """Play games on houses and on models of them, a few at a time, each lot from its own seed."""
+    from tests.server.games import play  # noqa: PLC0415 - Only this part needs it.
+
+    done = soak.state.handlers
+    databases = _databases()
+    for kind in databases:
+        while done.get(kind, 0) < GAMES[kind] and soak.in_time:
+            number = soak.state.round * max(GAMES.values()) + done.get(kind, 0)
+            with _houses_on(kind):
+                play(GAMES_AT_ONCE, GAME_STEPS, drawn_from=number)
+            done[kind] = done.get(kind, 0) + GAMES_AT_ONCE
+            soak.state.save(soak.file)
+    print(", ".join(f"{kind}: {done.get(kind, 0):,} games" for kind in databases))
+    return True if all(done.get(kind, 0) >= GAMES[kind] for kind in databases) else None
+
+
+def _http(_soak: Soak) -> bool:
+    """Let schemathesis try every edge of every field of every request."""
+    return _program(
+        *("-m", "pytest", "-q", "tests/server/test_http_schema.py"),
+        ALCOVE_TEST_HTTP_EXAMPLES=str(HTTP_EXAMPLES),
+    )
+
+
+def _program(*arguments: str, **environment: str) -> bool:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, check=False, env={**os.environ, **environment}
+    )
     return done.returncode == 0
 
 
@@ -161,6 +281,10 @@ PARTS: Final[dict[str, Callable[[Soak], bool | None]]] = {
     "walks": _walks,
     "removal": _removal,
     "slow": _slow,
+    "kills": _kills,
+    "frames": _frames,
+    "handlers": _handlers,
+    "http": _http,
 }
 """Each returns True when it is done, None when its time was up, False when something is wrong."""
 
