@@ -3,7 +3,8 @@
     python -m benches.bench_server               everything but the largest table; some minutes
     python -m benches.bench_server --quick       short runs, about a minute
     python -m benches.bench_server --full        growth up to ten million entries, too
-    python -m benches.bench_server --only w1,w2  some of w1 w2 w3 w4 syncs blobs growth bare
+    python -m benches.bench_server --only w1,w2  some of w1 w2 w3 w4 syncs blobs growth
+                                                 handlers bare
     python -m benches.bench_server --json        one {"name", "value", "unit"} a line
 
 The server is the one that is shipped, in its own process on the first core, with its own settings
@@ -25,7 +26,7 @@ from typing import Final
 if not __package__:  # Run as a file: then Python looks for `benches` beside it, not above it.
     sys.path[0] = str(Path(__file__).parents[1])
 
-from benches.server import bare, crowd, files, growth, idle, offline, pairs, syncs
+from benches.server import bare, crowd, files, growth, handlers, idle, offline, pairs, syncs
 from benches.server.figures import Figures
 from benches.server.house import IS_PINNED, pin_load
 from benches.server.link import BenchError
@@ -40,6 +41,7 @@ WORKLOADS: Final[dict[str, Callable[[Plan], None]]] = {
     "syncs": syncs.run,
     "blobs": files.run,
     "growth": growth.run,
+    "handlers": handlers.run,
 }
 BESIDE: Final = {"w1": "bare", "w2": "bare", "w3": "bare", "blobs": "bare"}
 """What is measured too, because a workload's figures are compared with it."""

@@ -39,10 +39,13 @@ WALKS_AT_ONCE: Final = 10
 KILLS: Final = 200
 KILLS_AT_ONCE: Final = 10
 FRAMES: Final = {"SQLite": 100_000, "PostgreSQL": 5_000}
+HEADERS: Final = 25_000
 GAMES: Final = {"SQLite": 2_000, "PostgreSQL": 100}
 GAMES_AT_ONCE: Final = 20
 GAME_STEPS: Final = 60
 HTTP_EXAMPLES: Final = 100
+"""Drawn of each kind of request, besides every edge of every field, which each lot tries."""
+HTTP_EXAMPLES_AT_ONCE: Final = 25
 SAVE_SECONDS: Final = 5
 
 
@@ -58,6 +61,8 @@ class State:
     frames: dict[str, object] | None = None
     handlers: dict[str, int] = field(default_factory=dict)
     """Games, by database."""
+    http: int = 0
+    """How many requests of each kind have been drawn for the HTTP door."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By part, so far."""
     done: list[str] = field(default_factory=list)
@@ -221,15 +226,16 @@ def _frames(soak: Soak) -> bool | None:
     databases = _databases()
     for kind in databases:
         frames = Frames(run.seed, name=f"frames {kind}")
-        targets: list[Fed] = [frames, Headers()] if kind == "SQLite" else [frames]
         with _houses_on(kind):
             try:
-                if not _feed(soak, "frames", targets, run, FRAMES[kind]):
+                if soak.in_time and not _feed(soak, "frames", [frames], run, FRAMES[kind]):
                     return False
             finally:
                 frames.end()
+    if soak.in_time and not _feed(soak, "frames", [Headers()], run, HEADERS):
+        return False
     print(run.table())
-    return True if run.inputs >= sum(FRAMES[kind] for kind in databases) else None
+    return True if run.inputs >= HEADERS + sum(FRAMES[kind] for kind in databases) else None
 
 
 def _handlers(soak: Soak) -> bool | None:
@@ -249,12 +255,21 @@ def _handlers(soak: Soak) -> bool | None:
     return True if all(done.get(kind, 0) >= GAMES[kind] for kind in databases) else None
 
 
-def _http(_soak: Soak) -> bool:
-    """Let schemathesis try every edge of every field of every request."""
-    return _program(
-        *("-m", "pytest", "-q", "tests/server/test_http_schema.py"),
-        ALCOVE_TEST_HTTP_EXAMPLES=str(HTTP_EXAMPLES),
-    )
+def _http(soak: Soak) -> bool | None:
+    """Let schemathesis try every edge of every field of every request, and what it draws."""
+    while soak.state.http < HTTP_EXAMPLES and soak.in_time:
+        number = soak.state.round * HTTP_EXAMPLES + soak.state.http
+        done = _program(
+            *("-m", "pytest", "-q", "tests/server/test_http_schema.py"),
+            f"--hypothesis-seed={number}",
+            ALCOVE_TEST_HTTP_EXAMPLES=str(HTTP_EXAMPLES_AT_ONCE),
+        )
+        if not done:
+            return False
+        soak.state.http += HTTP_EXAMPLES_AT_ONCE
+        soak.state.save(soak.file)
+    print(f"{soak.state.http:,} drawn of each kind of request, all edges each time")
+    return True if soak.state.http >= HTTP_EXAMPLES else None
 
 
 def _program(*arguments: str, **environment: str) -> bool:

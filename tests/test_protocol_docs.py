@@ -17,24 +17,21 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
 from alcove import wire
-from alcove.server import auth, roomstate, session
+from alcove.server import roomstate, session
 from alcove.server.audit import event_chain
 from alcove.server.audit_kinds import HOST_ONLY, KINDS
 from alcove.server.handlers import (
     TABLE,
-    chats,
-    directory,
-    links,
     packages,
     rows,
-    signing_in,
     slots,
     snapshots,
 )
+from alcove.server.io import noticing
 from alcove.server.openapi import CONFLICT, STATUSES
 from alcove.server.settings import SETTINGS
 from alcove.server.suspicion import RULES
-from alcove.wire import base, codec, errors, greeting
+from alcove.wire import base, codec, errors, greeting, signed
 from alcove.wire.entries import MessageHeader
 from alcove.wire.errors import SENTENCES, Code
 from alcove.wire.ids import NOTHING_BEFORE, entry_name, next_chain
@@ -187,6 +184,7 @@ def paragraphs(text: str) -> str:
     lines = [line.removeprefix("    ") for line in text.strip().split("\n")]
     plain = "\n".join(lines)
     spaced = re.sub(r"(?<=[.:?])  (?=\S)", " ", plain)
+    spaced = re.sub(r"docs/protocol/([a-z]+\.md)", r"[\1](\1)", spaced)
     return re.sub(r"\bNone\b", "nil", re.sub(r"(?:^|(?<=\. ))None\b", "Nil", spaced))
 
 
@@ -203,7 +201,7 @@ WHO = {
     "anyone": "anyone",
     "device": "a signed-in device, with a token too",
     "socket": "a signed-in device, on its socket only",
-    "host": "the host",
+    "host": "a signed-in device of the host, with a token too",
 }
 
 
@@ -215,7 +213,7 @@ def conditions(kind: type[Struct]) -> str:
     reply = get_type_hints(handler.function)["return"]
     repeated = "the answer is kept" if handler.is_remembered else "it is carried out again"
     if handler.access == "anyone" and handler.is_remembered:
-        repeated = "the answer is kept, once the device has signed in"
+        repeated = "the answer is kept when a signed-in device asks, else it is carried out again"
     return (
         f"Answered by {linked(reply.__name__)}. Who: {WHO[handler.access]}. "
         f"Limit: `rate_{handler.rate}`. "
@@ -411,25 +409,18 @@ def test_every_label_in_the_pages_is_in_the_code() -> None:
 # ---- Numbers that are constants of the code ----
 
 SAID = [
-    ("connecting.md", "{} reads of one connection", session.READS_MAX),
-    ("connecting.md", "After {} of them the connection ends", session.STRIKES_MAX),
-    ("connecting.md", "A device has at most {}; then", signing_in.TOKENS_MAX),
     ("connecting.md", "a frame | {}, at least 1", codec.FRAME_MESSAGES_MAX),
     ("connecting.md", "and {} KiB around it | must be", codec.ENVELOPE_BYTES // 1024),
     ("order.md", "one of the newest {} handshakes that renew", roomstate.KEYS_MAX),
-    ("rooms.md", "at most {} links of a room", links.LINKS_MAX),
-    ("rooms.md", "within {} days after it was declined", chats.DECLINED_MS // chats.DAY_MS),
-    ("rooms.md", "{} requests wait for one account", chats.PENDING_MAX),
-    ("rooms.md", "blocks at most {} others", chats.BLOCKS_MAX),
     ("rooms.md", "rooms of more than {} accounts", slots.SHOWN_ACCOUNTS_MAX),
-    ("rooms.md", "The newest {} profiles stay", rows.KEPT_MAX["profile"]),
-    ("rooms.md", "the newest {} chain rows", rows.KEPT_MAX["chain"]),
+    ("rooms.md", "The newest {} profiles stay", rows.PROFILES_MAX),
     ("rooms.md", "A chain row has at most {} KiB", rows.CHAIN_ROW_BYTES_MAX // 1024),
     ("rooms.md", "The newest {} stay |", snapshots.NEWEST_KEPT),
     ("rooms.md", "fewer than {} handshakes between", snapshots.SPACING_HANDSHAKES),
     ("devices.md", "fewer than {} left", packages.LOW),
-    ("directory.md", "groups by the beginning of their alias, at most {}.", directory.FOUND_MAX),
-    ("directory.md", "who allow it, at most {}.", directory.FOUND_MAX),
+    ("devices.md", "use up {} packages of a device at once", packages.TOGETHER.burst),
+    ("connecting.md", "at most {} times in ten seconds", session.PINGS_MAX),
+    ("audit.md", "and {} of a kind a minute in all", noticing.EVENTS.burst),
 ]
 
 
@@ -455,8 +446,8 @@ def on(page: str, value: bytes) -> bool:
 
 
 def test_the_page_shows_the_bytes_of_a_sign_in() -> None:
-    assert on("connecting.md", auth.sign_in_bytes(SERVER, CHALLENGE, DEVICE, 1))
-    assert on("connecting.md", auth.proof_bytes(SERVER, NONCE, CHALLENGE, DEVICE, 1))
+    assert on("connecting.md", signed.sign_in_bytes(SERVER, CHALLENGE, DEVICE, 1))
+    assert on("connecting.md", signed.proof_bytes(SERVER, NONCE, CHALLENGE, DEVICE, 1))
 
 
 def test_the_page_shows_the_name_and_the_chain_of_an_entry() -> None:
@@ -468,8 +459,8 @@ def test_the_page_shows_the_name_and_the_chain_of_an_entry() -> None:
 
 
 def test_the_page_shows_the_bytes_of_a_device_list() -> None:
-    assert on("devices.md", auth.transcript("alcove device list 1", b"body"))
-    assert on("devices.md", auth.transcript("alcove certificate 1", b"body"))
+    assert on("devices.md", signed.list_bytes(b"body"))
+    assert on("devices.md", signed.certificate_bytes(b"body"))
 
 
 def test_the_page_shows_the_chain_of_an_event() -> None:

@@ -6,13 +6,20 @@ import os
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from alcove.server.auth import device_id, proof_bytes, sign_in_bytes, transcript, verify
+from alcove.server.auth import verify
 from alcove.wire.accounts import Register, Sealed
 from alcove.wire.codec import encode
 from alcove.wire.devices import Certificate, DeviceList, SignedCertificate, SignedList
 from alcove.wire.entries import Member
-from alcove.wire.greeting import VERSION, Greeting, SignedIn, SignIn
+from alcove.wire.greeting import Greeting, SignedIn, SignIn
 from alcove.wire.ids import NOTHING_BEFORE
+from alcove.wire.signed import (
+    certificate_bytes,
+    device_id,
+    list_bytes,
+    proof_bytes,
+    sign_in_bytes,
+)
 
 BOX_BYTES = 200
 
@@ -42,16 +49,14 @@ class Person:
                 device=self._public, browser=False, version=1,
             )
         )  # fmt: skip
-        signed = SignedCertificate(
-            certificate, self._identity.sign(transcript("alcove certificate 1", certificate))
-        )
+        signed = SignedCertificate(certificate, self._identity.sign(certificate_bytes(certificate)))
         listed = encode(
             DeviceList(
                 version=1, before=NOTHING_BEFORE, account=self.account, name=self.name,
                 server=server, identity=identity, certificates=(signed,),
             )
         )  # fmt: skip
-        signature = self._identity.sign(transcript("alcove device list 1", listed))
+        signature = self._identity.sign(list_bytes(listed))
         return Register(
             name=self.name,
             account=self.account,
@@ -62,15 +67,16 @@ class Person:
 
     def sign_in(self, greeting: Greeting, nonce: bytes, *, token: bool = False) -> SignIn:
         """Return the answer to a server's challenge."""
-        statement = sign_in_bytes(greeting.server, greeting.challenge, self.device, VERSION)
+        facts = (greeting.challenge, self.device, greeting.version)
+        statement = sign_in_bytes(greeting.server, *facts)
         return SignIn(
             device=self.device, signature=self._key.sign(statement), nonce=nonce, token=token
         )
 
     def believes(self, greeting: Greeting, nonce: bytes, signed_in: SignedIn) -> bool:
         """Return whether the server has proved its key."""
-        challenge = greeting.challenge
-        statement = proof_bytes(greeting.server, nonce, challenge, self.device, VERSION)
+        facts = (greeting.challenge, self.device, greeting.version)
+        statement = proof_bytes(greeting.server, nonce, *facts)
         return verify(greeting.server, statement, signed_in.proof)
 
 

@@ -3,7 +3,6 @@
 They want `playwright` and Debian's `chromium`; where one is missing they are skipped, and say so.
 """
 
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from alcove.wire.invites import Invite
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 STATIC = read_static()
 NAME = pages.ServerName("Harbour", "chat.harbour.example")
 NOW = 1_790_000_000_000
@@ -109,18 +107,6 @@ def site() -> Iterator[Site]:
         yield served
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as tool:
-        # Without its own sandbox: test machines run as root, and the pages are ours.
-        started = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @dataclass
@@ -259,7 +245,10 @@ def test_the_status_page_says_since_when_nothing_answers_and_recovers(
     site.up = False
     with page.expect_response("**/status.json"):
         page.clock.run_for(2500)
-    page.get_by_text("No answer since 14:13:20").wait_for()
+    page.get_by_text("No answer since").wait_for()
+    # The browser's clock goes on by itself, so the last answer may be a second or more later.
+    last = page.locator("#answer").inner_text()
+    assert page.locator("#state-text").inner_text() == f"No answer since {last}"
     site.up = True
     with page.expect_response("**/status.json"):
         page.clock.run_for(2500)

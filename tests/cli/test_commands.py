@@ -94,7 +94,7 @@ def test_server_is_another_word_for_serve() -> None:
 def test_a_command_that_there_is_not_is_refused() -> None:
     done = CliRunner().invoke(main, ["dance"])
     assert done.exit_code == 2
-    assert "No such command 'dance'" in done.stderr
+    assert "There is no command dance." in done.stderr
 
 
 def test_a_group_keeps_the_order_of_its_commands() -> None:
@@ -167,9 +167,19 @@ def test_a_link_alone_goes_to_standard_output(host: Host, words: tuple[str, ...]
     (link,) = done.stdout.splitlines()
     assert link.startswith("http://127.0.0.1:8888/i/")
     assert "It works once, until" in done.stderr
+    assert ("Nobody else can use it" in done.stderr) is (words != ("owner-link",))
     assert link.partition("#")[2] not in done.stderr
     found = host.json("admin", *words)
     assert found["link"].count("#") == 1
+
+
+def test_a_link_that_others_can_use_is_shown_without_a_warning(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALCOVE_PUBLIC_URL", "https://chat.example.org")
+    done = host.run("admin", "invite")
+    assert done.stdout.startswith("https://chat.example.org/i/")
+    assert "Nobody else" not in done.stderr
 
 
 def test_on_a_terminal_a_link_has_a_qr_code_beside_it(
@@ -204,15 +214,30 @@ def test_a_name_for_a_bot_must_be_one(host: Host) -> None:
 # ---- The server ----
 
 
-def test_policies_are_shown_and_changed(host: Host) -> None:
+def row(said: str, name: str) -> list[str]:
+    """Return the cells of a setting's line."""
+    (line,) = [line for line in said.splitlines() if line.startswith(f"{name} ")]
+    return line.split("  ")[0:1] + [cell.strip() for cell in line.split("  ")[1:] if cell.strip()]
+
+
+def test_policies_are_shown_with_what_counts_and_where_it_was_set(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = host.say("admin", "policy")
-    assert "registration" in said
-    assert "not set" in said
-    assert "may change" in said
+    assert "not set" not in said
+    assert row(said, "registration")[:4] == ["registration", "open", "default", "at once"]
+    assert row(said, "requests")[1:3] == ["strangers", "default"]
+    (tmp_path / "alcove.toml").write_text('requests = "off"\n')
+    monkeypatch.setenv("ALCOVE_MAX_CLIENTS", "70")
+    said = host.say("admin", "policy")
+    assert row(said, "requests")[1:3] == ["off", "alcove.toml"]
+    assert row(said, "max_clients")[1:3] == ["70", "the environment"]
     changed = host.say("admin", "policy", "registration", "closed")
-    assert "closed" in changed
-    assert "changed" in changed
-    assert host.json("admin", "policy", "registration")[0]["value"] == "closed"
+    assert row(changed, "registration")[1:3] == ["closed", "alcove admin policy"]
+    (found,) = host.json("admin", "policy", "registration")
+    assert (found["value"], found["source"], found["changed"]) == (
+        "closed", "alcove admin policy", True,
+    )  # fmt: skip
     assert host.fail("admin", "policy", "port", "1").startswith("That cannot change while")
 
 
@@ -221,6 +246,7 @@ def test_limits_are_shown_with_what_they_mean(host: Host) -> None:
     assert "rate_append" in said
     assert "20/s burst 200" in said
     assert "Devices in one room." in said
+    assert row(said, "room_devices_max")[1:4] == ["4096", "default", "at a start"]
     assert len(host.json("admin", "limits")) > 40
 
 
@@ -354,6 +380,15 @@ def test_a_folder_without_a_server_is_not_made_one(host: Host, tmp_path: Path) -
     assert "There is no server in elsewhere" in done.stderr
     assert not (tmp_path / "elsewhere").exists()
     del host
+
+
+def test_all_wrong_settings_are_said_at_once(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "alcove.toml").write_text('port = 70000\nlog_level = "loud"\n')
+    assert host.fail("admin", "stats") == (
+        "2 settings are wrong:\n"
+        "  port (alcove.toml) must be a whole number from 0 to 65,535, not '70000'.\n"
+        "  log_level (alcove.toml) must be one of debug, info, warning, error, not 'loud'."
+    )
 
 
 def test_wrong_settings_are_said_in_one_sentence(host: Host, tmp_path: Path) -> None:

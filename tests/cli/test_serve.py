@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from alcove.cli import asking, main
+from alcove.cli import asking, main, status
 from alcove.cli import serve as commands
 from alcove.cli.serve import Collected, Spoken
+from alcove.server.admin_messages import Answer
 from alcove.server.io import serve
 from alcove.server.io.machine import CannotStart
 from alcove.server.io.serve import Start
@@ -107,15 +108,26 @@ def test_up_says_what_is_missing_and_starts_the_server(runs: Runs) -> None:
 def test_people_are_told_the_owner_link_or_how_to_get_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("alcove.cli.advice.program", lambda: "./alcove")
     Spoken().owner_link(None)
     assert capsys.readouterr().out == (
-        "There is no host yet: `alcove admin owner-link` shows how to become it.\n"
+        "There is no host yet: `./alcove admin owner-link` shows how to become it.\n"
     )
     monkeypatch.setattr("alcove.cli.links.is_terminal", lambda: True)
     Spoken().owner_link(LINK)
     said = capsys.readouterr().out
     assert f"\n{LINK}\n" in said
     assert "▀" in said
+
+
+def test_people_are_told_that_a_stop_is_under_way_and_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Spoken().stopping()
+    Spoken().stopped()
+    said = capsys.readouterr().out
+    assert "Stopping: " in said
+    assert said.endswith("Stopped.  All that was acknowledged is on the disk.\n")
 
 
 def test_programs_are_told_the_same_as_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,6 +137,8 @@ def test_programs_are_told_the_same_as_lines_of_json(capsys: pytest.CaptureFixtu
     voice.started([("Server address", "http://a"), ("Status", "http://b")])
     voice.owner_link(None)
     voice.owner_link(LINK)
+    voice.stopping()
+    voice.stopped()
     out, err = capsys.readouterr()
     assert out == f"{LINK}\n"
     lines = [json.loads(line) for line in err.splitlines()]
@@ -149,6 +163,19 @@ def test_status_says_that_nothing_answers(runs: Runs, monkeypatch: pytest.Monkey
     done = call("status", ALCOVE_STATUS_PORT="0", ALCOVE_SELF_SIGNED="yes")
     assert done.exit_code == 1
     assert done.stdout.startswith("No server runs here (data folder data)")
+    assert "Another server" not in done.stdout
     done = call("status", "--json", ALCOVE_STATUS_PORT="0", ALCOVE_SELF_SIGNED="yes")
     assert json.loads(done.stdout) == {"running": False, "status": None}
+    assert runs.starts == []
+
+
+def test_status_passes_on_what_keeps_a_server_from_saying_how_it_is(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "over_socket", lambda *_, **__: Answer(error="It is full."))
+    done = call("status")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "Error: The server runs, but cannot say how it is.  It is full.\n",
+    )
     assert runs.starts == []

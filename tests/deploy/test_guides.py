@@ -76,6 +76,35 @@ def test_every_command_that_is_named_is_there(page: Path) -> None:
     assert [fault for words in uses for fault in faults(words, main)] == []
 
 
+BY_NAME = re.compile(
+    r"(?:\b(?:pip3?|pipx|uv|tool) (?:install|run|download|upgrade)|\buvx|--spec)"
+    r"(?: +-{1,2}[\w-]+)*[ =]+[\"']?alcove(?![\w/.-])"
+)
+"""A command that fetches `alcove` by its name, which on the package index is another project's."""
+
+
+def everything() -> list[Path]:
+    """Return all that people read: pages, guides, and the program with what it says."""
+    folders = ("docs", "deploy", "src", "changes")
+    found = [file for name in folders for file in sorted((ROOT / name).rglob("*.*"))]
+    kinds = (".md", ".py", ".html", ".js", ".sh", ".yaml", ".service")
+    return [*sorted(ROOT.glob("*.md")), *(file for file in found if file.suffix in kinds)]
+
+
+def test_no_page_and_no_sentence_fetches_the_program_that_only_shares_our_name() -> None:
+    assert len(everything()) > 100
+    found = [(file.name, BY_NAME.findall(read(file))) for file in everything()]
+    assert [(name, uses) for name, uses in found if uses] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["pip install alcove", "pipx install --force 'alcove[postgres]'", "uvx alcove"]
+)
+def test_a_command_that_fetches_by_name_is_found(text: str) -> None:
+    assert BY_NAME.search(text) is not None
+    assert BY_NAME.search("pip install . && install -o alcove-x /opt/alcove") is None
+
+
 def test_commands_are_found_in_the_guides() -> None:
     commands = main.list_commands(click.Context(main))
     uses = [words for page in TEXTS for part in parts_of(page) for words in used(part, commands)]

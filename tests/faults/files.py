@@ -1,5 +1,6 @@
 """Files over HTTP, as a client of tus 1.0 sends them."""
 
+import io
 from typing import Self
 
 import aiohttp
@@ -54,7 +55,7 @@ class Files:
         }
         async with (
             aiohttp.ClientSession() as session,
-            session.patch(place, data=data, headers=headers) as response,
+            session.patch(place, data=io.BytesIO(data), headers=headers) as response,
         ):
             text = await response.text()
             return response.status, msgspec.json.decode(text)["code"] if text else ""

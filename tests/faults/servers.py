@@ -69,7 +69,8 @@ class Server:
     def __init__(self, folder: Path, database_url: str = "", **settings: str) -> None:
         self.folder = folder
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        scheme = "https" if settings.get("self_signed") else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
         self.data = folder / "data"
         self.settings = {
             "host": "127.0.0.1",
@@ -118,7 +119,9 @@ class Server:
         until = time.monotonic() + START_S
         while self.process.poll() is None:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                is_there = probe.connect_ex(("127.0.0.1", self.port)) == 0
+                # Where nobody listens a socket may happen to find itself.
+                if is_there and probe.getsockname()[1] != self.port:
                     return True
             if time.monotonic() > until:
                 self.kill()

@@ -154,9 +154,18 @@ def test_a_disk_that_fills_up_is_told_and_may_be_emptied_while_the_server_runs(
     data = tmp_path / "data"
     if not can_mount(data):
         pytest.skip("this user may not mount a disk")
-    with Server(tmp_path, **EAGER) as server:
+    with Server(tmp_path, **EAGER, disk_free_min_bytes="0") as server:
         server.start(before=(*MOUNT, str(data)))
         asyncio.run(with_pair(2, fill_the_disk, server))
+        assert server.stop() == 0
+
+
+def test_a_server_on_a_nearly_full_disk_says_so(tmp_path: Path) -> None:
+    with Server(tmp_path, **EAGER, disk_free_min_bytes="100 TB") as server:
+        server.start()
+        while "the disk is nearly full" not in server.logs():
+            assert server.process is not None
+            assert server.process.poll() is None
         assert server.stop() == 0
 
 
@@ -329,7 +338,6 @@ def own_postgres() -> Iterator[Postgres]:
         postgres_server._server.cleanup()
 
 
-@pytest.mark.slow
 def test_a_postgresql_that_was_stopped_and_started_again_has_lost_nothing(
     tmp_path: Path, own_postgres: Postgres
 ) -> None:

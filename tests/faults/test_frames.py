@@ -25,7 +25,7 @@ from tests.server.test_session import NOW, make_door, make_session
 from tests.store.on_postgres import houses_on_postgres
 
 SEED = 1
-BATCHES = 3
+BATCHES = 10
 ATTACKERS = 4
 SOCKET_FRAMES = 750
 """How many each of them sends."""

@@ -31,7 +31,7 @@ from alcove.server.roomstate import RoomState, load_room
 from alcove.server.tx import digest
 from alcove.wire.base import Done, Request
 from alcove.wire.blobs import DropBlob, GetBlobs
-from alcove.wire.chats import Answer, Block, GetAsks
+from alcove.wire.chats import Answer, AsksLeft, Block, GetAsks
 from alcove.wire.codec import decode_answer
 from alcove.wire.devices import PutList
 from alcove.wire.entries import (
@@ -125,7 +125,7 @@ class Handlers(RuleBasedStateMachine):
                 self.everyone_sees_what_the_model_says()
         finally:
             if self.people:
-                self.house.connection.close()
+                self.house.close()
             self.folder.cleanup()
 
     # ---- Asking ----
@@ -451,7 +451,8 @@ class Handlers(RuleBasedStateMachine):
             id=self.house.next_id(), rooms=None if rooms is None else tuple(rooms), accept=accept
         )
         codes = self.model.answer(person.account, rooms, accept=accept)
-        self.ask(gadget.caller, request, codes, Done(id=request.id))
+        left = len(self.model.waiting(person.account))
+        self.ask(gadget.caller, request, codes, AsksLeft(id=request.id, left=left))
 
     @rule(who=picks, whom=picks, blocked=st.booleans())
     def somebody_is_blocked_or_not_any_more(self, who: int, whom: int, blocked: bool) -> None:
@@ -548,7 +549,7 @@ class Handlers(RuleBasedStateMachine):
     @rule()
     def the_server_starts_again(self) -> None:
         self.carry_out()
-        self.house.connection.close()
+        self.house.close()
         self.house.start()
 
     # ---- What is always true ----
@@ -565,7 +566,6 @@ class Handlers(RuleBasedStateMachine):
                 assert stored is not None
                 for part in RoomState.__slots__:
                     assert getattr(cached, part) == getattr(stored, part), part
-        tx._connection.close()
 
     @rule()
     def everyone_sees_what_the_model_says(self) -> None:

@@ -19,6 +19,7 @@ from alcove.server.caller import Caller
 from alcove.server.effects import Effect
 from alcove.server.handlers import TABLE
 from alcove.server.settings import Settings
+from alcove.server.store.database import Connection
 from alcove.server.store.opening import found, open_sqlite
 from alcove.server.tx import Tx, World
 from alcove.wire.base import Request
@@ -71,6 +72,7 @@ class House:
         connection.close()
         self.told: list[Effect] = []
         self.number = 0
+        self._connections: list[Connection] = []
         self.start()
 
     def random(self, size: int) -> bytes:
@@ -78,11 +80,19 @@ class House:
 
     def start(self) -> None:
         """Begin as after a restart: nothing is in memory."""
+        self.close()
         keys = make_server_keys(self.secret)
         self.world = World(self.settings, keys, self.random, self.incarnation)
         self.connection = self.database.writer()
+        reader, self._looker = self.database.reader(), self.database.reader()
+        self._connections = [self.connection, reader, self._looker]
         self.writer = Writer(self.connection, self.world)
-        self.reader = Reader(self.database.reader(), self.world)
+        self.reader = Reader(reader, self.world)
+
+    def close(self) -> None:
+        """Close what is open."""
+        for connection in self._connections:
+            connection.close()
 
     def next_id(self) -> int:
         self.number += 1
@@ -113,7 +123,7 @@ class House:
 
     def tx(self) -> Tx:
         """Return a transaction on a connection of its own, for looking into tables."""
-        return Tx(self.database.reader(), self.world, self.now)
+        return Tx(self._looker, self.world, self.now)
 
     # ---- People without the ceremony ----
 

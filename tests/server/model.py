@@ -343,8 +343,10 @@ class Model:
         elif request.kind == "mailbox":
             pair = frozenset([account])
         there = self.pairs.get(pair or frozenset())
-        if there is not None and self.rooms[there].guests[account].declined_at is None:
-            return {"exists"}
+        if there is not None:
+            guest = self.rooms[there].guests.get(account)
+            if guest is None or guest.declined_at is None:  # Who was removed is not free again.
+                return {"exists"}
         asks = dict(self.asks)
         room = self.rooms[request.room] = Room(request.room, request.kind)
         room.guests[account] = Guest("owner", is_active=True)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from alcove.server.auth import device_id, sign_in_bytes, transcript
+from alcove.server.answers import Part
 from alcove.server.caller import NOBODY, Caller
 from alcove.server.tx import Tx, digest
 from alcove.wire.accounts import Register, Registered, Reset, Sealed
@@ -25,6 +25,7 @@ from alcove.wire.devices import Certificate, DeviceList, PutList, SignedCertific
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.greeting import VERSION, SignIn
 from alcove.wire.ids import NOTHING_BEFORE
+from alcove.wire.signed import certificate_bytes, device_id, list_bytes, sign_in_bytes
 from tests.server.house import House
 
 ADDRESS = "203.0.113.7"
@@ -120,7 +121,7 @@ class Someone:
             "version": version,
         }
         body = wrong.pop("body", None) or encode(Certificate(**fields | wrong))
-        return SignedCertificate(body, signer.sign(transcript("alcove certificate 1", body)))
+        return SignedCertificate(body, signer.sign(certificate_bytes(body)))
 
     def next_list(
         self,
@@ -146,7 +147,7 @@ class Someone:
             ),
         }
         body = encode(DeviceList(**fields | wrong))
-        statement = transcript("alcove device list 1", body)
+        statement = list_bytes(body)
         signature = (signer or self.identity).sign(statement)
         return SignedList(body, signature, old.sign(statement) if old else None)
 
@@ -204,9 +205,11 @@ class Someone:
         }
         return Reset(**given | fields)
 
-    def sign_in(self, gadget: Gadget, challenge: bytes, /, **fields: Any) -> SignIn:
+    def sign_in(
+        self, gadget: Gadget, challenge: bytes, /, *, version: int = VERSION, **fields: Any
+    ) -> SignIn:
         """Return what a device says to sign in."""
-        statement = sign_in_bytes(self.house.world.keys.public, challenge, gadget.id, VERSION)
+        statement = sign_in_bytes(self.house.world.keys.public, challenge, gadget.id, version)
         given: dict[str, Any] = {
             "device": gadget.id,
             "signature": gadget.key.sign(statement),
@@ -223,7 +226,7 @@ def writing(house: House, caller: Caller = NOBODY) -> Iterator[Tx]:
     tx = Tx(house.connection, house.world, house.now)
     tx.begin_request(caller)
     yield tx
-    house.told += [*tx.end_request(), *tx.finish([])]
+    house.told += [*tx.end_request(), *tx.finish()]
     house.connection.commit()
 
 
@@ -255,3 +258,13 @@ def lines(house: House, sql: str, *values: Any) -> list[Any]:
     """Return the lines of a query; of one column, its values alone."""
     found = house.tx().all(sql, *values)
     return [line[0] if len(line) == 1 else line for line in found]
+
+
+def told_to(house: House, device: bytes) -> list[int]:
+    """Return the numbers of the requests of a device whose answers are in the table."""
+    parts = [
+        part
+        for (replies,) in house.tx().all("SELECT replies FROM answer ORDER BY number")
+        for part in msgspec.msgpack.decode(replies, type=list[Part])
+    ]
+    return [given.id for part in parts if part.device == device for given in part.given]

@@ -41,6 +41,7 @@ from alcove.wire.errors import Code, Refused
 from alcove.wire.greeting import NewToken
 from alcove.wire.invites import NewInvite
 from tests.server.house import House
+from tests.server.test_pages import STATUS
 
 ROOT_USER = Caller(address="unix:root", door="admin")
 
@@ -199,6 +200,30 @@ def test_links_are_listed_and_withdrawn(house: House) -> None:
     assert ask(house, Uninvite(hers.invite)).code == Code.UNKNOWN
 
 
+# ---- The admin page ----
+
+
+def test_the_admin_page_shows_what_the_commands_show(house: House) -> None:
+    house.add_person("ada", is_host=True)
+    ask(house, InviteLink())
+    found = admin.overview(house.tx(), STATUS, 5)
+    assert found.report.status is STATUS
+    assert found.report.totals == admin.totals(house.tx())
+    assert found.report.address == "http://127.0.0.1:8888"
+    assert found.accounts == ask(house, Accounts())
+    assert found.events == ask(house, Events())
+    assert found.ends_at == 5
+
+
+def test_the_link_to_the_admin_page_is_made_for_who_runs_the_server(house: House) -> None:
+    chore = Chore(admin.page, ROOT_USER)
+    link = house.writer.run([chore], house.now)[0].result
+    assert isinstance(link, Link)
+    assert (link.kind, link.uses, link.expires_at) == ("page", 1, house.now + 600_000)
+    assert events(house) == [("page_link_created", None, "unix:root")]
+    assert [one.invite for one in ask(house, Invites()).invites] == [link.invite]
+
+
 # ---- Settings ----
 
 
@@ -277,17 +302,36 @@ def test_every_request_is_carried_out_by_somebody() -> None:
     assert known == set(Request.__args__)
 
 
-def test_whoever_changes_something_is_named_in_the_log(house: House) -> None:
+CHANGES = {
+    Disable: Disable("ada"),
+    Quota: Quota("ada", 1),
+    ResetLink: ResetLink("ada"),
+    BotLink: BotLink("helper"),
+    InviteLink: InviteLink(),
+    OwnerLink: OwnerLink(),
+    Uninvite: Uninvite("withdrawn"),
+    Policy: Policy("registration", "closed"),
+    Export: Export(),
+}
+
+
+def test_every_request_that_may_change_something_is_among_the_changes() -> None:
+    assert set(CHANGES) == {kind for kind, act in TABLE.items() if act.writes}
+
+
+@pytest.mark.parametrize("request_", CHANGES.values(), ids=lambda one: type(one).__name__)
+def test_whoever_changes_something_is_named_in_the_log(house: House, request_: Any) -> None:
     house.add_person("ada")
-    for request in (
-        InviteLink(),
-        OwnerLink(),
-        BotLink("helper"),
-        ResetLink("ada"),
-        Quota("ada", 1),
-    ):
-        ask(house, request)
-    assert {address for _, _, address in events(house)} == {"unix:root"}
+    house.connection.run(
+        """
+        INSERT INTO invite (invite, secret_hash, kind, made_at, expires_at, uses)
+        VALUES ('withdrawn', ?, 'invite', ?, ?, 1)
+        """,
+        bytes(32), house.now, house.now + 1,
+    )  # fmt: skip
+    answer = ask(house, request_)
+    assert not isinstance(answer, Refused), answer.why
+    assert [address for _, _, address in events(house)] == ["unix:root"]
 
 
 def test_requests_and_answers_survive_their_way_as_json(house: House) -> None:

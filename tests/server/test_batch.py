@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from alcove.server.answers import RECENT_MAX, Answers
 from alcove.server.batch import Chore, Job, Reader, Writer
 from alcove.server.caller import Caller
 from alcove.server.effects import Ended
@@ -211,16 +210,3 @@ def test_the_highest_number_of_a_device_survives(house: House) -> None:
     house.start()
     assert house.writer.highest(ada.phone.device) == 90
     assert house.writer.highest(bytes(16)) == 0
-
-
-def test_memory_of_answers_is_bounded_by_devices_too(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("alcove.server.answers.DEVICES_MAX", 2)
-    answers = Answers()
-    for device in (b"1", b"2", b"3"):
-        assert answers.find(house.connection, device, 5) is None
-        answers.add(device, 5, b"", b"reply")
-    assert [line[1] for line in answers.lines(house.connection, house.now)] == [b"1", b"2", b"3"]
-    assert answers.find(house.connection, b"4", 1) is None
-    assert RECENT_MAX > 0

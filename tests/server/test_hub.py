@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from alcove.server import hub
 from alcove.server.batch import Outcome
 from alcove.server.effects import (
     Arrived,
@@ -15,16 +16,21 @@ from alcove.server.effects import (
     Moved,
     Present,
     Routed,
+    Slotted,
     ToAccount,
     ToDevices,
+    ToMany,
     ToRoom,
 )
 from alcove.server.hub import Hub
 from alcove.server.presence import Presence
 from alcove.server.session import Session
+from alcove.server.space import DAY_MS
 from alcove.wire.base import Done
 from alcove.wire.codec import encode
+from alcove.wire.entries import Delivered, Nudge
 from alcove.wire.errors import Code
+from alcove.wire.rooms import Slot, SlotsChanged
 from tests.server.test_session import NOW, greeted, make_door, said
 
 ROOM, OTHER_ROOM = b"r" * 16, b"s" * 16
@@ -87,6 +93,13 @@ def test_a_log_that_grows_is_told_to_who_follows_it_and_not_to_who_asked(
     assert (connected.hub.entries, connected.hub.pushed) == (4, 6)
 
 
+def test_who_writes_without_having_read_does_not_follow_yet(connected: Connected) -> None:
+    ada = connected.arrive(b"a1", ROOM)
+    connected.hub.deliver([(ada, False, Outcome(encode(Done(id=100)), (grown(5, 5),)))], NOW)
+    connected.tell(grown(6, 6))
+    assert [type(one) for one in said(ada)] == [Done, Nudge]
+
+
 def test_who_makes_a_room_follows_it_from_its_first_entry(connected: Connected) -> None:
     ada = connected.arrive(b"a1")
     connected.tell(Routed(ROOM, (b"a1", b"z9"), is_member=True))
@@ -122,6 +135,14 @@ def test_who_is_routed_away_hears_nothing_more(connected: Connected) -> None:
         grown(1, 1),
     )
     assert ids(ada) == []
+
+
+def test_of_rooms_that_one_was_routed_away_from_nothing_is_remembered(
+    connected: Connected,
+) -> None:
+    ada = connected.arrive(b"a1", ROOM)
+    connected.tell(grown(1, 1), Routed(ROOM, (b"a1",), is_member=False))
+    assert (ada.follows, ada.known) == ({}, {})
 
 
 def test_a_device_that_connects_again_takes_the_place_of_its_old_connection(
@@ -165,6 +186,36 @@ def test_how_far_others_have_passed_is_gathered(connected: Connected) -> None:
     connected.later()
     assert said(ada) == []
     del bob
+
+
+def test_slots_are_gathered_and_only_the_newest_of_each_account_is_told(
+    connected: Connected,
+) -> None:
+    ada = connected.arrive(b"a1", ROOM)
+    connected.later()
+    said(ada)
+    one, two = b"a" * 16, b"b" * 16
+    connected.tell(
+        Slotted(ROOM, two, b"at 3"), Slotted(ROOM, one, b"at 4"), Slotted(ROOM, two, b"at 5")
+    )
+    assert said(ada) == []
+    connected.later()
+    assert said(ada) == [SlotsChanged(room=ROOM, slots=(Slot(two, b"at 5"), Slot(one, b"at 4")))]
+    connected.later()
+    assert said(ada) == []
+
+
+def test_what_is_gathered_is_told_before_its_time_when_it_becomes_much(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "GATHERED_BYTES_MAX", 2 * hub.PLACE_BYTES)
+    ada = connected.arrive(b"a1", ROOM)
+    connected.tell(Moved(ROOM, b"b1" * 8, 3))
+    assert said(ada) == []
+    connected.tell(Slotted(ROOM, b"b" * 16, b"at 3"))
+    assert [type(one) for one in said(ada)] == [Delivered, SlotsChanged]
+    connected.tell(Moved(ROOM, b"b1" * 8, 4))
+    assert said(ada) == []
 
 
 def test_who_comes_and_goes_is_told_to_those_who_share_a_room(connected: Connected) -> None:
@@ -220,6 +271,22 @@ def test_a_failure_with_one_effect_silences_nobody(connected: Connected) -> None
     assert [type(one) for one in connected.hub.unexpected] == [ValueError]
 
 
+def test_what_accounts_send_in_a_day_is_counted_however_they_send_it(connected: Connected) -> None:
+    hub, day = connected.hub, NOW - NOW % DAY_MS
+    one, two = connected.arrive(b"a1"), connected.arrive(b"a2")
+    hub.received_today(day)  # What came on the days before counts no longer.
+    hub.received_today(day - DAY_MS)
+    hub.received_today(day)
+    one.received_bytes = two.received_bytes = 10
+    hub.receive(b"b" * 16, 3)
+    hub.receive(b"", 5)
+    assert hub.received_today(day) == {b"a" * 16: 20, b"b" * 16: 3}
+    one.received_bytes = 7
+    hub.leave(one, NOW)
+    assert hub.received_today(day + DAY_MS - 1) == {b"a" * 16: 27, b"b" * 16: 3}
+    assert hub.received_today(day + DAY_MS) == {}
+
+
 def test_all_connections_can_be_ended(connected: Connected) -> None:
     ada = connected.arrive(b"a1")
     connected.hub.end_all(Code.STORAGE)
@@ -233,3 +300,16 @@ def test_a_clock_that_was_set_back_delays_nothing(connected: Connected) -> None:
     connected.hub.tick(connected.now)
     assert connected.hub.deadline() is None
     del ada
+
+
+def test_a_push_for_many_rooms_reaches_each_device_once() -> None:
+    world = Connected()
+    ada, bob, eve = (world.arrive(name, ROOM, OTHER_ROOM) for name in (b"ada", b"bob", b"eve"))
+    ida, joe = world.arrive(b"ida"), world.arrive(b"joe")
+    for session in (ada, bob, eve, ida, joe):
+        said(session)
+    world.tell(ToMany((ROOM, OTHER_ROOM), (b"i" * 16, b"x" * 16), PUSH, b"bob"))
+    heard = [Done(id=9)]
+    assert [said(one) for one in (ada, bob, eve, ida, joe)] == [heard, [], heard, heard, []]
+    world.tell(ToMany((ROOM, OTHER_ROOM), (b"i" * 16, b"j" * 16), PUSH))
+    assert [said(one) for one in (ada, bob, eve, ida, joe)] == [heard] * 5

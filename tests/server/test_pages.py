@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from alcove.server import pages
+from alcove.server.admin_messages import Totals
 from alcove.server.io.static import read_static
 from alcove.server.settings import Registration
 from alcove.wire.invites import Invite
@@ -19,7 +20,13 @@ T = STATIC.templates
 FOLDER = Path(pages.__file__).parent / "static"
 FILES = sorted(FOLDER.iterdir())
 HTML = {name: getattr(T, name) for name in T.__struct_fields__}
-SCRIPTS = {name: STATIC.files[f"{name}.js"].body.decode() for name in ("invite", "status")}
+SCRIPTS = {
+    name: "".join(STATIC.files[f"{part}.js"].body.decode() for part in parts)
+    for name, parts in {
+        "invite": ("invite",), "status": ("figures", "status"), "admin": ("figures", "admin"),
+    }.items()
+}  # fmt: skip
+"""What runs on each page."""
 CSS = STATIC.files["page.css"].body.decode()
 
 NAME = pages.ServerName("Harbour", "chat.harbour.example")
@@ -88,13 +95,15 @@ def test_an_invite_says_how_many_it_still_lets_in(uses: int, used: int, sentence
     [
         (1, "in about a minute"),
         (2 * MINUTE, "in 2 minutes"),
-        (2 * HOUR - 1, "in 119 minutes"),
+        (2 * HOUR - 2 * MINUTE, "in 118 minutes"),
         (2 * HOUR, "in 2 hours"),
-        (2 * DAY - 1, "in 47 hours"),
+        (2 * DAY - HOUR, "in 47 hours"),
+        (7 * DAY - 3 * MINUTE, "in 7 days"),
+        (6 * DAY + HOUR, "in 6 days"),
         (365 * DAY, "in 365 days"),
     ],
 )
-def test_an_invite_never_promises_more_time_than_there_is(left: int, words: str) -> None:
+def test_an_invite_tells_the_time_that_is_left_as_people_would(left: int, words: str) -> None:
     assert f">{words}</span>" in shown(invite(expires_at=NOW + left))
 
 
@@ -205,7 +214,9 @@ def every_page(name: pages.ServerName, who: str | None, sentence: str) -> list[p
     return [
         *(pages.invite_page(T, name, link, who, NOW) for link in (*links, None)),
         pages.error_page(T, name, 404, sentence),
+        pages.home_page(T, name, "open"),
         pages.status_page(T, name),
+        pages.admin_page(T, name),
     ]
 
 
@@ -233,6 +244,25 @@ def test_an_error_page_says_its_sentence(code: int, heading: str) -> None:
     assert page.code == code
     assert f"<h1>{heading}</h1>" in page.body.decode()
     assert "Look at the link again." in page.body.decode()
+
+
+def test_who_asked_for_no_page_gets_the_same_in_one_line() -> None:
+    assert pages.error_text(404, "Look again.") == "There is nothing here. Look again.\n"
+    assert pages.error_text(418, "Look again.") == "That did not work. Look again.\n"
+
+
+@pytest.mark.parametrize("registration", get_args(Registration))
+def test_the_front_page_says_what_this_is_and_how_to_join(registration: Registration) -> None:
+    page = pages.home_page(T, NAME, registration)
+    text = page.body.decode()
+    assert page.code == 200
+    assert "<h1>Harbour</h1>" in text
+    assert "chat.harbour.example" in text
+    assert html.escape(pages.JOINING[registration]) in text
+    assert 'href="/v1/openapi.json"' in text
+    assert 'href="/status"' in text
+    unnamed = pages.home_page(T, pages.ServerName("", "chat.example"), registration)
+    assert "<h1>chat.example</h1>" in unnamed.body.decode()
 
 
 def test_the_status_page_says_who_can_read_what_before_any_figure_has_come() -> None:
@@ -266,12 +296,13 @@ def test_the_figures_are_json_that_reads_back() -> None:
     data = pages.status_json(STATUS)
     assert msgspec.json.decode(data, type=pages.Status) == STATUS
     assert msgspec.json.decode(data)["encryption"] == pages.ENCRYPTION
-    outside = pages.Outside(version="0.2.0", registration="invite")
+    outside = pages.Outside(version="0.2.0", registration="invite", server="ab")
     assert msgspec.json.decode(pages.status_json(outside)) == {
         "running": True,
         "version": "0.2.0",
         "registration": "invite",
         "encryption": pages.ENCRYPTION,
+        "server": "ab",
     }
 
 
@@ -279,7 +310,18 @@ def test_the_status_page_shows_every_figure_and_no_other() -> None:
     fields = set(pages.Status.__struct_fields__)
     used = set(re.findall(r"\bstatus\.([a-z_]+)\b(?!\")", SCRIPTS["status"]))
     # The page has the sentence about encryption in it from the start, and who answers runs.
-    assert used == fields - {"encryption", "running"}
+    # The server's key is for programs.
+    assert used == fields - {"encryption", "running", "server"}
+
+
+def test_the_admin_page_shows_every_total_and_nothing_before_it_has_a_session() -> None:
+    used = set(re.findall(r"\btotals\.([a-z_]+)\b", SCRIPTS["admin"]))
+    apart = re.search(r"const \{ ([a-z_, ]+) \} = totals;", SCRIPTS["admin"])
+    assert apart is not None
+    assert used | set(apart[1].split(", ")) == set(Totals.__struct_fields__)
+    page = pages.admin_page(T, NAME)
+    assert page.code == 200
+    assert '<div class="opened" id="opened" hidden>' in page.body.decode()
 
 
 def test_the_status_page_has_words_for_every_registration_policy() -> None:
@@ -350,7 +392,8 @@ def test_every_place_that_a_script_writes_to_is_in_its_page(name: str) -> None:
     drawn = re.findall(r'draw\("([a-z]+)"', script)
     wanted += [f"{curve}-{part}" for curve in drawn for part in ("curve", "since", "now")]
     assert len(wanted) > 3
-    assert [place for place in wanted if f'id="{place}"' not in HTML[name]] == []
+    page = HTML[name].replace("{{figures}}", HTML["figures"])
+    assert [place for place in wanted if f'id="{place}"' not in page] == []
 
 
 def test_every_file_has_its_type_and_an_etag_of_its_content() -> None:
@@ -359,7 +402,8 @@ def test_every_file_has_its_type_and_an_etag_of_its_content() -> None:
         assert file.etag == f'"{hashlib.sha256(file.body).hexdigest()[:32]}"'
     types = {name: file.content_type for name, file in STATIC.files.items()}
     assert types["page.css"] == "text/css; charset=utf-8"
-    assert types["invite.js"] == types["status.js"] == "text/javascript; charset=utf-8"
+    scripts = [types[name] for name in types if name.endswith(".js")]
+    assert scripts == ["text/javascript; charset=utf-8"] * 4
     assert types["icon.svg"] == "image/svg+xml"
 
 
@@ -374,7 +418,8 @@ TEXT_PAIRS = [
     ("text", "amber-ground"), ("second", "ground"), ("second", "panel"), ("second", "field"),
     ("second", "rail"), ("second", "amber-ground"), ("quiet", "ground"), ("quiet", "panel"),
     ("amber", "panel"), ("amber", "rail"), ("amber", "amber-ground"), ("green", "field"),
-    ("green", "rail"), ("red", "red-ground"), ("link", "ground"), ("link", "amber-ground"),
+    ("green", "rail"), ("red", "red-ground"), ("red", "panel"), ("link", "ground"),
+    ("link", "amber-ground"),
 ]  # fmt: skip
 SHAPE_PAIRS = [("green-line", "panel"), ("amber", "panel"), ("link", "panel"), ("quiet", "field")]
 

@@ -12,8 +12,6 @@ from alcove.server.session import (
     PINGS_MAX,
     PINGS_MS,
     PUSH_BYTES_MAX,
-    READS_MAX,
-    STRIKES_MAX,
     Session,
     frame_of,
 )
@@ -70,6 +68,20 @@ def test_a_hello_is_greeted_with_what_a_client_must_know() -> None:
     assert isinstance(greeting, Greeting)
     assert (greeting.id, greeting.version, greeting.incarnation) == (3, 1, 7)
     assert greeting.challenge == bytes(range(32))
+
+
+@pytest.mark.parametrize("newest", [1, 2, 3, 4])
+def test_what_a_connection_asks_is_asked_in_the_version_of_its_greeting(
+    newest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alcove.server.door.VERSION", 3)
+    session = make_session()
+    session.receive(encode_frame([Hello(oldest=1, newest=newest), GetSalt(name="ada")]), NOW)
+    (greeting,) = said(session)
+    session.sign_in(Arrived(b"a" * 16, b"d" * 16, "ada", False, True, (ROOM,)))
+    session.receive(encode_frame([NewToken()]), NOW)
+    versions = [job.caller.version for job in session.events()]
+    assert [greeting.version, *versions] == [min(newest, 3)] * 3
 
 
 @pytest.mark.parametrize(("oldest", "newest"), [(2, 9), (0, 0), (3, 1)])
@@ -140,7 +152,7 @@ def test_an_answer_ends_what_was_under_way() -> None:
 def test_only_so_many_reads_are_under_way() -> None:
     session = signed_in()
     read = Read(room=ROOM, since=Position(7, 0))
-    session.receive(encode_frame([read] * (READS_MAX + 1)), NOW)
+    session.receive(encode_frame([read] * (Settings().reads_max + 1)), NOW)
     assert codes(session) == ["busy"]
     for _ in session.events():
         session.answer(encode(Done()), reads=True)
@@ -158,7 +170,7 @@ def test_what_comes_too_often_is_refused_with_the_time_to_wait() -> None:
 
 def test_garbage_is_refused_and_after_a_while_the_connection_ends() -> None:
     session = greeted()
-    for _ in range(STRIKES_MAX):
+    for _ in range(Settings().bad_frames_max):
         assert session.goodbye is None
         session.receive(b"\xc1", NOW)
     assert session.goodbye == "malformed"
@@ -223,6 +235,31 @@ def test_a_slow_reader_gets_one_nudge_when_it_has_caught_up() -> None:
     assert (nudge.room, nudge.head) == (ROOM, 999)
 
 
+def test_the_bytes_that_came_are_counted() -> None:
+    session = make_session()
+    frame = encode_frame([Hello(oldest=1, newest=1)])
+    for one in (frame, b"junk"):
+        session.receive(one, NOW)
+    assert session.received_bytes == len(frame) + 4
+
+
+def test_what_waits_for_answers_is_counted_until_nothing_does() -> None:
+    session = signed_in()
+    frames = [encode_frame([Passed(id=id_, rooms=())]) for id_ in (1, 2)]
+    frames.append(encode_frame([Read(id=3, room=ROOM, since=Position(7, 0))]))
+    for frame in frames:
+        session.receive(frame, NOW)
+        session.events()
+    waiting = sum(len(frame) for frame in frames)
+    session.receive(encode_frame([Hello(oldest=1, newest=1)]), NOW)
+    assert session.waiting_bytes == waiting, "what is refused at once waits for nothing"
+    session.answer(encode(Done()), reads=False)
+    session.answer(encode(Done()), reads=False)
+    assert session.waiting_bytes == waiting
+    session.answer(encode(Done()), reads=True)
+    assert session.waiting_bytes == 0
+
+
 def test_long_frames_are_lists_too() -> None:
     messages = [encode(Done(id=number)) for number in range(300)]
     for count in (1, 15, 16, 300):
@@ -276,3 +313,22 @@ def test_who_pings_without_end_is_sent_away() -> None:
     for _ in range(PINGS_MAX):
         session.ping(NOW + PINGS_MS)
     assert session.goodbye == "too_many"
+
+
+def test_refusals_are_told_to_whoever_takes_notice_and_nothing_else_is() -> None:
+    door = make_door(rate_read=Rate(1, 60, 1))
+    told: list[tuple[Any, ...]] = []
+    door.notice = lambda *notice: told.append(notice)
+    session = signed_in(door)
+    frame = encode_frame([Read(room=ROOM, since=Position(7, 0))])
+    session.receive(frame, NOW)
+    assert told == []
+    session.receive(frame, NOW + 1)
+    session.receive(b"", NOW + 2)
+    for _ in range(PINGS_MAX + 1):
+        session.ping(NOW + 3)
+    assert told == [
+        (Code.TOO_MANY, session.caller, NOW + 1, Read),
+        (Code.MALFORMED, session.caller, NOW + 2, None),
+        (Code.TOO_MANY, session.caller, NOW + 3, None),
+    ]

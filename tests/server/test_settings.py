@@ -22,6 +22,9 @@ from alcove.server.settings import (
     Setting,
     Settings,
     SettingsError,
+)
+from alcove.server.settings_sources import OBSOLETE, OLD_NAMES, find_setting, make_settings
+from alcove.server.settings_together import (
     check_exposure,
     exposure,
     has_tls,
@@ -29,7 +32,6 @@ from alcove.server.settings import (
     registration,
     requests_policy,
 )
-from alcove.server.settings_sources import OBSOLETE, OLD_NAMES, find_setting, make_settings
 from alcove.server.values import SECRETS, Value, parse_number, parse_rate, parse_size, size_text
 
 ROOT = Path(__file__).parents[2]
@@ -392,6 +394,21 @@ def test_a_refusal_names_the_setting_the_place_and_what_is_allowed() -> None:
         "SERVER_PORT (.env) must be a whole number from 0 to 65,535, not 'http'."
     )
     assert error.value.setting == "port"
+
+
+def test_all_that_is_wrong_is_said_at_once_a_line_each() -> None:
+    texts = {"port": "http", "log_level": "loud", "ENCRYPTION_KEY_SIZE": "16"}
+    lines = refusal(texts).split("\n")
+    assert [line.partition(" ")[0] for line in lines] == [
+        "port",
+        "log_level",
+        "ENCRYPTION_KEY_SIZE",
+    ]
+    together = {"tls_cert": "a", "self_signed": "yes", "registration": "password"}
+    lines = refusal(together).split("\n")
+    assert [line.partition(" ")[0] for line in lines] == ["tls_cert", "self_signed", "registration"]
+    # Values that cannot be read are not judged together with others.
+    assert refusal({"tls_cert": "a", "port": "http"}).count("\n") == 0
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -104,7 +104,7 @@ def test_postgresql_without_its_driver_says_how_to_get_it(monkeypatch: pytest.Mo
         return imported(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DatabaseRefused, match=r"pip install 'alcove\[postgres\]'"):
+    with pytest.raises(DatabaseRefused, match=r"pip install '\.\[postgres\]'"):
         database_at("postgresql://alcove@localhost/alcove", "")
 
 

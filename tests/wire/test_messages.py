@@ -14,7 +14,7 @@ from alcove.wire.base import Done, Push, Reply, Request
 from alcove.wire.devices import Certificate, DeviceList
 from alcove.wire.entries import HandshakeHeader, MessageHeader
 from alcove.wire.errors import Refusal
-from alcove.wire.rooms import GetMembers
+from alcove.wire.rooms import GetSlots
 from tests.wire import MODULES, common_fields, drawn, structs, told
 
 MESSAGES = (*wire.REQUESTS, *wire.REPLIES, *wire.PUSHES)
@@ -156,5 +156,5 @@ def test_over_http_a_request_may_leave_out_its_type() -> None:
 
 
 def test_bytes_are_base64_with_padding_in_json() -> None:
-    text = b'{"type":"get_members","room":"AAECAwQFBgcICQoLDA0ODw==","id":0}'
-    assert json.encode(GetMembers(room=bytes(range(16)))) == text
+    text = b'{"type":"get_slots","room":"AAECAwQFBgcICQoLDA0ODw==","id":0}'
+    assert json.encode(GetSlots(room=bytes(range(16)))) == text

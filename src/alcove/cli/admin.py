@@ -24,6 +24,7 @@ def _in(module: str, name: str, summary: str) -> Promise:
         "owner-link": _in(
             "admin_links", "owner_link", "Make the link by which somebody becomes the host."
         ),
+        "page": _in("admin_page", "page", "Make a one-time link to the admin page."),
         "policy": _in("admin_server", "policy", "Show or change who may do what."),
         "limits": _in("admin_server", "limits", "Show every limit."),
         "stats": _in("admin_server", "stats", "Show figures of the server and its database."),

@@ -3,6 +3,7 @@
 import click
 import msgspec
 
+from alcove.cli.advice import say
 from alcove.cli.asking import ask
 from alcove.cli.links import show_link
 from alcove.cli.shared import (
@@ -36,8 +37,7 @@ HEADS = ("NAME", "SINCE", "LAST SEEN", "DEVICES", "ROOMS", "FILES", "")
 def accounts(data: str | None, config: str | None, *, as_json: bool) -> None:
     """List the accounts.
 
-    By name, with what the server knows of them.  Names of rooms and what is said there it does not
-    know.
+    By name, with what the server knows of them: not the names of rooms, nor what is said there.
     """
     found = _all(load(data, config))
     if as_json:
@@ -45,7 +45,7 @@ def accounts(data: str | None, config: str | None, *, as_json: bool) -> None:
     elif found:
         table([_row(one) for one in found], HEADS)
     else:
-        click.echo("Nobody has registered yet: alcove admin owner-link begins.")
+        say("Nobody has registered yet: `alcove admin owner-link` begins.")
 
 
 def _all(settings: Settings) -> list[Account]:

@@ -12,6 +12,7 @@ from alcove.cli.shared import (
     facts,
     json_option,
     load,
+    load_all,
     place_options,
     size,
     table,
@@ -42,8 +43,7 @@ def policy(
     With NAME and VALUE the setting changes at once, and stays so after a restart, whatever the
     files say; the value `default` goes back to the files.
     """
-    found = ask(load(data, config), Policy(name, value), LimitList).limits
-    _show(found, as_json=as_json)
+    _show(_ask(data, config, Policy(name, value)), as_json=as_json)
 
 
 @click.command
@@ -52,24 +52,32 @@ def policy(
 def limits(data: str | None, config: str | None, *, as_json: bool) -> None:
     """Show every limit.
 
-    With what counts now.  What may change while the server runs is changed by alcove admin policy,
-    the rest in alcove.toml.
+    With what counts now, and where that was set.  What may change while the server runs is changed
+    by alcove admin policy, the rest in alcove.toml.
     """
-    _show(ask(load(data, config), Limits(), LimitList).limits, as_json=as_json)
+    _show(_ask(data, config, Limits()), as_json=as_json)
+
+
+def _ask(data: str | None, config: str | None, request: Policy | Limits) -> tuple[Limit, ...]:
+    loaded = load_all(data, config)
+    return ask(loaded.settings, request, LimitList, loaded.origins).limits
 
 
 def _show(found: tuple[Limit, ...], *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
-    rows = [(one.name, one.value or "not set", _note(one), one.text) for one in found]
-    table(rows, ("NAME", "VALUE", "", ""))
-
-
-def _note(one: Limit) -> str:
-    if one.changed:
-        return "changed"
-    return "may change" if one.changeable else ""
+    rows = [
+        (
+            one.name,
+            one.value or "not set",
+            one.source,
+            "at once" if one.changeable else "at a start",
+            one.text,
+        )
+        for one in found
+    ]
+    table(rows, ("NAME", "VALUE", "FROM", "CHANGES", "WHAT IT IS"))
 
 
 @click.command
@@ -151,6 +159,9 @@ def restore(
         click.echo(f"What was there before is in {kept}.")
     if done.withdrawn:
         click.echo(
-            f"{done.withdrawn:,} links into the server (invites, and links for owner, bots and"
+            "One link into the server (an invite, or for owner, bot or reset) was withdrawn: make"
+            " a new one."
+            if done.withdrawn == 1
+            else f"{done.withdrawn:,} links into the server (invites, and links for owner, bots and"
             " resets) were withdrawn: make new ones."
         )

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -57,17 +58,22 @@ def over_socket(settings: Settings, request: Any, *, wait_s: float | None = None
         connection.close()
 
 
-def ask(settings: Settings, request: Any, kind: type[T]) -> T:
-    """Return the answer to a request of the host, or end with the sentence of a refusal."""
+def ask(
+    settings: Settings, request: Any, kind: type[T], origins: Mapping[str, str] | None = None
+) -> T:
+    """Return the answer to a request of the host, or end with the sentence of a refusal.
+
+    `origins` tell where settings were set; a server that runs knows that of its own.
+    """
     made = over_socket(settings, request)
     if made is None:
-        return _alone(settings, request, kind)
+        return _alone(settings, request, kind, origins)
     if made.error:
         raise click.ClickException(made.error)
     return msgspec.json.decode(made.ok, type=kind)
 
 
-def _alone(settings: Settings, request: Any, kind: type[T]) -> T:
+def _alone(settings: Settings, request: Any, kind: type[T], origins: Mapping[str, str] | None) -> T:
     """Carry a request out on the store itself."""
     import asyncio  # noqa: PLC0415 - Seldom needed, and much.
     import os  # noqa: PLC0415
@@ -79,11 +85,11 @@ def _alone(settings: Settings, request: Any, kind: type[T]) -> T:
 
     if not settings.database_url and not places_of(settings).database.exists():
         raise click.ClickException(
-            f"There is no server in {settings.data}: alcove serve makes one there, and --data tells"
-            " of another folder."
+            f"There is no server in {settings.data}: `alcove serve` makes one there, and --data"
+            " tells of another folder."
         )
     try:
-        with desk_alone(settings, f"alcove {__version__}") as desk:
+        with desk_alone(settings, f"alcove {__version__}", origins) as desk:
             reply = asyncio.run(answer(desk, request, caller_of(os.getuid())))
     except Refused as refused:
         raise click.ClickException(refused.why) from refused

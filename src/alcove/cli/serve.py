@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from alcove.cli.advice import advised, say
 from alcove.cli.shared import is_terminal, load_all, place_options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,11 +22,11 @@ class Spoken:
 
     def check(self, name: str, text: str) -> None:
         """Tell what was found out about one thing, and that it is fine."""
-        click.echo(f"  ok  {name:<10}  {text}")
+        say(f"  ok  {name:<10}  {text}")
 
     def notice(self, text: str) -> None:
         """Tell something that the host should know."""
-        click.echo(f"  !!  {text}")
+        say(f"  !!  {text}")
 
     def started(self, lines: list[tuple[str, str]]) -> None:
         """Tell that the server serves, and where."""
@@ -34,10 +35,18 @@ class Spoken:
             click.echo(f"{name}: {text}")
         click.echo("Waiting for connections… (Ctrl-C stops the server)")
 
+    def stopping(self) -> None:
+        """Tell that a stop was asked for."""
+        click.echo("\nStopping: what was asked is answered, and everybody is told.")
+
+    def stopped(self) -> None:
+        """Tell that everything is closed."""
+        click.echo("Stopped.  All that was acknowledged is on the disk.")
+
     def owner_link(self, link: str | None) -> None:
         """Show the owner link; or say how to get it, where others may read along."""
         if link is None:
-            click.echo("There is no host yet: `alcove admin owner-link` shows how to become it.")
+            say("There is no host yet: `alcove admin owner-link` shows how to become it.")
             return
         from alcove.cli.links import show_qr  # noqa: PLC0415 - Only before there is a host.
 
@@ -51,7 +60,7 @@ class Collected:
 
     def _line(self, level: str, text: str) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = {"at": moment, "level": level, "logger": "alcove.start", "text": text}
+        line = {"at": moment, "level": level, "logger": "alcove.start", "text": advised(text)}
         click.echo(json.dumps(line, ensure_ascii=False), err=True)
 
     def check(self, name: str, text: str) -> None:
@@ -66,9 +75,19 @@ class Collected:
         """Tell that the server serves, and where."""
         self._line("info", "; ".join(f"{name}: {text}" for name, text in lines))
 
+    def stopping(self) -> None:
+        """Tell that a stop was asked for."""
+        self._line("info", "stopping")
+
+    def stopped(self) -> None:
+        """Tell that everything is closed."""
+        self._line("info", "stopped")
+
     def owner_link(self, link: str | None) -> None:
         """Show the owner link if that was asked for: not as a line of the log, which is kept."""
-        self._line("info", "There is no host yet: alcove admin owner-link shows how to become it.")
+        self._line(
+            "info", "There is no host yet: `alcove admin owner-link` shows how to become it."
+        )
         if link is not None:
             click.echo(link)
 
@@ -137,7 +156,8 @@ def run(*, verbose: bool, print_owner_link: bool, **options: Any) -> None:
     """Start a server with these options, and again as often as its code changes."""
     for name in FLAGS:
         options[name] = "true" if options[name] else None
-    settings, sources, notices = load_all(**options)
+    loaded = load_all(**options)
+    settings = loaded.settings
     is_json = settings.log_format == "json"
 
     from alcove.server.io import serve as serving  # noqa: PLC0415 - With it comes everything.
@@ -145,11 +165,12 @@ def run(*, verbose: bool, print_owner_link: bool, **options: Any) -> None:
 
     start = serving.Start(
         settings=settings,
-        sources=sources,
-        notices=notices,
+        sources=loaded.sources,
+        notices=tuple(notice.text for notice in loaded.notices),
         voice=Collected() if is_json else Spoken(),
         shows_link=print_owner_link or is_terminal(),
         verbose=verbose,
+        origins=loaded.origins,
     )
     try:
         restarts = serving.run(start)

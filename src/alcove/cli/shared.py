@@ -5,48 +5,56 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from alcove.cli.advice import note_place
 from alcove.server.settings import Settings, SettingsError
 from alcove.server.values import size_text
+
+if TYPE_CHECKING:
+    from alcove.server.io.config import Loaded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Tell what is wrong with the settings in one sentence, and end with status 1."""
+    """Tell what is wrong with the settings, a sentence each, and end with status 1."""
     try:
         yield
     except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+        lines = str(error).split("\n")
+        several = f"{len(lines)} settings are wrong:\n  " if len(lines) > 1 else ""
+        raise click.ClickException(several + "\n  ".join(lines)) from error
 
 
 def load(data: str | None, config: str | None, **more: str | None) -> Settings:
     """Return the settings of the server on this machine."""
-    return load_all(data, config, **more)[0]
+    return load_all(data, config, **more).settings
 
 
-def load_all(
-    data: str | None, config: str | None, **more: str | None
-) -> tuple[Settings, tuple[str, ...], tuple[str, ...]]:
+def load_all(data: str | None, config: str | None, **more: str | None) -> "Loaded":
     """Return the settings, where they come from, and what to say about them."""
     from alcove.server.io.config import load_settings  # noqa: PLC0415 - Only for some commands.
 
     overrides = {name: text for name, text in {"data": data, **more}.items() if text is not None}
     with told():
-        loaded = load_settings(overrides, config=Path(config) if config else None)
-    return loaded.settings, loaded.sources, tuple(notice.text for notice in loaded.notices)
+        return load_settings(overrides, config=Path(config) if config else None)
 
 
 def place_options(command: F) -> F:
     """Add the options that say which server is meant."""
     command = click.option(
-        "--config", metavar="FILE", help="The file of settings, in place of alcove.toml."
+        "--config",
+        metavar="FILE",
+        callback=note_place,
+        help="The file of settings, in place of alcove.toml.",
     )(command)
-    return click.option("--data", metavar="FOLDER", help="The server's data folder.")(command)
+    return click.option(
+        "--data", metavar="FOLDER", callback=note_place, help="The server's data folder."
+    )(command)
 
 
 def json_option(command: F) -> F:

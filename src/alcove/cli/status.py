@@ -5,11 +5,13 @@ import http.client
 import click
 import msgspec
 
+from alcove.cli.advice import say
 from alcove.cli.asking import over_socket
 from alcove.cli.shared import facts, json_option, load, place_options, size, when
 from alcove.server.admin_messages import Report, Stats
 from alcove.server.pages import ENCRYPTION, Outside, Status
-from alcove.server.settings import Settings, has_tls
+from alcove.server.settings import Settings
+from alcove.server.settings_together import has_tls
 
 WAIT_S = 3
 
@@ -20,33 +22,46 @@ WAIT_S = 3
 def status(data: str | None, config: str | None, *, as_json: bool) -> None:
     """Show whether the server runs, and how.
 
-    Asks the server of this data folder, or else who answers on its ports here.  The exit status is
+    Asks the server of this data folder, and nobody else who may have its ports.  The exit status is
     0 when it runs, 1 when it does not.
     """
     settings = load(data, config)
     found, address = _ask(settings)
+    is_it = found is not None and address is not None
     if as_json:
-        click.echo(msgspec.json.encode({"running": found is not None, "status": found}))
-    elif found is not None:
+        click.echo(msgspec.json.encode({"running": is_it, "status": found if is_it else None}))
+    elif found is not None and address is not None:
         _show(found, address)
-    if found is None:
-        if not as_json:
-            click.echo(
-                f"No server runs here (data folder {settings.data}): alcove serve starts it."
-            )
+    else:
+        other = "" if found is None else "  (Another server answers on its ports here.)"
+        say(f"No server runs here (data folder {settings.data}): `alcove serve` starts it.{other}")
+    if not is_it:
         raise SystemExit(1)
 
 
-def _ask(settings: Settings) -> tuple[Status | Outside | None, str]:
+def _ask(settings: Settings) -> tuple[Status | Outside | None, str | None]:
+    """Return what the server says, and its address: None when that is another server's word."""
     made = over_socket(settings, Stats(), wait_s=WAIT_S)
-    if made is not None and not made.error:
+    if made is not None:
+        if made.error:
+            raise click.ClickException(f"The server runs, but cannot say how it is.  {made.error}")
         report = msgspec.json.decode(made.ok, type=Report)
         return report.status, report.address
+    # There is a server without such a socket too: where the path is long, or the disk shared.
+    other = None
     for port in (settings.status_port, 0 if has_tls(settings) else settings.port):
         found = _over_http(port) if port else None
-        if found is not None:
+        if found is not None and found.server and found.server == _key(settings):
             return found, f"http://127.0.0.1:{port}"
-    return None, ""
+        other = other or found
+    return other, None
+
+
+def _key(settings: Settings) -> str:
+    """Return the key of this data folder's server, in hexadecimal digits."""
+    from alcove.server.io.admin import known_key  # noqa: PLC0415 - Seldom needed, and much.
+
+    return (known_key(settings) or b"").hex()
 
 
 def _over_http(port: int) -> Status | Outside | None:

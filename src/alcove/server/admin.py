@@ -6,8 +6,8 @@ something leaves an audit event, whose address says which user of the machine it
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from alcove.server import audit_log, policy
@@ -29,25 +29,29 @@ from alcove.server.admin_messages import (
     LimitList,
     Limits,
     Link,
+    Overview,
     OwnerLink,
     Policy,
     Quota,
+    Report,
     ResetLink,
     Totals,
     Uninvite,
 )
 from alcove.server.effects import Ended
-from alcove.server.handlers.invites import Kind, make_invite, owner_link
+from alcove.server.handlers.invites import Kind, address_of, make_invite, owner_link, page_link
+from alcove.server.pages import Status
 from alcove.server.settings import SETTINGS, Settings, SettingsError
 from alcove.server.tx import Tx
 from alcove.wire.errors import Code, Refused
 from alcove.wire.ids import NAME_CHARACTERS_MAX, NAME_CHARACTERS_MIN
 
 ACCOUNTS_PAGE: Final = 200
+"""Accounts in one answer to `alcove admin accounts`, which asks for all pages."""
 INVITES_MAX: Final = 1000
-RESET_DAYS: Final = 3
-"""A reset link gives away an account: it does not lie about for long."""
-BOT_DAYS: Final = 7
+"""Links that `alcove admin invites` lists: the newest."""
+OVERVIEW_EVENTS: Final = 50
+"""How many of the newest audit events the admin page shows."""
 LIMIT_SECTIONS: Final = ("accounts", "rooms", "files", "connections", "rates")
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{{NAME_CHARACTERS_MIN},{NAME_CHARACTERS_MAX}}}")
@@ -59,6 +63,8 @@ class Ground:
 
     base: Settings
     """The settings without the changes in the database."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where each of them that is no default was set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def _account(tx: Tx, line: tuple[Any, ...]) -> Account:
 def _find(tx: Tx, name: str) -> bytes:
     line = tx.one("SELECT account FROM account WHERE folded = ?", _plain(name).lower())
     if line is None:
-        raise Refused(Code.UNKNOWN, "Nobody here has that name; alcove admin accounts lists all.")
+        raise Refused(Code.UNKNOWN, "Nobody here has that name; `alcove admin accounts` lists all.")
     return bytes(line[0])
 
 
@@ -153,7 +159,7 @@ def reset(tx: Tx, _: Ground, request: ResetLink) -> Link:
     """Make a reset link; of those for one account only the last works."""
     account = _find(tx, request.name)
     tx.run("DELETE FROM invite WHERE kind = 'reset' AND account = ?", account)
-    return _make(tx, "reset", days=RESET_DAYS, account=account)
+    return _make(tx, "reset", days=tx.settings.reset_days, account=account)
 
 
 def bot(tx: Tx, _: Ground, request: BotLink) -> Link:
@@ -165,7 +171,7 @@ def bot(tx: Tx, _: Ground, request: BotLink) -> Link:
         raise Refused(Code.MALFORMED, f"A name has {between} characters: {why}.")
     if tx.one("SELECT 1 FROM account WHERE folded = ?", name.lower()):
         raise Refused(Code.NAME_TAKEN)
-    return _make(tx, "bot", days=BOT_DAYS)
+    return _make(tx, "bot", days=tx.settings.bot_days)
 
 
 def invite(tx: Tx, _: Ground, request: InviteLink) -> Link:
@@ -183,6 +189,12 @@ def owner(tx: Tx, _: Ground, __: OwnerLink) -> Link:
     (line,) = tx.all("SELECT invite, uses, expires_at FROM invite WHERE kind = 'owner'")
     name, uses, expires_at = line
     return Link("owner", name, link, uses, expires_at)
+
+
+def page(tx: Tx) -> Link:
+    """Make the link by which a browser comes to the admin page."""
+    made, link = page_link(tx, tx.now)
+    return Link("page", made.invite, link, made.uses, made.expires_at)
 
 
 def _make(tx: Tx, kind: Kind, *, days: int, uses: int = 1, account: bytes | None = None) -> Link:
@@ -210,7 +222,7 @@ def uninvite(tx: Tx, _: Ground, request: Uninvite) -> Done:
     """Withdraw a link of any kind."""
     line = tx.one("SELECT made_by FROM invite WHERE invite = ?", request.invite)
     if line is None:
-        raise Refused(Code.UNKNOWN, "There is no such link; alcove admin invites lists all.")
+        raise Refused(Code.UNKNOWN, "There is no such link; `alcove admin invites` lists all.")
     tx.run("DELETE FROM invite WHERE invite = ?", request.invite)
     tx.audit("invite_withdrawn", line[0], invite=request.invite)
     return Done("The link works no more.")
@@ -223,36 +235,37 @@ def show_policy(tx: Tx, ground: Ground, request: Policy) -> LimitList | Changed:
     """Return what may change while the server runs, or change one of it."""
     if request.name is None or request.value is None:
         names = policy.CHANGEABLE if request.name is None else (request.name,)
-        return _limits(tx, tx.settings, names)
+        return _limits(tx, ground, tx.settings, names)
     text = None if request.value == "default" else request.value
     try:
         settings = policy.change(tx, ground.base, request.name, text)
     except SettingsError as error:
         raise Refused(Code.NOT_ALLOWED, str(error)) from error
-    return Changed(_limits(tx, settings, (request.name,)), settings)
+    return Changed(_limits(tx, ground, settings, (request.name,)), settings)
 
 
-def limits(tx: Tx, _: Ground, __: Limits) -> LimitList:
+def limits(tx: Tx, ground: Ground, _: Limits) -> LimitList:
     """Return every setting that is a limit."""
     names = [one.name for one in SETTINGS if one.section in LIMIT_SECTIONS and not one.secret]
-    return _limits(tx, tx.settings, tuple(names))
+    return _limits(tx, ground, tx.settings, tuple(names))
 
 
-def _limits(tx: Tx, settings: Settings, names: tuple[str, ...]) -> LimitList:
+def _limits(tx: Tx, ground: Ground, settings: Settings, names: tuple[str, ...]) -> LimitList:
     known = {one.name: one for one in SETTINGS if not one.secret}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise Refused(Code.UNKNOWN, "There is no such setting; alcove admin limits lists all.")
+        raise Refused(Code.UNKNOWN, "There is no such setting; `alcove admin limits` lists all.")
     changed = policy.changes(tx)
     return LimitList(
         tuple(
             Limit(
                 name,
-                policy.shown(settings, name),
+                policy.in_force(settings, name),
                 known[name].show(known[name].default),
                 name in policy.CHANGEABLE,
                 name in changed,
                 known[name].description,
+                policy.SOURCE if name in changed else ground.origins.get(name, policy.DEFAULT),
             )
             for name in names
         )
@@ -294,6 +307,16 @@ def export(tx: Tx, _: Ground, request: Export) -> EventPage:
     if request.after == 0:
         tx.audit("log_exported", None)
     return EventPage(audit_log.page(tx, request.after, suspicious=request.suspicious))
+
+
+def overview(tx: Tx, status: Status, ends_at: int) -> Overview:
+    """Gather what the admin page shows."""
+    return Overview(
+        Report(status, address_of(tx.settings), totals(tx)),
+        accounts(tx, Ground(tx.settings), Accounts()),
+        EventPage(audit_log.newest(tx, OVERVIEW_EVENTS)),
+        ends_at,
+    )
 
 
 # ---- Who carries what out ----

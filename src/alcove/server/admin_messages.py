@@ -12,6 +12,7 @@ from alcove.server.pages import Status
 from alcove.server.settings import BYTES_MAX
 
 EVENTS_MAX: Final = 10_000
+"""Audit events that are shown at once; an export has them all."""
 
 Typed = Annotated[str, Meta(max_length=1024)]
 """Something that the host typed."""
@@ -62,6 +63,10 @@ class InviteLink(Struct, frozen=True, tag="invite"):
 
 class OwnerLink(Struct, frozen=True, tag="owner_link"):
     """Make the link by which somebody becomes the host; the one of before ends."""
+
+
+class PageLink(Struct, frozen=True, tag="page"):
+    """Make the link by which a browser comes to the admin page; the one of before ends."""
 
 
 class Invites(Struct, frozen=True, tag="invites"):
@@ -121,8 +126,8 @@ class Backup(Struct, frozen=True, tag="backup"):
 
 
 Request: TypeAlias = (
-    Accounts | Disable | Quota | ResetLink | BotLink | InviteLink | OwnerLink | Invites | Uninvite
-    | Policy | Limits | Stats | Events | Export | CheckLog | ClearLog | Backup
+    Accounts | Disable | Quota | ResetLink | BotLink | InviteLink | OwnerLink | PageLink | Invites
+    | Uninvite | Policy | Limits | Stats | Events | Export | CheckLog | ClearLog | Backup
 )  # fmt: skip
 
 
@@ -196,12 +201,16 @@ class Limit(Struct, frozen=True):
 
     name: str
     value: str
+    """What counts, also where it follows from other settings."""
     default: str
+    """Empty where it follows from other settings."""
     changeable: bool
     """Whether `alcove admin policy` changes it while the server runs."""
     changed: bool
     """Whether it did."""
     text: str
+    source: str
+    """Where the value was set: a file, the environment, `alcove admin policy`; or `default`."""
 
 
 class LimitList(Struct, frozen=True):
@@ -257,6 +266,17 @@ class EventPage(Struct, frozen=True):
     """Audit events, oldest first."""
 
     events: tuple[LoggedEvent, ...]
+
+
+class Overview(Struct, frozen=True):
+    """What the admin page shows: what `stats`, `accounts` and `audit` of `alcove admin` show."""
+
+    report: Report
+    accounts: AccountPage
+    """The first page."""
+    events: EventPage
+    ends_at: int
+    """When the session of this browser ends at the latest."""
 
 
 class Checked(Struct, frozen=True):

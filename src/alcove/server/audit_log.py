@@ -22,6 +22,7 @@ from alcove.wire.ids import NOTHING_BEFORE
 PAGE: Final = 1000
 """How many events one page has."""
 NUMBER_MAX: Final = 2**53
+"""The highest number of an audit event that every language can hold."""
 
 _decode = msgspec.json.Decoder(dict[str, str | int]).decode
 

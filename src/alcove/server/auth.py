@@ -16,7 +16,6 @@ password opens an account.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,11 +28,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from alcove.wire.signed import proof_bytes
+
 SECRET_BYTES: Final = 32
 PUBLIC_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 SALT_BYTES: Final = 16
-DEVICE_ID_BYTES: Final = 16
 
 PUBLIC_KEYS_KEPT: Final = 4096
 """So many devices' public keys are remembered as objects; the longest unused goes."""
@@ -91,41 +91,7 @@ def _derive(secret: bytes, label: str) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=label.encode("ascii")).derive(secret)
 
 
-# ---- What is signed ----
-
-
-def transcript(label: str, *parts: bytes) -> bytes:
-    """Return the bytes that are signed for these parts: no other label and parts have the same.
-
-    Each of label (in ASCII) and parts stands behind its length, four bytes, big-endian.  So there
-    is one way to read it.  What MLS signs begins with the length of a label in one byte, never 0,
-    and this with a 0: a device's signature under one cannot be shown as one under the other.
-    """
-    pieces = (label.encode("ascii"), *parts)
-    return b"".join(len(piece).to_bytes(4, "big") + piece for piece in pieces)
-
-
-def sign_in_bytes(server_key: bytes, challenge: bytes, device: bytes, version: int) -> bytes:
-    """Return what a device signs to sign in.
-
-    transcript("alcove sign in 1", server key, challenge, device id, version), where the version of
-    the protocol is four bytes, big-endian.  The server's key, as it was pinned, stands in it so
-    that another server cannot pass the signature on.
-    """
-    return transcript("alcove sign in 1", server_key, challenge, device, version.to_bytes(4, "big"))
-
-
-def proof_bytes(
-    server_key: bytes, nonce: bytes, challenge: bytes, device: bytes, version: int
-) -> bytes:
-    """Return what the server signs to prove its key to a device.
-
-    transcript("alcove server proof 1", server key, nonce, challenge, device id, version), where the
-    nonce is what the client drew, and the version is four bytes, big-endian.
-    """
-    return transcript(
-        "alcove server proof 1", server_key, nonce, challenge, device, version.to_bytes(4, "big")
-    )
+# ---- Signatures ----
 
 
 def prove(keys: ServerKeys, nonce: bytes, challenge: bytes, device: bytes, version: int) -> bytes:
@@ -154,11 +120,6 @@ def _public_key(public: bytes) -> Ed25519PublicKey | None:
     if min(y, _PRIME - y) in _SMALL_ORDER:
         return None
     return Ed25519PublicKey.from_public_bytes(public)
-
-
-def device_id(public: bytes) -> bytes:
-    """Return the id of the device with this public key."""
-    return hashlib.sha256(public).digest()[:DEVICE_ID_BYTES]
 
 
 # ---- Salts, and hashes of what is shown ----

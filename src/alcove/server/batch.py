@@ -1,9 +1,7 @@
 """A batch of requests in one transaction: judged in order, committed once, answered after.
 
-The commit waits for the disk, so the more requests share one the better.  Each of them succeeds
-or is refused by itself; only when the database itself fails are all of them refused, and
-nothing
-has changed.
+The commit waits for the disk, so the more requests share one the better.  Each of them succeeds or
+is refused by itself.  Only when the database fails are all of them refused: nothing has changed.
 """
 
 import hashlib
@@ -27,12 +25,15 @@ FINGERPRINT_BYTES = 8
 
 T = TypeVar("T")
 
+Refusing = tuple[Code, Caller, type | None]
+"""Why something was refused, whose it was, and its kind if it was a request."""
+
 
 def _never() -> bool:
     return False
 
 
-class Job(Struct, frozen=True):
+class Job(Struct, frozen=True, gc=False):
     """A request and who made it."""
 
     caller: Caller
@@ -61,7 +62,6 @@ class Writer:
     def __init__(self, connection: Connection, world: World) -> None:
         self._connection = connection
         self._world = world
-        self._answers = Answers()
         self._has_failed = False
         self._ended: dict[bytes, Code] = {}
         """Devices that this batch has sent away, and why: what they asked after it is refused."""
@@ -71,6 +71,8 @@ class Writer:
         """Whether nobody knows if the last batch is stored: the database went meanwhile."""
         self.unexpected: list[BaseException] = []
         """Failures that nobody foresaw, for the owner to log and clear."""
+        self.refused: list[Refusing] = []
+        """What the last batch refused, for the owner to take notice of."""
 
     def run(self, jobs: Sequence[Job | Chore], now: int) -> list[Outcome]:
         """Carry out all jobs and commit.  What is returned may be said."""
@@ -84,6 +86,7 @@ class Writer:
         connection, world = self._connection, self._world
         self._has_failed = self.is_doubtful = False
         self._ended = {}
+        self.refused = []
         try:
             connection.begin()
             tx = Tx(connection, world, now)
@@ -93,7 +96,7 @@ class Writer:
                     break
                 outcomes.append(self._one(tx, job, now))
             self.carried = len(outcomes)
-            told = tx.finish(self._answers.lines(connection, now))
+            told = tx.finish()
         except Exception as error:  # noqa: BLE001 - The next batch must not wait for ever.
             self._fail(error)
             self.carried = len(jobs)
@@ -123,7 +126,7 @@ class Writer:
 
     def highest(self, device: bytes) -> int:
         """Return the highest request id of a device."""
-        return self._answers.highest(self._connection, device)
+        return self._world.answers.highest(self._connection, device)
 
     def _one(self, tx: Tx, job: Job | Chore, now: int) -> Outcome:
         if isinstance(job, Chore):
@@ -139,15 +142,17 @@ class Writer:
             if why is not None:
                 raise Refused(why)
             if remembers:
-                given = self._answers.find(self._connection, who, request.id)
+                given = self._world.answers.find(self._connection, who, request.id, now)
                 if given is not None:
                     if given.fingerprint != _fingerprint(request):
                         raise Refused(Code.REUSED)
                     return Outcome(given.reply)
+            tx.space.check(caller, request)
             reply = encode(handler.function(tx, caller, request, now))
             effects = tx.end_request()
         except Refused as refused:
             tx.undo_request()
+            self.refused.append((refused.code, caller, type(request)))
             return Outcome(encode(refused.reply(request.id)))
         except StorageError:
             raise
@@ -159,7 +164,7 @@ class Writer:
             if isinstance(effect, Ended):
                 self._ended.update(dict.fromkeys(effect.devices, Code(effect.why)))
         if remembers:
-            self._answers.add(who, request.id, _fingerprint(request), reply)
+            self._world.answers.add(who, request.id, _fingerprint(request), reply)
         return Outcome(reply, effects)
 
     def _chore(self, tx: Tx, chore: Chore) -> Outcome:
@@ -169,6 +174,7 @@ class Writer:
             return Outcome(b"", tx.end_request(), result)
         except Refused as refused:
             tx.undo_request()
+            self.refused.append((refused.code, chore.caller, None))
             return Outcome(b"", result=refused)
         except StorageError:
             raise
@@ -188,7 +194,7 @@ class Writer:
             self.unexpected.append(again)
         self._world.rooms.clear()
         self._world.audit.drop()
-        self._answers.clear()
+        self._world.answers = Answers()
 
 
 class Reader:
@@ -198,14 +204,18 @@ class Reader:
         self._connection = connection
         self._world = world
         self.unexpected: list[BaseException] = []
+        self.refused: list[Refusing] = []
+        """What the last request was refused for: one, or none."""
 
     def run(self, job: Job, now: int) -> Outcome:
         """Carry out one request that changes nothing."""
         tx = Tx(self._connection, self._world, now)
         tx.caller = job.caller
+        self.refused = []
         try:
             reply = TABLE[type(job.request)].function(tx, job.caller, job.request, now)
         except Refused as refused:
+            self.refused.append((refused.code, job.caller, type(job.request)))
             return Outcome(encode(refused.reply(job.request.id)))
         except StorageError as error:
             self.unexpected.append(error)

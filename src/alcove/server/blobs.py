@@ -1,8 +1,8 @@
 """Uploads by the tus 1.0 protocol: what its headers say, and what they may say here.
 
-    POST   /v1/blobs          Upload-Length              ► 201, Location
-    HEAD   /v1/blobs/ID                                  ► 200, Upload-Offset
-    PATCH  /v1/blobs/ID       Upload-Offset, bytes       ► 204, Upload-Offset
+    POST   /v1/blobs          Upload-Length              ► 201, Location, Upload-Expires
+    HEAD   /v1/blobs/ID                                  ► 200, Upload-Offset, Upload-Metadata
+    PATCH  /v1/blobs/ID       Upload-Offset, bytes       ► 204, Upload-Offset, Upload-Expires
     DELETE /v1/blobs/ID                                  ► 204
     GET    /v1/blobs/ID       Range                      ► the bytes
 
@@ -18,11 +18,15 @@ from alcove.wire.blobs import Expiry
 from alcove.wire.errors import Code, Refused
 
 TUS_VERSION: Final = "1.0.0"
-EXTENSIONS: Final = "creation,termination"
+EXTENSIONS: Final = "creation,expiration,termination"
 CONTENT_TYPE: Final = "application/offset+octet-stream"
+OVERRIDE: Final = "X-HTTP-Method-Override"
+"""Names the method that is meant, where something on the way lets only some methods pass."""
 ID_HEX: Final = 32
 DIGITS_MAX: Final = 15
+"""Digits of a number in a header."""
 METADATA_MAX: Final = 1024
+"""Characters of the header Upload-Metadata."""
 
 
 def check_version(headers: Mapping[str, str]) -> None:
@@ -56,6 +60,11 @@ def expiry_of(headers: Mapping[str, str]) -> Expiry:
                     return known  # type: ignore[no-any-return]
             raise Refused(Code.MALFORMED, "expiry is one of never, day and week.")
     return "never"
+
+
+def metadata_of(expiry: Expiry) -> str:
+    """Return Upload-Metadata as far as it was kept: names and types of files are not."""
+    return f"expiry {base64.b64encode(expiry.encode()).decode()}"
 
 
 def blob_id(text: str) -> bytes:

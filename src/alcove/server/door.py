@@ -5,11 +5,12 @@ from functools import lru_cache
 import msgspec
 
 from alcove.server.auth import ServerKeys
-from alcove.server.caller import Caller
+from alcove.server.caller import Caller, Notice, unnoticed
 from alcove.server.handlers import TABLE
 from alcove.server.handlers.access import Handler
 from alcove.server.limits import Buckets, network
-from alcove.server.settings import Rate, Settings, registration
+from alcove.server.settings import Rate, Settings
+from alcove.server.settings_together import registration
 from alcove.wire.base import Request
 from alcove.wire.errors import Code, Refusal, Refused
 from alcove.wire.greeting import OLDEST_VERSION, VERSION, Greeting, Hello
@@ -43,6 +44,10 @@ class Door:
         """Whether nothing new is begun any more."""
         self.refused = 0
         """How many requests were refused by limits since the start."""
+        self.outgoing_max = settings.outgoing_bytes_max
+        """What may wait for one connection now; less while much waits for all of them."""
+        self.notice: Notice = unnoticed
+        """Told of what connections are refused; set by whoever writes down what matters."""
         self._buckets = Buckets(BUCKETS_MAX)
         self._rates = {
             kind: self._rates_of(getattr(settings, f"rate_{kind}"))

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Log(Struct, frozen=True):
+class Log(Struct, frozen=True, gc=False):
     """A room's log grew: whoever follows it gets `message`, who lags behind a nudge."""
 
     room: bytes
@@ -35,6 +35,15 @@ class ToRoom(Struct, frozen=True):
     """A push for all connected devices of a room, that is never stored."""
 
     room: bytes
+    message: bytes
+    but: bytes = b""
+
+
+class ToMany(Struct, frozen=True):
+    """A push for all connected devices of some rooms and accounts, once for each device."""
+
+    rooms: tuple[bytes, ...]
+    accounts: tuple[bytes, ...]
     message: bytes
     but: bytes = b""
 
@@ -82,6 +91,14 @@ class Moved(Struct, frozen=True):
     seq: int
 
 
+class Slotted(Struct, frozen=True):
+    """An account's slot in a small room was overwritten: the others are told now and then."""
+
+    room: bytes
+    account: bytes
+    body: bytes
+
+
 class Present(Struct, frozen=True):
     """A device said how it is there."""
 
@@ -101,11 +118,13 @@ Effect = (
     | ToDevices
     | ToAccount
     | ToRoom
+    | ToMany
     | Routed
     | Following
     | Arrived
     | Ended
     | Moved
+    | Slotted
     | Present
     | BlobGone
 )

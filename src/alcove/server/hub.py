@@ -4,7 +4,7 @@ Work here follows who is online in a room, never how many rooms or accounts ther
 said may be lost with its connection: everything that matters can be read again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from alcove.server.batch import Outcome
 from alcove.server.effects import (
@@ -17,20 +17,28 @@ from alcove.server.effects import (
     Moved,
     Present,
     Routed,
+    Slotted,
     ToAccount,
     ToDevices,
+    ToMany,
     ToRoom,
 )
 from alcove.server.presence import Presence, Shown
 from alcove.server.session import Session
 from alcove.server.settings import Settings
+from alcove.server.space import DAY_MS
 from alcove.wire.codec import encode
 from alcove.wire.directory import PresenceChanged
 from alcove.wire.entries import Delivered
 from alcove.wire.errors import Code
+from alcove.wire.rooms import Slot, SlotsChanged
 
 PEOPLE_MAX = 256
 """How many comings and goings one push tells."""
+GATHERED_BYTES_MAX = 4 * 1024 * 1024
+"""So much is gathered of places and slots: when it is more, it is told before its time."""
+PLACE_BYTES = 64
+"""What a place that somebody has passed counts as: two ids and a number."""
 
 
 class Hub:
@@ -42,6 +50,10 @@ class Hub:
         self.accounts: dict[bytes, dict[bytes, Session]] = {}
         self._rooms: dict[bytes, dict[Session, None]] = {}
         self._moved: dict[bytes, dict[bytes, int]] = {}
+        """How far devices have passed, by room, until the others are told."""
+        self._slots: dict[bytes, dict[bytes, bytes]] = {}
+        """Slots that were overwritten, by room and account, until the others are told."""
+        self._gathered_bytes = 0
         self._left: dict[bytes, tuple[bytes, ...]] = {}
         """The rooms of accounts whose last device has gone, until the others are told."""
         self._tell_at: int | None = None
@@ -52,6 +64,9 @@ class Hub:
         """Blobs whose files may go."""
         self.stored: dict[bytes, int] = {}
         """How many entries each device had stored; housekeeping writes it down."""
+        self._received: dict[bytes, int] = {}
+        """How many bytes accounts have sent today, as far as it was counted."""
+        self._received_day = 0
         self.unexpected: list[BaseException] = []
         """Failures that nobody foresaw, for the owner to log and clear."""
         self.entries = 0
@@ -76,6 +91,7 @@ class Hub:
         self.dirty.pop(session, None)
         session.has_left = True
         device, account = session.caller.device, session.caller.account
+        self._count_received(session)
         if self.devices.get(device) is not session:
             return
         del self.devices[device]
@@ -94,15 +110,29 @@ class Hub:
         if self._tell_at is None or 0 < self._tell_at - now <= self._settings.presence_pause_ms:
             return  # More to wait than the pause means that the clock was set back.
         self._tell_at = None
-        for room, devices in self._moved.items():
-            message = encode(Delivered(room=room, devices=tuple(devices.items())))
-            self._push_room(room, message)
-        self._moved = {}
+        self._tell_gathered()
         self._tell_presence(now)
 
     def deadline(self) -> int | None:
         """Return when `tick` should be called at the latest."""
         return self._tell_at
+
+    def receive(self, account: bytes, size: int) -> None:
+        """Count bytes that an account has sent in another way than on a connection."""
+        if account and size:
+            self._received[account] = self._received.get(account, 0) + size
+
+    def received_today(self, now: int) -> Mapping[bytes, int]:
+        """Return how many bytes accounts have sent today, since the start."""
+        if now // DAY_MS != self._received_day:
+            self._received, self._received_day = {}, now // DAY_MS
+        for session in self.devices.values():
+            self._count_received(session)
+        return self._received
+
+    def _count_received(self, session: Session) -> None:
+        size, session.received_bytes = session.received_bytes, 0
+        self.receive(session.caller.account, size)
 
     # ---- Effects ----
 
@@ -128,12 +158,17 @@ class Hub:
                 self._route(effect)
             case Moved():
                 self._moved.setdefault(effect.room, {})[effect.device] = effect.seq
-                self._soon(now)
+                self._gather(PLACE_BYTES, now)
             case _:
                 self._tell_rarely(effect, now)
 
-    def _tell_rarely(self, effect: Effect, now: int) -> None:
+    def _tell_rarely(self, effect: ToMany | Slotted | Ended | Present | BlobGone, now: int) -> None:
         match effect:
+            case ToMany():
+                self._push_many(effect)
+            case Slotted():
+                self._slots.setdefault(effect.room, {})[effect.account] = effect.body
+                self._gather(PLACE_BYTES + len(effect.body), now)
             case Ended():
                 for device in effect.devices:
                     ended = self.devices.get(device)
@@ -144,7 +179,7 @@ class Hub:
             case Present():
                 self.presence.set(effect.account, effect.device, effect.presence, now)
                 self._soon(now)
-            case BlobGone():
+            case _:
                 self.blobs_gone.append(effect.blob)
 
     def _grow(self, log: Log, asker: Session | None) -> None:
@@ -172,6 +207,18 @@ class Hub:
         for session in self._rooms.get(room, {}):
             if session.caller.device != but:
                 self._push(session, message)
+
+    def _push_many(self, effect: ToMany) -> None:
+        told: dict[Session, None] = {}
+        for account in effect.accounts:
+            told.update(dict.fromkeys(self.accounts.get(account, {}).values()))
+        for room in effect.rooms:
+            told.update(self._rooms.get(room, {}))
+            if len(told) == len(self.devices):
+                break  # Nobody is left who could be in the other rooms.
+        for session in told:
+            if session.caller.device != effect.but:
+                self._push(session, effect.message)
 
     def _follow(self, effect: Following, session: Session | None) -> None:
         if session is not None and effect.room in session.follows:
@@ -211,6 +258,7 @@ class Hub:
                 self._rooms.setdefault(routed.room, {})[session] = None
             else:
                 session.follows.pop(routed.room, None)
+                session.known.pop(routed.room, None)
                 self._leave_room(session, routed.room)
 
     def _leave_room(self, session: Session, room: bytes) -> None:
@@ -219,6 +267,23 @@ class Hub:
             sessions.pop(session, None)
             if not sessions:
                 del self._rooms[room]
+
+    def _gather(self, size: int, now: int) -> None:
+        """Tell soon what was gathered; at once when it has become much."""
+        self._gathered_bytes += size
+        if self._gathered_bytes >= GATHERED_BYTES_MAX:
+            self._tell_gathered()
+        else:
+            self._soon(now)
+
+    def _tell_gathered(self) -> None:
+        """Tell each room once how far its devices are, and which slots are new."""
+        for room, devices in self._moved.items():
+            self._push_room(room, encode(Delivered(room=room, devices=tuple(devices.items()))))
+        for room, bodies in self._slots.items():
+            slots = tuple(Slot(account, body) for account, body in bodies.items())
+            self._push_room(room, encode(SlotsChanged(room=room, slots=slots)))
+        self._moved, self._slots, self._gathered_bytes = {}, {}, 0
 
     def _tell_presence(self, now: int) -> None:
         """Tell each room once who of it came or went."""

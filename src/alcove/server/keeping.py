@@ -7,30 +7,39 @@ that nobody waits for it long.  Whoever runs the chores calls again until they a
 turn may be lost or repeated: what should go is found by looking, never remembered.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, NamedTuple
 
+from alcove.server.answers import REPLAYED
 from alcove.server.audit_log import announce_clearing, drop_events, old_events
 from alcove.server.handlers import blobs, chats, deletion, letters, packages
 from alcove.server.handlers.entries import drop_body
 from alcove.server.handlers.invites import KEPT_DAYS
 from alcove.server.handlers.snapshots import drop_snapshots
 from alcove.server.roomstate import KEPT, LIVE
+from alcove.server.store.database import Line
 from alcove.server.tx import Tx
 
 LINES: Final = 500
 """How many lines one turn deletes."""
-EVENTS: Final = 5000
+EVENTS: Final = 2000
 """How many audit events one turn drops: each time leaves an event that says so."""
+COPIES: Final = 250
+"""How many copies of letters one turn drops: each stands in four indexes."""
 BODIES: Final = 100
 """How many bodies one turn drops: each is read once more, for its hash."""
-SCAN: Final = 5000
-"""How many places of a log one turn looks at."""
+BODY_BYTES: Final = 2 * 1024 * 1024
+"""How much of bodies one turn reads, unless one alone is larger."""
+PLACES: Final = 50_000
+"""How many places of logs one turn looks at, or one room's."""
 ROOMS: Final = 100
 """How many rooms one turn looks at."""
+MEMBERS: Final = 4000
+"""How many members one turn looks at, or one room's."""
 
+SIGHTS_MS: Final = 10 * 1000
 MINUTE_MS: Final = 60 * 1000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
@@ -64,68 +73,103 @@ def _turn(count: int, most: int) -> Turn:
 # ---- Bodies ----
 
 
+class _Dropping:
+    """The bodies that one turn drops: not many, and not much of them."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._read = 0
+        self.count = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the turn has done enough."""
+        return self.count >= BODIES or self._read >= BODY_BYTES
+
+    def drop(self, lines: Sequence[Line]) -> None:
+        """Drop these bodies, (room, seq, size), until the turn has done enough."""
+        tx = self._tx
+        for number, seq, size in lines:
+            if self.is_full:
+                return
+            found = tx.one("SELECT body FROM entry WHERE room = ? AND seq = ?", number, seq)
+            drop_body(tx, number, seq, found[0] if found else b"")
+            self._read += size
+            self.count += 1
+
+
 def drop_expired_bodies(tx: Tx, _: int) -> Turn:
     """Drop bodies whose time is over, the oldest first."""
-    lines = tx.all(
-        """
-        SELECT room, seq, body FROM entry
-        WHERE expires_at IS NOT NULL AND expires_at <= ? AND body IS NOT NULL
-        ORDER BY expires_at LIMIT ?
-        """,
-        tx.now,
-        BODIES,
+    dropping = _Dropping(tx)
+    dropping.drop(
+        tx.all(
+            """
+            SELECT room, seq, LENGTH(body) FROM entry
+            WHERE expires_at IS NOT NULL AND expires_at <= ? AND body IS NOT NULL
+            ORDER BY expires_at LIMIT ?
+            """,
+            tx.now,
+            BODIES,
+        )
     )
-    for number, seq, body in lines:
-        drop_body(tx, number, seq, body)
-    return _turn(len(lines), BODIES)
+    return Turn(dropping.count, 0 if dropping.is_full else None)
 
 
 def sweep_live_bodies(tx: Tx, since: int) -> Turn:
     """Drop live bodies that every device which is to get them has passed, room by room.
 
-    A device whose account was asked and has not answered yet is waited for; one that has left or
-    was revoked is not.  `room.swept` remembers up to where this was done.
+    Only rooms that hold such bodies are looked at.
     """
-    rooms = tx.all(
-        """
-        SELECT r.number, r.swept, (
-            SELECT MIN(m.passed) FROM member m JOIN device d ON d.device = m.device
-            WHERE m.room = r.number AND m.left_at IS NULL AND d.revoked_at IS NULL
-        )
-        FROM room r WHERE r.number > ? ORDER BY r.number LIMIT ?
-        """,
-        since,
-        ROOMS,
-    )
-    places, dropped = SCAN, 0
-    for number, swept, passed in rooms:
-        if passed is None or passed <= swept:
-            continue
-        if places <= 0 or dropped >= BODIES:
-            return Turn(dropped, number - 1)
-        until = min(passed, swept + places)
-        lines = tx.all(
-            """
-            SELECT seq, body FROM entry
-            WHERE room = ? AND seq > ? AND seq <= ? AND form = ? AND body IS NOT NULL
-            ORDER BY seq LIMIT ?
-            """,
+    dropping, number, looked = _Dropping(tx), since, 0
+    for _ in range(ROOMS):
+        oldest = tx.one(
+            f"""
+            SELECT room, seq FROM entry WHERE form = {LIVE} AND body IS NOT NULL AND room > ?
+            ORDER BY room, seq LIMIT 1
+            """,  # noqa: S608 - Our number: the index knows it.
             number,
-            swept,
-            until,
-            LIVE,
-            BODIES - dropped,
         )
-        for seq, body in lines:
-            drop_body(tx, number, seq, body)
-        dropped += len(lines)
-        if dropped == BODIES:
-            until = lines[-1][0]
-        places -= until - swept
-        tx.run("UPDATE room SET swept = ? WHERE number = ?", until, number)
-        if until < passed:
-            return Turn(dropped, number - 1)
-    return Turn(dropped, rooms[-1][0] if len(rooms) == ROOMS else None)
+        if oldest is None:
+            return Turn(dropping.count, None)
+        number = oldest[0]
+        lines = tx.all(
+            f"""
+            SELECT room, seq, LENGTH(body) FROM entry
+            WHERE form = {LIVE} AND body IS NOT NULL AND room = ? AND seq <= ?
+            ORDER BY room, seq LIMIT ?
+            """,  # noqa: S608 - Our number: the index knows it.
+            number,
+            _passed_by_all(tx, *oldest),
+            BODIES,
+        )
+        dropping.drop(lines)
+        if dropping.is_full:
+            return Turn(dropping.count, number - 1)  # There may be more in this room.
+        (members,) = tx.one("SELECT COUNT(*) FROM member WHERE room = ?", number) or (0,)
+        looked += members
+        if looked >= MEMBERS:
+            break
+    return Turn(dropping.count, number)
+
+
+def _passed_by_all(tx: Tx, number: int, seq: int) -> int:
+    """Return up to where all have passed a room's log; 0 when somebody has not passed this place.
+
+    A device whose account was asked and has not answered yet is waited for.  One that has left or
+    was revoked is not, nor is who has declined.  A room that nobody is in is left to its expiry.
+    """
+    waiting = """
+        FROM member m JOIN device d ON d.device = m.device
+        WHERE m.room = ? AND m.left_at IS NULL AND d.revoked_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM room_account a
+            WHERE a.room = m.room AND a.account = m.account AND a.declined_at IS NOT NULL
+        )
+        """
+    # In a large room somebody is nearly always away, and is found before all have been looked at.
+    if tx.one(f"SELECT 1 {waiting} AND m.passed < ? LIMIT 1", number, seq) is not None:
+        return 0
+    (passed,) = tx.one(f"SELECT MIN(m.passed) {waiting}", number) or (None,)
+    return passed or 0
 
 
 # ---- Public states ----
@@ -139,54 +183,51 @@ def drop_old_handshakes(tx: Tx, since: int) -> Turn:
     to follow has passed that place.  The snapshot's own handshake stays: its body names the state.
     """
     lines = tx.all(
-        "SELECT DISTINCT room FROM snapshot WHERE room > ? ORDER BY room LIMIT ?", since, ROOMS
+        """
+        SELECT room, MAX(seq) FROM snapshot WHERE room > ? GROUP BY room ORDER BY room LIMIT ?
+        """,
+        since,
+        ROOMS,
     )
-    dropped = 0
-    for (number,) in lines:
+    dropping, places = _Dropping(tx), 0
+    for number, newest in lines:
         drop_snapshots(tx, number)
-        dropped += _drop_handshakes(tx, number, BODIES - dropped)
-        if dropped >= BODIES:
-            return Turn(dropped, number - 1)  # There may be more in this room.
-    return Turn(dropped, lines[-1][0] if len(lines) == ROOMS else None)
+        dropping.drop(_needless_handshakes(tx, number))
+        if dropping.is_full:
+            return Turn(dropping.count, number - 1)  # There may be more in this room.
+        places += newest
+        if places >= PLACES:
+            return Turn(dropping.count, number)
+    return Turn(dropping.count, lines[-1][0] if len(lines) == ROOMS else None)
 
 
-def _drop_handshakes(tx: Tx, number: int, most: int) -> int:
-    """Drop the bodies of a room's handshakes before its oldest snapshot, if nobody needs them."""
+def _needless_handshakes(tx: Tx, number: int) -> Sequence[Line]:
+    """Return the handshakes before a room's oldest snapshot, if nobody needs their bodies."""
     (oldest,) = tx.one("SELECT MIN(seq) FROM snapshot WHERE room = ?", number) or (0,)
     lines = tx.all(
         """
-        SELECT seq, body FROM entry
+        SELECT room, seq, LENGTH(body) FROM entry
         WHERE room = ? AND form = 0 AND seq < ? AND body IS NOT NULL ORDER BY seq LIMIT ?
         """,
         number,
         oldest,
-        most,
+        BODIES,
     )
-    if not lines:
-        return 0
-    (behind,) = tx.one(
-        """
-        SELECT COUNT(*) FROM member m JOIN device d ON d.device = m.device
-        WHERE m.room = ? AND m.left_at IS NULL AND d.revoked_at IS NULL AND m.passed < ?
-        """,
-        number,
-        oldest,
-    ) or (0,)
+    if not lines or _passed_by_all(tx, number, oldest) < oldest:
+        return ()
+    # What is kept for a while goes from its oldest end: what is left is found at the newest.
     needed = tx.one(
         """
         SELECT 1 FROM entry
-        WHERE room = ? AND seq > ? AND seq < ? AND form = ? AND body IS NOT NULL LIMIT 1
+        WHERE room = ? AND seq > ? AND seq < ? AND form = ? AND body IS NOT NULL
+        ORDER BY seq DESC LIMIT 1
         """,
         number,
-        lines[0][0],
+        lines[0][1],
         oldest,
         KEPT,
     )
-    if behind or needed:
-        return 0
-    for seq, body in lines:
-        drop_body(tx, number, seq, body)
-    return len(lines)
+    return () if needed else lines
 
 
 # ---- Answers, letters, tokens, links ----
@@ -194,22 +235,22 @@ def _drop_handshakes(tx: Tx, number: int, most: int) -> int:
 
 def forget_answers(tx: Tx, _: int) -> Turn:
     """Forget answers that nobody will ask for again; a device's highest number stays."""
-    lines = tx.all("SELECT number, device, last, at FROM answer ORDER BY number LIMIT ?", LINES)
     since = tx.now - tx.settings.answers_days * DAY_MS
-    lines = list(takewhile(lambda line: line[3] < since, lines))
-    highest: dict[bytes, int] = {}
-    for _, device, last, _ in lines:
-        highest[device] = max(last, highest.get(device, 0))
+    (newest,) = tx.one("SELECT COALESCE(MAX(number), 0) FROM answer") or (0,)
+    lines = tx.all(
+        "SELECT number, at FROM answer WHERE number <= ? ORDER BY number LIMIT ?",
+        newest - REPLAYED,
+        LINES,
+    )
+    lines = list(takewhile(lambda line: line[1] < since, lines))
     if lines:
         tx.run("DELETE FROM answer WHERE number <= ?", lines[-1][0])
-    for device, last in highest.items():
-        tx.run("UPDATE device SET counter = ? WHERE device = ? AND counter < ?", last, device, last)
     return _turn(len(lines), LINES)
 
 
 def drop_letters(tx: Tx, _: int) -> Turn:
     """Drop letters that nobody fetched in time."""
-    return _turn(letters.expire_letters(tx, tx.now, LINES), LINES)
+    return _turn(letters.expire_letters(tx, tx.now, COPIES), COPIES)
 
 
 def end_tokens(tx: Tx, _: int) -> Turn:
@@ -285,6 +326,26 @@ def trim_events(tx: Tx, since: int) -> Turn:
     return Turn(0, until or None)
 
 
+def write_sights(tx: Tx, _: int) -> Turn:
+    """Write down when devices were there last, and their accounts, unless they were invisible."""
+    sights = tx.presence.take_sights(LINES)
+    for sight in sights:
+        tx.run(
+            "UPDATE device SET seen_at = ?, client = COALESCE(?, client) WHERE device = ?",
+            sight.at,
+            sight.client,
+            sight.device,
+        )
+        if not sight.is_hidden:
+            tx.run(
+                "UPDATE account SET seen_at = ? WHERE account = ? AND COALESCE(seen_at, 0) < ?",
+                sight.at,
+                sight.account,
+                sight.at,
+            )
+    return Turn(0, 1 if len(sights) == LINES else None)
+
+
 def count_messages(tx: Tx, stored: Mapping[bytes, int]) -> int:
     """Write down how many entries accounts had stored, given the counts of their devices."""
     counts: dict[bytes, int] = {}
@@ -297,7 +358,9 @@ def count_messages(tx: Tx, stored: Mapping[bytes, int]) -> int:
     return len(counts)
 
 
+SIGHTS: Final = Chore("last visits", write_sights, SIGHTS_MS)
 CHORES: Final = (
+    SIGHTS,
     Chore("expired bodies", drop_expired_bodies, MINUTE_MS),
     Chore("live bodies that all have passed", sweep_live_bodies, MINUTE_MS),
     Chore("expired files", drop_blobs, MINUTE_MS),

@@ -1,7 +1,9 @@
-"""The two small pages that the server itself serves: what an invite is for, and how the server is.
+"""The small pages that the server itself serves: what it is, what an invite is for, how it is.
 
+    GET /              home_page      what this is, and how people come in
     GET /i/ID          invite_page    who invites, to where, and what to type on a computer
     GET /status        status_page    figures, asked for again every two seconds: /status.json
+    GET /admin         admin_page     the host's figures, accounts and events: /admin/overview
     anything else      error_page     one sentence, in the same look
 
 The secret of an invite stands after the `#` of its link and never reaches the server: a script in
@@ -90,9 +92,10 @@ command would hand the invite to a stranger's program.
 """
 
 COMMANDS_STATE: Final = (
-    "The program for members is not there yet either: it comes with a later release. This is what"
-    " it will take, in a folder with a copy of Alcove's source. Do not install “alcove” from PyPI:"
-    " there the name belongs to another project."
+    "The program for members is not there yet either: “register” comes with the next release. This"
+    " is what it will take, in a folder with a copy of Alcove's source, fetched with git; whoever"
+    " invites you knows from where. Do not install “alcove” from PyPI: there the name belongs to"
+    " another project."
 )
 """What is true today about `COMMANDS`."""
 
@@ -107,7 +110,11 @@ class Templates(Struct, frozen=True):
     system: str
     """One system's command, a part of the invite page."""
     message: str
+    figures: str
+    """The figures of the running server, a part of the next two."""
     status: str
+    admin: str
+    home: str
 
 
 class ServerName(Struct, frozen=True):
@@ -281,11 +288,33 @@ MS_PER_DAY: Final = 24 * MS_PER_HOUR
 
 
 def _span(length_ms: int) -> str:
-    """Return a length of time as people say it, never longer than it is."""
+    """Return a length of time as people say it, to the nearest day, hour or minute."""
     for unit_ms, word in ((MS_PER_DAY, "days"), (MS_PER_HOUR, "hours"), (MS_PER_MINUTE, "minutes")):
-        if length_ms >= 2 * unit_ms:
-            return f"{length_ms // unit_ms:,} {word}"
+        count = (length_ms + unit_ms // 2) // unit_ms
+        if length_ms >= 2 * unit_ms - MS_PER_MINUTE and count > 1:
+            return f"{count:,} {word}"
     return "about a minute"
+
+
+# ---- The front page ----
+
+JOINING: Final[Mapping[Registration, str]] = MappingProxyType({
+    "open": "Whoever reaches this server may register.",
+    "password": "With the server's password; ask its host.",
+    "invite": "With an invite link; ask somebody who is here.",
+    "closed": "Nobody new is let in at the moment.",
+})  # fmt: skip
+"""What to do to become a member, under each policy."""
+
+
+def home_page(templates: Templates, server: ServerName, registration: Registration) -> Page:
+    """Return what somebody sees who opens the server's bare address."""
+    slots = {
+        "called": _called(server),
+        "address": server.address,
+        "joining": JOINING[registration],
+    }
+    return Page(200, _fill(templates.home, slots).encode())
 
 
 # ---- Pages that say one thing ----
@@ -300,11 +329,17 @@ _HEADINGS: Final[Mapping[int, str]] = MappingProxyType({
     429: "That was too often",
     503: "The server is busy",
 })  # fmt: skip
+_NO_HEADING: Final = "That did not work"
+
+
+def error_text(code: int, sentence: str) -> str:
+    """Return the same for a program that asked for no page."""
+    return f"{_HEADINGS.get(code, _NO_HEADING)}. {sentence}\n"
 
 
 def error_page(templates: Templates, server: ServerName, code: int, sentence: str) -> Page:
     """Return a page that says what went wrong and what to do, in one sentence."""
-    heading = _HEADINGS.get(code, "That did not work")
+    heading = _HEADINGS.get(code, _NO_HEADING)
     return _message(templates, server, code, heading, sentence)
 
 
@@ -377,12 +412,28 @@ class Status(Struct, frozen=True, kw_only=True):
     """Messages a second, averaged over each sample's time, oldest first."""
     encryption: str = ENCRYPTION
     """A sentence about who can read what."""
+    server: str = ""
+    """The server's public key, in hexadecimal digits: who answers here."""
 
 
 def status_page(templates: Templates, server: ServerName) -> Page:
     """Return the page of figures.  It is the same for everyone: a script fetches the figures."""
-    slots = {"server": server.name, "address": server.address, "encryption": ENCRYPTION}
-    return Page(200, _fill(templates.status, slots).encode())
+    return _board(templates, templates.status, server)
+
+
+def admin_page(templates: Templates, server: ServerName) -> Page:
+    """Return the host's page.  It is the same for everyone: what it shows needs a session."""
+    return _board(templates, templates.admin, server)
+
+
+def _board(templates: Templates, template: str, server: ServerName) -> Page:
+    slots: dict[str, str | _Html] = {
+        "server": server.name,
+        "address": server.address,
+        "encryption": ENCRYPTION,
+        "figures": _Html(templates.figures),
+    }
+    return Page(200, _fill(template, slots).encode())
 
 
 class Outside(Struct, frozen=True, kw_only=True):
@@ -393,6 +444,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     version: str
     registration: Registration
     encryption: str = ENCRYPTION
+    server: str = ""
 
 
 def status_json(status: Status | Outside) -> bytes:

@@ -9,6 +9,7 @@ from typing import Final
 
 from alcove.server.settings import SETTINGS, Settings, SettingsError
 from alcove.server.settings_sources import make_settings
+from alcove.server.settings_together import registration, requests_policy
 from alcove.server.tx import Tx
 
 CHANGEABLE: Final = (
@@ -19,6 +20,7 @@ CHANGEABLE: Final = (
     "account_quota_bytes",
     "max_clients",
     "session_timeout_s",
+    "lock_after_s",
 )
 """What may change while the server runs.  The rest counts from the next start."""
 
@@ -26,6 +28,8 @@ POLICIES: Final = ("registration", "requests", "invites_by")
 """Those of them that say who may do something, and have an audit event of their own kind."""
 
 SOURCE: Final = "alcove admin policy"
+DEFAULT: Final = "default"
+"""What is said to be the source of what nobody has set."""
 
 
 def changes(tx: Tx) -> dict[str, str]:
@@ -97,6 +101,13 @@ def shown(settings: Settings, name: str) -> str:
     (setting,) = [one for one in SETTINGS if one.name == name]
     value = getattr(settings, name)
     return "***" if setting.secret and value else setting.show(value)
+
+
+def in_force(settings: Settings, name: str) -> str:
+    """Return the value that counts, also where it follows from other settings."""
+    if name == "registration":
+        return registration(settings)
+    return requests_policy(settings) if name == "requests" else shown(settings, name)
 
 
 def _texts(base: Settings) -> dict[str, str]:

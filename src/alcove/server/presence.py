@@ -11,6 +11,7 @@ others may ask meanwhile who is there, and see each account as it was just befor
 from bisect import bisect_left, bisect_right, insort
 from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from alcove.wire.directory import People, Person
@@ -20,9 +21,23 @@ Shown = Literal["online", "away", "offline"]
 
 SHOWN = "shown"
 HIDDEN = "hidden"
+"""What an account, rather than a device, says: whether the online list shows it."""
 LAST_ACCOUNT = b"\xff" * 17
 """Sorts after every account."""
-"""What an account, rather than a device, says: whether the online list shows it."""
+SIGHTS_MAX = 100_000
+"""How many devices' last visits wait to be written down."""
+
+
+class Sight(Struct, frozen=True):
+    """A device was there."""
+
+    account: bytes
+    device: bytes
+    at: int
+    client: str | None
+    """Its program, if it said so since the last one was written down."""
+    is_hidden: bool
+    """Whether others must not learn that somebody of the account was there."""
 
 
 class _Account:
@@ -55,6 +70,8 @@ class Presence:
         """Names without case and accounts of all that are shown, sorted.
 
         A name may stand here twice for a moment: its account was deleted and another has it."""
+        self._sights: dict[bytes, Sight] = {}
+        """When devices were there last, until housekeeping writes it down."""
         self._changed: dict[bytes, None] = {}
         self._due: int | None = None
 
@@ -81,8 +98,34 @@ class Presence:
     def leave(self, account: bytes, device: bytes, now: int) -> None:
         """Note that a device is not connected any more."""
         known = self._accounts.get(account)
-        if known is not None and known.devices.pop(device, None) is not None:
+        if known is not None and device in known.devices:
+            self.see(account, device, now)
+            del known.devices[device]
             self._look(account, known, now)
+
+    def see(self, account: bytes, device: bytes, now: int, client: str | None = None) -> None:
+        """Note that a device was there just now, and with which program, if it said so."""
+        before = self._sights.get(device)
+        if before is None and len(self._sights) >= SIGHTS_MAX:
+            return
+        if client is None and before is not None:
+            client = before.client
+        is_hidden = self._is_hidden(account, device)
+        self._sights[device] = Sight(account, device, now, client, is_hidden)
+
+    def take_sights(self, most: int) -> list[Sight]:
+        """Drain when devices were there, so many at a time."""
+        sights = []
+        while self._sights and len(sights) < most:
+            _, sight = self._sights.popitem()
+            if not sight.is_hidden and self._is_hidden(sight.account, sight.device):
+                sight = replace(sight, is_hidden=True)
+            sights.append(sight)
+        return sights
+
+    def _is_hidden(self, account: bytes, device: bytes) -> bool:
+        known = self._accounts.get(account)
+        return known is not None and known.devices.get(device) == "invisible"
 
     def set(self, account: bytes, device: bytes, presence: str, now: int) -> None:
         """Note how a device says it is there; or, for no device, whether its account is shown."""

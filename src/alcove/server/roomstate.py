@@ -2,9 +2,9 @@
 
 The rule is public and every receiver applies it too, at the entry's place in the log:
 
-    handshake   names the newest handshake before it, or it is a conflict message     names a
-    handshake: for a kept body one of the newest eight that renew the room key, for
-                a live body one of the newest eight; and none that closes came after that one
+    handshake   names the newest handshake before it, or it is a conflict
+    message     names a handshake: for a kept body one of the newest eight that renew the room
+                key, for a live body one of the newest eight; and none that closes came after it
 
 Nothing here knows what is sealed.  What a commit changes of who gets the entries stands in its
 header, and every client checks that it equals the commit.
@@ -27,6 +27,8 @@ KEYS_MAX = 8
 """How many room keys, or epochs, a message may be behind."""
 ROOMS_MAX = 20_000
 """How many rooms are kept in memory."""
+MEMBERS_MAX = 500_000
+"""How many members they have together: that many take some 200 MiB."""
 HANDSHAKE, KEPT, LIVE, NOTICE = range(4)
 """The forms of entries, as the table keeps them."""
 FORMS = {"kept": KEPT, "live": LIVE, "notice": NOTICE}
@@ -176,9 +178,11 @@ def load_room(tx: "Tx", room: bytes) -> RoomState | None:
 class Rooms:
     """The rooms that were used last."""
 
-    def __init__(self, rooms_max: int = ROOMS_MAX) -> None:
+    def __init__(self, rooms_max: int = ROOMS_MAX, members_max: int = MEMBERS_MAX) -> None:
         self._rooms: OrderedDict[bytes, RoomState] = OrderedDict()
-        self._rooms_max = rooms_max
+        self._sizes: dict[bytes, int] = {}
+        self._members = 0
+        self._rooms_max, self._members_max = rooms_max, members_max
 
     def get(self, room: bytes) -> RoomState | None:
         """Return a room if it is in memory."""
@@ -188,15 +192,28 @@ class Rooms:
         return state
 
     def put(self, state: RoomState) -> None:
-        """Remember a room; the one that was not used for the longest time goes."""
+        """Remember a room; those that were not used for the longest time go."""
         self._rooms[state.room] = state
-        if len(self._rooms) > self._rooms_max:
-            self._rooms.popitem(last=False)
+        self.weigh(state)
+        while len(self._rooms) > 1 and (
+            len(self._rooms) > self._rooms_max or self._members > self._members_max
+        ):
+            self.drop(next(iter(self._rooms)))
+
+    def weigh(self, state: RoomState) -> None:
+        """Count the members of a room that is in memory."""
+        if state.room in self._rooms:
+            size = len(state.members) + len(state.accounts)
+            self._members += size - self._sizes.get(state.room, 0)
+            self._sizes[state.room] = size
 
     def drop(self, room: bytes) -> None:
         """Forget a room, so that it is read again."""
         self._rooms.pop(room, None)
+        self._members -= self._sizes.pop(room, 0)
 
     def clear(self) -> None:
         """Forget all rooms, after a transaction that failed."""
         self._rooms.clear()
+        self._sizes.clear()
+        self._members = 0

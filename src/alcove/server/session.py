@@ -26,13 +26,10 @@ from alcove.wire.greeting import Goodbye, Greeting, Hello, SignIn
 
 PUSH_BYTES_MAX = 64 * 1024
 """What is larger is not pushed to everyone but nudged, and read by who wants it."""
-READS_MAX = 8
-"""How many reads may be under way on one connection: each may answer with a page."""
 PINGS_MAX = 30
+"""Pings of one connection in ten seconds: more than any program needs."""
 PINGS_MS = 10_000
-"""How many pings in which time: more than any program needs to see that it is connected."""
-STRIKES_MAX = 20
-"""How many malformed frames a connection may send before it is ended."""
+"""The time over which pings are counted."""
 
 _SMALL_LIST = 16
 
@@ -67,6 +64,8 @@ class Session:
         "has_left",
         "is_greeted",
         "known",
+        "received_bytes",
+        "waiting_bytes",
     )
 
     def __init__(self, door: Door, address: str, challenge: bytes, now: int) -> None:
@@ -83,6 +82,11 @@ class Session:
         self._pings_since = now
         self.backlog_bytes = 0
         """What the owner could not send yet; the owner keeps it."""
+        self.received_bytes = 0
+        """What came in frames since the hub counted it."""
+        self.waiting_bytes = 0
+        """What came in frames since nothing waited for an answer: the owner takes no more than it
+        can hold."""
         self.caller = Caller(address)
         self.client = ""
         self.follows: dict[bytes, int] = {}
@@ -100,22 +104,25 @@ class Session:
     def receive(self, frame: bytes, now: int) -> None:
         """Take a frame from the client."""
         settings = self._door.settings
+        self.received_bytes += len(frame)
         most = settings.handshake_bytes_max
         if not self.caller.device:  # Who is not known yet needs no more than registration takes.
             most = min(most, settings.unsigned_bytes_max)
         try:
             requests = decode_requests(frame, settings.message_bytes_max, most)
         except Refused as refused:
-            self._refuse(refused, 0)
+            self._refuse(refused, now)
             self._strikes += 1
-            if self._strikes >= STRIKES_MAX or refused.code == Code.TOO_LARGE:
+            if self._strikes >= settings.bad_frames_max or refused.code == Code.TOO_LARGE:
                 self.end(refused.code)
             return
         for request in requests:
             try:
                 self._take(request, now)
             except Refused as refused:
-                self._refuse(refused, request.id)
+                self._refuse(refused, now, request)
+        if self._jobs:
+            self.waiting_bytes += len(frame)
 
     def ping(self, now: int) -> None:
         """Take a ping; who sends them without end is sent away."""
@@ -124,6 +131,7 @@ class Session:
         self._pings += 1
         if self._pings > PINGS_MAX:
             self.end(Code.TOO_MANY)
+            self._door.notice(Code.TOO_MANY, self.caller, now, None)
 
     def tick(self, now: int) -> None:
         """End a connection that has not said hello or signed in in time."""
@@ -163,12 +171,14 @@ class Session:
             self._reads -= 1
         else:
             self._writes -= 1
+        if not (self._writes or self._reads):
+            self.waiting_bytes = 0
         self._messages.append(reply)
 
     def push(self, message: bytes) -> None:
         """Say something unasked, unless this connection reads too slowly to be told."""
         is_told = self.goodbye is None and not self.has_left
-        if is_told and self.backlog_bytes <= self._door.settings.outgoing_bytes_max:
+        if is_told and self.backlog_bytes <= self._door.outgoing_max:
             self._messages.append(message)
 
     def grow(self, room: bytes, first: int, last: int, message: bytes) -> None:
@@ -176,7 +186,7 @@ class Session:
         if (
             self.follows.get(room, -1) == first - 1
             and len(message) <= PUSH_BYTES_MAX
-            and self.backlog_bytes <= self._door.settings.outgoing_bytes_max
+            and self.backlog_bytes <= self._door.outgoing_max
         ):
             self.follows[room] = last
             self._messages.append(message)
@@ -198,7 +208,7 @@ class Session:
         self._hello_by = None
         self.caller = Caller(
             self.caller.address, "socket", arrived.account, arrived.device, arrived.name,
-            arrived.is_host, self.client,
+            arrived.is_host, self.client, self.caller.version,
         )  # fmt: skip
         self.follows = dict.fromkeys(arrived.rooms, -1)
 
@@ -224,7 +234,7 @@ class Session:
         handler = door.admit(self.caller, request, now)
         if isinstance(request, SignIn):
             if self.caller.device or not self._challenge:
-                raise Refused(Code.MALFORMED)
+                raise Refused(Code.MALFORMED, "A connection signs in once; connect again.")
             request = msgspec.structs.replace(request, challenge=self._challenge)
             self._challenge = b""  # It works once.
         if handler.writes:
@@ -232,22 +242,24 @@ class Session:
                 raise Refused(Code.BUSY)
             self._writes += 1
         else:
-            if self._reads >= READS_MAX:
+            if self._reads >= door.settings.reads_max:
                 raise Refused(Code.BUSY)
             self._reads += 1
         self._jobs.append(Job(self.caller, request))
 
     def _greet(self, hello: Hello, now: int) -> None:
         if self.is_greeted:
-            raise Refused(Code.MALFORMED)
+            raise Refused(Code.MALFORMED, "A connection says hello once.")
         greeting = self._door.greet(hello, self._challenge, now)
         self._messages.append(encode(greeting))
         if isinstance(greeting, Greeting):
             self.is_greeted = True
             self.client = hello.client
-            self.caller = Caller(self.caller.address, client=hello.client)
+            self.caller = Caller(self.caller.address, client=hello.client, version=greeting.version)
         else:
             self.end(Code.VERSION)
 
-    def _refuse(self, refused: Refused, request_id: int) -> None:
-        self._messages.append(encode(refused.reply(request_id)))
+    def _refuse(self, refused: Refused, now: int, request: Request | None = None) -> None:
+        kind, number = (None, 0) if request is None else (type(request), request.id)
+        self._messages.append(encode(refused.reply(number)))
+        self._door.notice(refused.code, self.caller, now, kind)

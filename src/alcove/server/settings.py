@@ -1,13 +1,12 @@
-"""The server's settings: everything that a host can set, and what follows from it.
+"""The server's settings: everything that a host can set.
 
 A setting is one line of `Settings`: docs, errors and examples are made from there.  How settings
-are written stands in `values`, how sources are merged in `settings_sources`.
+are written stands in `values`, how sources are merged in `settings_sources`, and what follows from
+several of them in `settings_together`.
 """
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal, TypeAlias, get_args, get_origin
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields
@@ -25,19 +24,16 @@ __all__ = [
     "Setting",
     "Settings",
     "SettingsError",
-    "check_exposure",
-    "exposure",
-    "has_tls",
-    "log_level",
-    "registration",
-    "requests_policy",
 ]
 
 BYTES_MAX: Final = 100 * 1000**4
 """The largest size that can be set: a hundred terabytes."""
 COUNT_MAX: Final = 1_000_000
+"""The largest count that can be set."""
 DAYS_MAX: Final = 36_500
+"""The longest time in days that can be set: a hundred years."""
 PAUSE_MS_MAX: Final = 3_600_000
+"""The longest pause that can be set: an hour."""
 
 Registration: TypeAlias = Literal["open", "password", "invite", "closed"]
 Requests: TypeAlias = Literal["everyone", "strangers", "off"]
@@ -87,6 +83,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     blob_folder: Annotated[
         str, about("The folder of the blobs; empty: in the data folder, under its usual name.")
     ] = ""
+    disk_free_min_bytes: Annotated[
+        int,
+        about(
+            "With less free space on the disk nothing is stored that only adds, and with less than"
+            " a quarter of it only what makes space; 0: until the disk is full.",
+            0,
+            BYTES_MAX,
+        ),
+    ] = 256 * MIB
     commit_batch_max: Annotated[
         int, about("How many waiting requests share one commit to the disk.", 1, 65_536)
     ] = 1024
@@ -129,6 +134,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     asks_per_day: Annotated[
         int, about("How many requests to chat one account may make in a day.", 0, COUNT_MAX)
     ] = 20
+    account_asks_max: Annotated[
+        int, about("Requests to chat that wait for one account.", 1, 10_000)
+    ] = 1000
+    account_blocks_max: Annotated[int, about("Others whom one account may block.", 0, 10_000)] = (
+        2000
+    )
+    declined_days: Annotated[
+        int, about("After so long who was declined may ask again.", 1, 365)
+    ] = 30
     secret_key: Annotated[
         str,
         about("What the server's own secrets are made from; empty: drawn at the first start."),
@@ -136,7 +150,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_timeout_s: Annotated[
         int, about("A bearer token that was not used for so long ends.", 60, 31_536_000)
     ] = 3600
+    lock_after_s: Annotated[
+        int,
+        about(
+            "Apps are to lock themselves when nobody used them for so long; 0: as each member"
+            " likes.  Bots are exempt.",
+            0,
+            31_536_000,
+        ),
+    ] = 0
     account_devices_max: Annotated[int, about("Devices of one account.", 1, 64)] = 32
+    device_tokens_max: Annotated[int, about("Bearer tokens of one device.", 1, 64)] = 8
     account_rooms_max: Annotated[int, about("Rooms that one account may be in.", 1, COUNT_MAX)] = (
         5000
     )
@@ -146,6 +170,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     account_invites_max: Annotated[
         int, about("Invites of one account, not the host, that work at one time.", 0, 10_000)
     ] = 100
+    owner_days: Annotated[int, about("How long an owner link works.", 1, 365)] = 30
+    reset_days: Annotated[int, about("How long a reset link works.", 1, 365)] = 3
+    bot_days: Annotated[int, about("How long the enrolment of a bot works.", 1, 365)] = 7
+    found_max: Annotated[int, about("Accounts or groups that one search shows.", 1, 1000)] = 20
+    account_day_bytes: Annotated[
+        int,
+        about(
+            "What one account may send in a day (UTC) in messages, keys and all else but files;"
+            " 0: no limit.",
+            0,
+            BYTES_MAX,
+        ),
+    ] = 10 * GB
     account_archive_rows_max: Annotated[
         int, about("Sealed room keys in the archive of one account.", 1, COUNT_MAX)
     ] = 100_000
@@ -153,6 +190,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     # ---- rooms ----
     room_devices_max: Annotated[int, about("Devices in one room.", 2, 4096)] = 4096
     room_accounts_max: Annotated[int, about("Accounts in one room.", 2, 4096)] = 2048
+    room_links_max: Annotated[int, about("Join links of one room.", 0, 10_000)] = 100
+    room_chain_rows_max: Annotated[
+        int, about("Rows of one room's key chain that are kept.", 16, COUNT_MAX)
+    ] = 100_000
     message_bytes_max: Annotated[
         int, about("The size of a request, but for handshakes and Welcomes.", 4 * KIB, 64 * MIB)
     ] = 256 * KIB
@@ -172,6 +213,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox_days: Annotated[int, about("How long letters wait in a device's inbox.", 1, DAYS_MAX)] = (
         30
     )
+    inbox_own_max: Annotated[
+        int, about("Sealed letters of its own account in a device's inbox.", 1, 10_000)
+    ] = 500
+    inbox_sealed_max: Annotated[
+        int, about("Sealed letters of other accounts in a device's inbox.", 1, 100_000)
+    ] = 500
+    inbox_sender_max: Annotated[
+        int, about("Sealed letters of one other account in a device's inbox.", 1, 100_000)
+    ] = 50
+    inbox_welcome_max: Annotated[int, about("Welcomes in a device's inbox.", 1, COUNT_MAX)] = 10_000
+    inbox_hidden_max: Annotated[
+        int, about("Welcomes there to rooms that are not accepted yet.", 1, COUNT_MAX)
+    ] = 1000
     answers_days: Annotated[
         int, about("How long answers are remembered for requests sent twice.", 1, DAYS_MAX)
     ] = 30
@@ -192,6 +246,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     blob_bytes_max: Annotated[
         int, about("The size of one stored file: 50 MiB hold a sealed file of 50 MB.", 1, BYTES_MAX)
     ] = 50 * MIB
+    account_blobs_max: Annotated[int, about("Files of one account.", 1, COUNT_MAX)] = 100_000
     account_quota_bytes: Annotated[
         int, about("The size of all stored files of one account; 0: no limit.", 0, BYTES_MAX)
     ] = 2 * GB
@@ -203,6 +258,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 24
     upload_timeout_s: Annotated[
         int, about("An upload of which nothing came for so long ends; it can be resumed.", 1, 3600)
+    ] = 60
+    download_timeout_s: Annotated[
+        int, about("A download of which nothing is taken for so long ends (on Linux).", 1, 3600)
     ] = 60
 
     # ---- connections ----
@@ -230,7 +288,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = 64 * MIB
     idle_timeout_s: Annotated[
-        int, about("A silent connection is pinged after so long, and closed after twice.", 1, 3600)
+        int,
+        about(
+            "A silent connection is pinged after so long, and closed after twice; so is one that"
+            " takes nothing of what it is sent.",
+            1,
+            3600,
+        ),
     ] = 60
     drain_timeout_s: Annotated[
         int, about("How long a stop waits for requests that are being answered.", 0, 3600)
@@ -238,15 +302,37 @@ class Settings(Struct, frozen=True, kw_only=True):
     in_flight_max: Annotated[
         int, about("Requests of one connection that wait for their answers.", 1, 65_536)
     ] = 256
+    reads_max: Annotated[int, about("Reads of one connection that wait for answers.", 1, 256)] = 8
+    bad_frames_max: Annotated[
+        int, about("So many unreadable frames end a connection.", 1, 1000)
+    ] = 20
     outgoing_bytes_max: Annotated[
         int, about("What may wait for a slow reader before it gets nudges.", 64 * KIB, BYTES_MAX)
     ] = 4 * MIB
+    incoming_total_bytes_max: Annotated[
+        int,
+        about(
+            "What may have come of frames that are not whole yet, the small ones left out; beyond"
+            " it the largest are cut off.",
+            MIB,
+            BYTES_MAX,
+        ),
+    ] = 256 * MIB
+    outgoing_total_bytes_max: Annotated[
+        int,
+        about(
+            "What may wait for all slow readers together: from half of it on those for whom more"
+            " waits than a fair share get nudges; beyond it the slowest are cut off.",
+            MIB,
+            BYTES_MAX,
+        ),
+    ] = 256 * MIB
     presence_pause_ms: Annotated[
         int, about("Presence is told to a room once in so long.", 100, PAUSE_MS_MAX)
     ] = 3000
 
     # ---- rates ----
-    rate_append: Annotated[Rate, about("Messages.")] = Rate(20, 1, 200)
+    rate_append: Annotated[Rate, about("Entries: messages and commits.")] = Rate(20, 1, 200)
     rate_handshake: Annotated[
         Rate, about("New rooms, snapshots, and handshakes given back after a restore.")
     ] = Rate(5, 1, 200)
@@ -273,9 +359,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     rate_page: Annotated[Rate, about("Pages, files and figures, from one address.")] = Rate(
         20, 1, 400
     )
-    rate_sign_in: Annotated[Rate, about("Sign-ins by password or phrase from one address.")] = Rate(
-        20, 60, 60
-    )
+    rate_sign_in: Annotated[
+        Rate, about("What needs a password or phrase, wrong tokens, and new device lists.")
+    ] = Rate(20, 60, 60)
     rate_register: Annotated[Rate, about("New accounts from one address.")] = Rate(10, 60, 50)
 
     def __repr__(self) -> str:
@@ -324,7 +410,7 @@ SETTINGS: Final = tuple(_all_settings())
 
 
 class SettingsError(Exception):
-    """A setting is wrong.  The text is one sentence for the host, without any secret."""
+    """Settings are wrong.  The text has one sentence a line for the host, without any secret."""
 
     def __init__(self, setting: str, sentence: str) -> None:
         self.setting = setting
@@ -336,80 +422,3 @@ class Notice(Struct, frozen=True):
 
     kind: Literal["unknown", "old", "obsolete", "unused", "exposed"]
     text: str
-
-
-# ---- What follows from several settings together ----
-
-_PRIVATE: Final = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
-        *("fc00::/7", "fe80::/10"),
-    )
-)
-
-
-def _exposure_of(host: str) -> Exposure:
-    if host == "localhost" or host.endswith(".localhost"):
-        return "loopback"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "public"
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
-    if address.is_loopback:
-        return "loopback"
-    return "private" if any(address in network for network in _PRIVATE) else "public"
-
-
-def exposure(settings: Settings) -> Exposure:
-    """Return who may reach the address that the server listens on, as far as it tells.
-
-    All addresses at once (0.0.0.0, ::) are public, because they may include a public one; so is a
-    name other than localhost, because it can mean another address tomorrow.
-    """
-    return _exposure_of(settings.host)
-
-
-def has_tls(settings: Settings) -> bool:
-    """Whether the server itself speaks TLS."""
-    return settings.self_signed or bool(settings.tls_cert)
-
-
-def check_exposure(settings: Settings) -> list[Notice]:
-    """Refuse to be reached from outside without TLS, and warn on a private network."""
-    where = exposure(settings)
-    if has_tls(settings) or settings.behind_proxy or where == "loopback":
-        return []
-    advice = "tls_cert and tls_key, self_signed, or behind_proxy with a proxy that does TLS"
-    if where == "public":
-        sentence = f"host {settings.host} may be reached from outside, so the server needs {advice}"
-        raise SettingsError("host", f"{sentence}.")
-    sentence = f"connections to host {settings.host} can be read by others on that network"
-    return [Notice("exposed", f"{sentence}: better use {advice}.")]
-
-
-def registration(settings: Settings) -> Registration:
-    """Return who may register, with the default worked out.
-
-    Open is only for who sits at this machine: a proxy or a public address lets others in.
-    """
-    if settings.registration:
-        return settings.registration
-    if settings.server_password:
-        return "password"
-    url = settings.public_url
-    local = not url or _exposure_of(urlsplit(url).hostname or "") == "loopback"
-    alone = local and not settings.behind_proxy and exposure(settings) == "loopback"
-    return "open" if alone else "invite"
-
-
-def requests_policy(settings: Settings) -> Requests:
-    """Return who must be asked before a chat, with the default worked out."""
-    return settings.requests or ("strangers" if registration(settings) == "open" else "off")
-
-
-def log_level(settings: Settings) -> LogLevel:
-    """Return the least important kind of line that is logged: with `debug`, all."""
-    return "debug" if settings.debug else settings.log_level

@@ -5,11 +5,14 @@
 Here are only names and texts: `io/config.py` reads the files and the environment.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
-from alcove.server.settings import SETTINGS, Notice, Settings, SettingsError, registration
+from msgspec import Struct
+
+from alcove.server.settings import SETTINGS, Notice, Settings, SettingsError
+from alcove.server.settings_together import registration
 from alcove.server.values import Setting, Value, size_text
 
 SHOWN_CHARACTERS_MAX: Final = 40
@@ -59,32 +62,61 @@ def _is_old(name: str) -> bool:
     return name not in _BY_NAME and name.upper() in OLD_NAMES
 
 
+class Merged(Struct, frozen=True):
+    """Settings, what to say about them, and where each that is no default was set."""
+
+    settings: Settings
+    notices: list[Notice]
+    origins: dict[str, str]
+    """The name of the source, for people, by the name of the setting."""
+
+
 def make_settings(
     sources: Sequence[tuple[str, Mapping[str, str]]],
 ) -> tuple[Settings, list[Notice]]:
+    """Merge sources as `merge_settings` does; return the settings and what to say about them."""
+    merged = merge_settings(sources)
+    return merged.settings, merged.notices
+
+
+def merge_settings(sources: Sequence[tuple[str, Mapping[str, str]]]) -> Merged:
     """Merge sources, each with its name for people; later ones win, and empty values set nothing.
 
-    Raises `SettingsError` at the first value, and then the first combination, that is not allowed.
+    Raises `SettingsError` with a line for each value, or else for each combination of values, that
+    is not allowed: who has to mend them wants to see them all.
     """
     values: dict[str, Any] = {}
+    spoken: dict[str, str] = {}
     origins: dict[str, str] = {}
     notices = []
+    wrong: list[SettingsError] = []
     for source, texts in sources:
         # Within one source a new name wins over an old one for the same setting.
         for name in sorted(texts, key=lambda name: not _is_old(name)):
             origin = f"{shown(name)} ({source})"
             setting = find_setting(name)
-            if _is_old(name) or setting is None:
-                notices.append(_notice(name, origin, texts[name]))
-            if setting is not None and texts[name]:
-                values[setting.name] = _read(setting, origin, texts[name])
-                origins[setting.name] = origin
+            try:
+                if _is_old(name) or setting is None:
+                    notices.append(_notice(name, origin, texts[name]))
+                if setting is not None and texts[name]:
+                    values[setting.name] = _read(setting, origin, texts[name])
+                    spoken[setting.name], origins[setting.name] = origin, source
+            except SettingsError as error:
+                wrong.append(error)
+    raise_all(wrong)
     settings = Settings(**values)
-    _check_combinations(settings, origins)
+    raise_all(list(_combinations(settings, spoken)))
     if settings.server_password and registration(settings) != "password":
         asked = f"nobody is asked for it while registration is {settings.registration}"
-        notices.append(Notice("unused", f"{origins['server_password']} is not used: {asked}."))
-    return settings, notices
+        notices.append(Notice("unused", f"{spoken['server_password']} is not used: {asked}."))
+    return Merged(settings, notices, origins)
+
+
+def raise_all(wrong: Sequence[SettingsError]) -> None:
+    """Raise several errors as one, with a line for each."""
+    if wrong:
+        lines = "\n".join(dict.fromkeys(str(error) for error in wrong))
+        raise SettingsError(wrong[0].setting, lines)
 
 
 def _notice(name: str, origin: str, text: str) -> Notice:
@@ -110,8 +142,8 @@ def _read(setting: Setting, origin: str, text: str) -> Value:
     return value
 
 
-def _check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
-    """Raise an error for the first setting that does not fit to the others."""
+def _combinations(settings: Settings, origins: Mapping[str, str]) -> Iterator[SettingsError]:
+    """Return an error for each setting that does not fit to the others."""
     url_and_path = settings.database_url and settings.database_path
     for name, is_wrong, sentence in (
         ("tls_cert", settings.tls_cert and not settings.tls_key, "needs tls_key beside it"),
@@ -144,4 +176,4 @@ def _check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
         ),
     ):
         if is_wrong:
-            raise SettingsError(name, f"{origins.get(name, f'{name} (its default)')} {sentence}.")
+            yield SettingsError(name, f"{origins.get(name, f'{name} (its default)')} {sentence}.")

@@ -119,8 +119,8 @@ RULES: Final = (
         host_only=True,
     ),
     Rule(
-        "limits_hit", ("limit_hit",), "account", 100, HOUR_MS,
-        "One account went over a limit {count} times within {window}.",
+        "limits_hit", ("limit_hit",), "account", 30, HOUR_MS,  # There is one event a minute.
+        "One account went over limits in {count} different minutes within {window}.",
     ),
     Rule(
         "many_downloads", ("blob_downloaded",), "account", 1000, HOUR_MS,

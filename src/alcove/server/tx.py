@@ -8,6 +8,7 @@ request fails after it has written, its part alone is undone: the others do not 
 import hashlib
 from collections.abc import Callable
 
+from alcove.server.answers import Answers
 from alcove.server.audit import Audit
 from alcove.server.auth import ServerKeys
 from alcove.server.caller import Caller
@@ -16,6 +17,7 @@ from alcove.server.limits import Buckets, Pauses
 from alcove.server.presence import Presence
 from alcove.server.roomstate import Rooms, RoomState, load_room
 from alcove.server.settings import Settings
+from alcove.server.space import Space
 from alcove.server.store.database import Connection, Line, Value
 from alcove.wire.base import Push
 from alcove.wire.codec import encode
@@ -38,9 +40,11 @@ class World:
         """SHA-256 of the server's certificate, if it made that itself: it travels in links."""
         self.rooms = Rooms()
         self.audit = Audit()
+        self.answers = Answers()
         self.pauses = Pauses(100_000)
         self.buckets = Buckets(100_000)
         self.presence = Presence(settings.presence_pause_ms)
+        self.space = Space()
         self.challenges: dict[bytes, int] = {}
         """Challenges for the HTTP door that nobody has signed yet, and until when they may be."""
 
@@ -59,6 +63,7 @@ class Tx:
         self.certificate = world.certificate
         self.pauses = world.pauses
         self.presence = world.presence
+        self.space = world.space
         self.buckets = world.buckets
         self.challenges = world.challenges
         self.caller: Caller | None = None
@@ -118,6 +123,7 @@ class Tx:
 
     def touch(self, state: RoomState) -> None:
         """Say that a request is about to change a room: should it fail, the room is read again."""
+        self._world.rooms.weigh(state)
         self._touched[state.room] = None
 
     def forget_room(self, room: bytes) -> None:
@@ -127,6 +133,17 @@ class Tx:
     def add_entry(self, line: tuple[Value, ...]) -> None:
         """Add a line to `entry`, together with those of other requests."""
         self._entries.append(line)
+
+    # ---- What devices were told ----
+
+    def highest_request(self, device: bytes) -> int:
+        """Return the highest request id that a device has used."""
+        return self._world.answers.highest(self._connection, device)
+
+    def erase_answers(self, device: bytes, lines: int) -> int:
+        """Erase so many lines of answers of a device that asks no more; return how many it were."""
+        self._mark()
+        return self._world.answers.erase(self._connection, device, lines)
 
     # ---- What others are told ----
 
@@ -212,11 +229,10 @@ class Tx:
 
     # ---- The whole batch ----
 
-    def finish(self, answers: list[tuple[Value, ...]]) -> list[Effect]:
+    def finish(self) -> list[Effect]:
         """Write what is still gathered, and return what the audit has to tell."""
         self._flush()
-        if answers:
-            self._connection.insert("answer (number, device, first, last, at, replies)", answers)
+        self._world.answers.write(self._connection, self.now)
         return self._world.audit.write(self._connection)
 
 

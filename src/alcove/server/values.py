@@ -9,6 +9,7 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GB: Final = 10**9
 NUMBER_DIGITS_MAX: Final = 16
+"""Digits of a number in a setting."""
 
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "day": 86_400}
 _RATE: Final = re.compile(r"([1-9]\d{0,6}) ?/ ?(s|min|h|day)(?: burst ([1-9]\d{0,6}))?", re.ASCII)

@@ -9,10 +9,12 @@
     rooms, entries         where they talk, and what the log keeps
     chats, directory       how they find each other
     blobs, events          files, and what was done
+    signed                 what signatures cover, byte by byte
     codec                  frames, and the limits that are checked before a frame is parsed
+    malformed              which field of a request is wrong, when it cannot be read
 
-A frame on the socket is a msgpack list of messages.  Over HTTP the same structs are JSON, one at a
-time.
+A frame on the socket is a msgpack list of messages.  Over HTTP the same structs go one by one, as
+JSON in requests and answers.
 """
 
 from alcove.wire import (

@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from alcove.wire.base import Push, Reply, Request
-from alcove.wire.ids import Id, Millis, Name
+from alcove.wire.ids import Count, Id, Millis, Name
 from alcove.wire.rooms import Kind
 
 Policy = Literal["everyone", "strangers", "off"]
 """Who must be asked before a chat."""
+ANSWERED_MAX = 64
+"""How many requests are answered together."""
 
 
 class GetAsks(Request, frozen=True, tag="get_asks"):
@@ -48,10 +50,17 @@ class Asked(Push, frozen=True, tag="asked"):
 class Answer(Request, frozen=True, tag="answer"):
     """Accept requests, or decline them: then this account's devices are no longer routed there."""
 
-    rooms: Annotated[tuple[Id, ...], Meta(max_length=256)] | None
-    """None for all that wait."""
+    rooms: Annotated[tuple[Id, ...], Meta(max_length=ANSWERED_MAX)] | None
+    """None for the oldest that wait, as many as one request may name."""
     accept: bool
     """False declines."""
+
+
+class AsksLeft(Reply, frozen=True, tag="asks_left"):
+    """The requests were answered.  To answer all that wait, ask again until none is left."""
+
+    left: Count
+    """How many still wait."""
 
 
 class Answered(Push, frozen=True, tag="answered"):

@@ -1,8 +1,7 @@
 """Frames: how messages become bytes and come back, and the limits checked before parsing.
 
 A frame is a msgpack list of messages.  One that is larger than a message may be holds exactly one,
-of a kind that may be large: handshakes with their Welcomes, and snapshots.  Nothing else is
-decoded.
+of a kind that may be large (handshakes with their Welcomes, and snapshots), or is not decoded.
 """
 
 from collections.abc import Sequence
@@ -22,13 +21,21 @@ from alcove.wire.entries import (
     PutSnapshot,
 )
 from alcove.wire.errors import Code, Refused
+from alcove.wire.malformed import malformed
 from alcove.wire.rooms import CreateRoom
 
 MESSAGE_BYTES_MAX = 256 * 1024
+"""The size of a request, where nothing else is set."""
 HANDSHAKE_BYTES_MAX = 8 * 1024 * 1024
+"""The size of a request with handshakes or Welcomes, where nothing else is set."""
 ENVELOPE_BYTES = 4 * 1024
 """What a frame may be larger than the body that it carries."""
 FRAME_MESSAGES_MAX = 256
+"""Messages in one frame."""
+TOO_FEW_OR_MANY = (
+    "The request does not have the form that the protocol asks for: a frame holds 1 to"
+    f" {FRAME_MESSAGES_MAX} messages."
+)
 NOT_CANONICAL = "The header is not in its one encoding; docs/protocol/order.md shows it."
 
 LARGE = (Append, CreateRoom, PutSnapshot, OfferHandshakes, Register, Reset)
@@ -68,9 +75,9 @@ def decode_requests(
         else:
             raise Refused(Code.TOO_LARGE)
     except MALFORMED as error:
-        raise Refused(Code.MALFORMED) from error
+        raise malformed(error) from error
     if not 0 < len(requests) <= FRAME_MESSAGES_MAX:
-        raise Refused(Code.MALFORMED)
+        raise Refused(Code.MALFORMED, TOO_FEW_OR_MANY)
     return requests
 
 

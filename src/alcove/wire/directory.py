@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from alcove.wire.base import Push, Reply, Request
-from alcove.wire.ids import Box, Count, Hash, Id, Millis, Name
+from alcove.wire.ids import Count, Hash, Id, Millis, Name
 
 Presence = Literal["online", "away", "invisible"]
 """How somebody is there."""
@@ -13,6 +13,8 @@ Alias = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{2,39}\Z")]
 """A public name of a group."""
 Description = Annotated[str, Meta(pattern=r"\A[^\x00]{0,500}\Z")]
 """What a group's owner says about it in public."""
+LinkKey = Annotated[bytes, Meta(max_length=256)]
+"""The key whose signature lets somebody join by a link."""
 
 
 class Find(Request, frozen=True, tag="find"):
@@ -99,7 +101,7 @@ class PutAlias(Request, frozen=True, tag="put_alias"):
     alias: Alias | None
     description: Description = ""
     """What people read before they join."""
-    key: Annotated[bytes, Meta(max_length=256)] | None = None
+    key: LinkKey | None = None
     """The link key by which anyone may join, if anyone may."""
     link: Hash | None = None
     """SHA-256 of that link's secret."""
@@ -122,7 +124,7 @@ class PublicRoom(Struct, frozen=True):
     """What its owner says about it."""
     members: Count
     """How many accounts are in it."""
-    key: Box | None
+    key: LinkKey | None
     """The link key by which anyone may join, if anyone may."""
     link: Hash | None
     """SHA-256 of that link's secret."""

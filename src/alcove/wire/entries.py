@@ -27,10 +27,11 @@ Lane = Literal["message", "handshake"]
 
 HeaderBytes = Annotated[bytes, Meta(max_length=512 * 1024)]
 """Large only where one commit moves thousands of devices."""
-ROUTING_MAX = 4096
+ROUTING_MAX = 1024
+"""Devices in one list of what a commit changes: a server writes several lines for each of them."""
 
 
-class MessageHeader(Struct, frozen=True, tag="m"):
+class MessageHeader(Struct, frozen=True, tag="m", gc=False):
     """The header of a message: how it is sealed, and with what."""
 
     sender: Id
@@ -57,8 +58,7 @@ class Member(Struct, frozen=True, array_like=True):
 class Routing(Struct, frozen=True):
     """What a commit changes of who gets the room's entries.
 
-    It rides in the commit's authenticated data too and must equal its proposals: every client
-    checks.
+    It rides in the commit's authenticated data too and must equal its proposals: clients check it.
     """
 
     adds: Annotated[tuple[Member, ...], Meta(max_length=ROUTING_MAX)] = ()
@@ -95,7 +95,7 @@ class HandshakeHeader(Struct, frozen=True, tag="h"):
 Header = MessageHeader | HandshakeHeader
 
 
-class NewEntry(Struct, frozen=True, array_like=True):
+class NewEntry(Struct, frozen=True, array_like=True, gc=False):
     """An entry on its way to the server."""
 
     header: HeaderBytes
@@ -152,7 +152,7 @@ class Appended(Reply, frozen=True, tag="appended"):
     """The accounts that were added and are asked first."""
 
 
-class Stored(Struct, frozen=True, array_like=True):
+class Stored(Struct, frozen=True, array_like=True, gc=False):
     """An entry as the log keeps it."""
 
     seq: Seq

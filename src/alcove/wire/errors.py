@@ -115,7 +115,7 @@ class Refusal(Struct, frozen=True, tag="refusal"):
     ours: tuple[int, int] | None = None
     """For `version`: the oldest and the newest version that the server speaks."""
     at: Millis | None = None
-    """For `restored`: when the log was restored."""
+    """For `restored`: since when the log is another: when the server was restored."""
 
 
 class Refused(Exception):
@@ -128,13 +128,17 @@ class Refused(Exception):
         *,
         retry_after_ms: int | None = None,
         head: bytes | None = None,
+        at: int | None = None,
     ) -> None:
         self.code = code
         self.why = why or SENTENCES[code]
         self.retry_after_ms = retry_after_ms
         self.head = head
+        self.at = at
         super().__init__(self.why)
 
     def reply(self, request_id: int) -> Refusal:
         """Return what the other side is told."""
-        return Refusal(request_id, self.code, self.why, self.retry_after_ms, self.head)
+        return Refusal(
+            request_id, self.code, self.why, self.retry_after_ms, self.head, None, self.at
+        )

@@ -75,7 +75,7 @@ class SignIn(Request, frozen=True, tag="sign_in"):
     nonce: Nonce
     """What the server has to sign in its turn."""
     challenge: Nonce | None = None
-    """Over HTTP, where no greeting came before: the challenge that `challenge` returned."""
+    """Over HTTP, where no greeting came before: what the request `challenge` returned."""
     token: bool = False
     """Whether a bearer token is wanted too.  Over HTTP nothing else comes of signing in."""
 
@@ -104,6 +104,9 @@ class SignedIn(Reply, frozen=True, tag="signed_in"):
     """A bearer token, if one was asked for: see `new_token`."""
     idle_ms: Count | None = None
     """The token ends when it was not used for so long."""
+    lock_after_ms: Count = 0
+    """The host's policy: lock the app when nobody used it for so long; 0: as the member likes.
+    Always 0 for a bot."""
 
 
 class GetChallenge(Request, frozen=True, tag="challenge"):
@@ -118,7 +121,7 @@ class Challenge(Reply, frozen=True, tag="challenged"):
     challenge: Nonce
     """What `sign_in` signs."""
     version: Count
-    """The newest version that the server speaks: the one to sign."""
+    """The newest version that the server speaks: the one to sign, as there was no greeting."""
 
 
 class NewToken(Request, frozen=True, tag="new_token"):
@@ -131,7 +134,7 @@ class Token(Reply, frozen=True, tag="token"):
     token: str
     """To be sent as `Authorization: Bearer …`."""
     idle_ms: Count
-    """It ends when it was not used for so long, at logout and when the device is revoked."""
+    """It ends when it was not used for so long, by `sign_out` and when the device is revoked."""
 
 
 class SignOut(Request, frozen=True, tag="sign_out"):

@@ -36,7 +36,9 @@ Count = Annotated[int, Meta(ge=0, lt=2**53)]
 """How many, how large, or which one."""
 
 NAME_CHARACTERS_MIN = 3
+"""The shortest name of an account."""
 NAME_CHARACTERS_MAX = 30
+"""The longest name of an account."""
 Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{3,30}\Z")]
 """A user name: compared without case, shown as it was first written."""
 

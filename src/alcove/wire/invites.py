@@ -39,6 +39,7 @@ class Invite(Struct, frozen=True):
     """None when the server made it."""
     made_at: Millis
     expires_at: Millis
+    """Until when it works."""
     uses: Count
     """How often it may be used."""
     used: Count

@@ -69,9 +69,13 @@ class Rooms(Reply, frozen=True, tag="rooms"):
 
 
 class GetMembers(Request, frozen=True, tag="get_members"):
-    """Ask who is routed in a room."""
+    """Ask who is routed in a room, in pages."""
 
     room: Id
+    after: Id | None = None
+    """The last account of the page before; None for the first."""
+    limit: Annotated[int, Meta(ge=1, le=256)] = 256
+    """How many accounts the page has at most."""
 
 
 class RoomMember(Struct, frozen=True):
@@ -87,9 +91,10 @@ class RoomMember(Struct, frozen=True):
 
 
 class Members(Reply, frozen=True, tag="members"):
-    """All accounts of a room, by name."""
+    """A page of a room's accounts, in the order of their ids."""
 
     members: tuple[RoomMember, ...]
+    more: bool
 
 
 class PutRows(Request, frozen=True, tag="put_rows"):

@@ -63,7 +63,7 @@ def within(house: House, caller: Caller, act: Callable[[Tx], Result]) -> Result:
         tx.undo_request()
         raise
     finally:
-        tx.finish([])
+        tx.finish()
         house.connection.commit()
     return result
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from alcove.server.effects import Ended, ToDevices
+from alcove.server.effects import Ended, ToMany
 from alcove.server.handlers.invites import make_invite
 from alcove.wire.accounts import ArchiveRow, PutArchive, PutProfile, Registered
 from alcove.wire.codec import decode_answer
@@ -237,14 +237,12 @@ def test_a_reset_link_brings_an_account_back_with_one_new_device(house: House) -
 
 def test_everyone_who_shares_a_room_hears_of_a_reset(house: House) -> None:
     ada, bob = Someone(house, "ada").come(), Someone(house, "bob").come()
-    house.create(ada.phone.caller, bob.phone.caller)
+    talk, _ = house.create(ada.phone.caller, bob.phone.caller)
     house.told = []
     house.ask(ada.nobody, ada.reset(reset_link(house, ada)))
-    pushes = [(push.devices, decode_answer(push.message)) for push in house.take_told(ToDevices)]
-    told = sorted([ada.phone.id, bob.phone.id])
-    devices, push = pushes[-1]
-    assert set(told) <= set(devices)
-    assert push == ListChanged(account=ada.account, version=2)
+    (told,) = house.take_told(ToMany)
+    assert (told.rooms, told.accounts) == ((talk.room,), (ada.account,))
+    assert decode_answer(told.message) == ListChanged(account=ada.account, version=2)
 
 
 def test_the_same_reset_again_is_answered_in_the_same_way(house: House) -> None:

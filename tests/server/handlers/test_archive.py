@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from alcove.server.effects import ToAccount
+from alcove.server.handlers import archive
+from alcove.server.handlers.deletion import sweep_leftovers
 from alcove.wire.accounts import (
     AccountChanged,
     Archive,
@@ -20,7 +22,7 @@ from alcove.wire.chats import Block
 from alcove.wire.codec import decode_answer
 from alcove.wire.errors import Code
 from tests.server.house import House
-from tests.server.people import Someone, code
+from tests.server.people import Someone, code, lines, writing
 
 ROOMS = [bytes([number]) * 16 for number in range(3)]
 
@@ -166,3 +168,23 @@ def test_many_rows_are_stored_by_few_statements(house: House, ada: Someone) -> N
     assert put(ada, *rows) == Done(id=1)
     assert len([one for one in ran if "INTO archive" in one]) == 8
     assert [one for page in pages(ada) for one in page.rows] == rows
+
+
+def test_an_archive_that_nobody_can_open_any_more_is_gone_at_once_and_goes_bit_by_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "LINES", 1)
+    house = House(tmp_path, account_archive_rows_max=4)
+    ada = Someone(house, "ada").come()
+    put(ada, *(row(number) for number in range(3)))
+    with writing(house) as tx:
+        archive.drop_archive(tx, ada.account)
+    assert lines(house, "SELECT COUNT(*) FROM archive") == [2]
+    assert pages(ada)[0].rows == ()
+    new = [row(number, body=b"new") for number in range(2, 6)]
+    assert put(ada, *new) == Done(id=house.number)
+    assert list(pages(ada)[0].rows) == new
+    with writing(house) as tx:
+        assert sweep_leftovers(tx) == 1
+    assert list(pages(ada)[0].rows) == new
+    assert lines(house, "SELECT COUNT(*) FROM leftover") == [0]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from alcove.server.effects import BlobGone, ToAccount
 from alcove.server.handlers import blobs
@@ -113,7 +114,7 @@ def test_the_server_has_so_much_space_for_all(tmp_path: Path) -> None:
 
 
 def test_an_account_has_so_many_blobs(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blobs, "BLOBS_MAX", 1)
+    monkeypatch.setattr(house.world, "settings", replace(house.settings, account_blobs_max=1))
     ada = house.add_person("ada")
     begin(house, ada, 1)
     assert refused(house, ada, 1) == "limit"

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from alcove.server.effects import Routed, ToAccount
+from alcove.server.effects import Routed, ToAccount, ToMany
 from alcove.server.handlers import chats
-from alcove.server.handlers.devices import sharing_devices
+from alcove.server.handlers.devices import tell_sharing
 from alcove.wire.base import Done
 from alcove.wire.chats import (
     Answer,
@@ -15,11 +16,13 @@ from alcove.wire.chats import (
     Ask,
     Asked,
     Asks,
+    AsksLeft,
     Block,
     Blocks,
     GetAsks,
     GetBlocks,
 )
+from alcove.wire.devices import ListChanged
 from alcove.wire.entries import Appended
 from alcove.wire.errors import Refusal
 from alcove.wire.rooms import GetMembers, GetRooms, Kind, RoomChanged
@@ -115,9 +118,9 @@ def test_a_mailbox_asks_nobody(house: House) -> None:
     first = within(
         house,
         ada.phone,
-        lambda tx: chats.asked_first(tx, ada.account, bytes(16), "mailbox", house.now),
+        lambda tx: chats.asked_first(tx, ada.account, [bytes(16)], "mailbox", house.now),
     )
-    assert first is False
+    assert first == frozenset()
 
 
 # ---- How often ----
@@ -207,9 +210,23 @@ def test_so_many_requests_a_day_whatever_became_of_them(tmp_path: Path) -> None:
         "too_many",
         begin + DAY_MS - house.now + 60_000,
     )
-    assert "limit_hit" in events(house, ada.account)
     house.now = begin + DAY_MS
     assert is_asked(ask(house, ada, others[3])[1])
+
+
+def test_one_commit_asks_no_more_accounts_than_a_day_allows(tmp_path: Path) -> None:
+    house = open_house(tmp_path, requests="strangers", asks_per_day=3)
+    ada, *others = (house.add_person(name) for name in ("ada", "bob", "eve", "ida", "joe"))
+    refusal = ask(house, ada, *others)[1]
+    assert (refusal.code, refusal.retry_after_ms) == ("too_many", None)
+    begin = house.now
+    assert is_asked(ask(house, ada, *others[:2])[1])
+    refusal = ask(house, ada, *others[2:])[1]
+    assert (refusal.code, refusal.retry_after_ms) == (
+        "too_many",
+        begin + DAY_MS - house.now + 60_000,
+    )
+    assert is_asked(ask(house, ada, others[2])[1])
 
 
 def test_where_nobody_may_ask_it_does_not_help_to_wait(tmp_path: Path) -> None:
@@ -222,12 +239,41 @@ def test_where_nobody_may_ask_it_does_not_help_to_wait(tmp_path: Path) -> None:
 def test_only_so_many_requests_wait_for_one_account(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chats, "PENDING_MAX", 1)
+    monkeypatch.setattr(house.world, "settings", replace(house.settings, account_asks_max=1))
     ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
     talk, _ = ask(house, ada, bob)
     assert code(ask(house, eve, bob)[1]) == "limit"
     answer(house, bob, talk.room, accept=False)
     assert is_asked(ask(house, eve, bob)[1])
+
+
+def test_a_request_that_was_declined_while_the_clock_was_ahead_hinders_for_a_month_only(
+    house: House,
+) -> None:
+    ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
+    begin = house.now
+    house.now += 365 * DAY_MS
+    declined, _ = ask(house, ada, bob)
+    answer(house, bob, declined.room, accept=False)
+    waiting, _ = ask(house, ada, eve)
+    house.append(
+        ada.phone, waiting, house.handshake(ada.phone, waiting, removes=(member(eve.phone),),
+                                            closes=True),
+    )  # fmt: skip
+
+    def forget() -> int:
+        return within(house, ada.phone, lambda tx: chats.forget_asks(tx, house.now))
+
+    house.now = begin
+    assert forget() == 3
+    assert code(ask(house, ada, bob)[1]) == code(ask(house, ada, eve)[1]) == "too_soon"
+    assert forget() == 0
+    house.now = begin + DAY_MS + 60_000
+    assert forget() == 1
+    assert is_asked(ask(house, ada, eve)[1])
+    house.now = begin + house.settings.declined_days * DAY_MS + 1
+    assert forget() == 3
+    assert is_asked(ask(house, ada, bob)[1])
 
 
 def test_requests_of_long_ago_are_forgotten(house: House) -> None:
@@ -248,7 +294,7 @@ def test_who_accepts_gets_the_room_and_the_asker_is_told(house: House) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob", devices=2)
     talk, _ = ask(house, ada, bob, kind="direct")
     house.told = []
-    assert answer(house, bob, talk.room) == Done(id=house.number)
+    assert answer(house, bob, talk.room) == AsksLeft(id=house.number, left=0)
     devices = tuple(device.device for device in bob.devices)
     (routed,) = [effect for effect in house.told if isinstance(effect, Routed)]
     assert (routed.room, sorted(routed.devices), routed.is_member) == (
@@ -275,7 +321,7 @@ def test_who_declines_is_gone_for_itself_and_waits_for_all_others(house: House) 
     talk, _ = ask(house, ada, bob)
     before = house.ask(ada.phone, GetMembers(room=talk.room))
     house.told = []
-    assert answer(house, bob, talk.room, accept=False) == Done(id=house.number)
+    assert answer(house, bob, talk.room, accept=False) == AsksLeft(id=house.number, left=0)
     assert [(type(effect).__name__, push) for effect, push in told(house)] == [
         ("ToDevices", RoomChanged(room=talk.room, state="gone"))
     ]
@@ -310,9 +356,9 @@ def test_all_that_waits_is_answered_at_once_oldest_first(house: House) -> None:
     ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
     rooms = [ask(house, asker, bob)[0].room for asker in (eve, ada)]
     assert asks(house, bob) == [(rooms[0], "eve"), (rooms[1], "ada")]
-    assert answer(house, bob, accept=False) == Done(id=house.number)
+    assert answer(house, bob, accept=False) == AsksLeft(id=house.number, left=0)
     assert asks(house, bob) == []
-    assert answer(house, bob, accept=False) == Done(id=house.number)
+    assert answer(house, bob, accept=False) == AsksLeft(id=house.number, left=0)
 
 
 def test_only_what_waits_for_oneself_can_be_answered(house: House) -> None:
@@ -321,8 +367,27 @@ def test_only_what_waits_for_oneself_can_be_answered(house: House) -> None:
     assert code(answer(house, ada, talk.room)) == "unknown"
     assert code(answer(house, bob, talk.room, bytes(16), accept=False)) == "unknown"
     assert asks(house, bob) == [(talk.room, "ada")]
-    assert answer(house, bob, talk.room, talk.room) == Done(id=house.number)
+    assert answer(house, bob, talk.room, talk.room) == AsksLeft(id=house.number, left=0)
     assert code(answer(house, bob, talk.room, accept=False)) == "unknown"
+
+
+def test_very_many_requests_are_answered_some_at_a_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chats, "ANSWERED_MAX", 2)
+    ada, bob, eve, ida = (house.add_person(name) for name in ("ada", "bob", "eve", "ida"))
+    rooms = [ask(house, other, ida)[0].room for other in (ada, bob, eve)]
+    assert answer(house, ida, accept=False) == AsksLeft(id=house.number, left=1)
+    assert asks(house, ida) == [(rooms[2], "eve")]
+    assert answer(house, ida, accept=False) == AsksLeft(id=house.number, left=0)
+
+
+def test_an_answer_to_many_requests_costs_more() -> None:
+    cost = chats.HANDLERS[Answer].cost
+    assert cost is not None
+    for count, expected in ((0, 1), (7, 1), (8, 2), (64, 9)):
+        assert cost(Answer(rooms=(bytes(16),) * count, accept=True)) == expected
+    assert cost(Answer(rooms=None, accept=True)) == 9
 
 
 # ---- Blocks ----
@@ -369,7 +434,7 @@ def test_blocks_are_listed_by_name_and_lifted_again(house: House) -> None:
 def test_nobody_blocks_himself_or_who_is_not_there_or_too_many(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chats, "BLOCKS_MAX", 1)
+    monkeypatch.setattr(house.world, "settings", replace(house.settings, account_blocks_max=1))
     ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
     assert code(block(house, ada, ada.account)) == "not_allowed"
     assert code(block(house, ada, bytes(16))) == "unknown"
@@ -377,16 +442,23 @@ def test_nobody_blocks_himself_or_who_is_not_there_or_too_many(
     assert code(block(house, ada, eve.account)) == "limit"
 
 
+def hear(house: House, person: Person) -> tuple[bytes, ...]:
+    """Return the accounts that hear of a person, besides those that are active in the rooms."""
+    changed = ListChanged(account=person.account, version=2)
+    within(house, person.phone, lambda tx: tell_sharing(tx, person.account, changed))
+    (effect,) = house.take_told(ToMany)
+    return tuple(effect.accounts)
+
+
 def test_devices_of_who_declined_hear_nothing_more_of_the_others(house: House) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob")
     talk, _ = ask(house, ada, bob)
-    sharing = within(house, ada.phone, lambda tx: sharing_devices(tx, ada.account))
-    assert sharing == tuple(sorted([ada.phone.device, bob.phone.device]))
+    assert hear(house, ada) == (ada.account, bob.account)
     answer(house, bob, talk.room, accept=False)
-    sharing = within(house, ada.phone, lambda tx: sharing_devices(tx, ada.account))
-    assert sharing == (ada.phone.device,)
-    sharing = within(house, bob.phone, lambda tx: sharing_devices(tx, bob.account))
-    assert sharing == tuple(sorted([ada.phone.device, bob.phone.device]))
+    assert hear(house, ada) == (ada.account,)
+    changed = ListChanged(account=bob.account, version=2)
+    within(house, bob.phone, lambda tx: tell_sharing(tx, bob.account, changed))
+    assert house.take_told(ToMany)[0].rooms == (talk.room,)
 
 
 def test_events_about_requests_name_nobody(house: House) -> None:

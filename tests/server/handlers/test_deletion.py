@@ -8,7 +8,7 @@ import pytest
 
 from alcove.server.audit import event_chain
 from alcove.server.auth import totp_code
-from alcove.server.effects import BlobGone, Ended, ToDevices
+from alcove.server.effects import BlobGone, Ended, ToDevices, ToMany
 from alcove.server.handlers import deletion
 from alcove.server.handlers.deletion import ERASED, HANDLERS, sweep_leftovers
 from alcove.wire.accounts import (
@@ -30,7 +30,7 @@ from alcove.wire.ids import NOTHING_BEFORE, Position
 from alcove.wire.invites import NewInvite
 from alcove.wire.rooms import GetInbox, GetMembers, PutLink, PutSlot, RoomChanged, SendLetter
 from tests.server.house import House, Talk, member
-from tests.server.people import Someone, code, kinds, lines, where, writing
+from tests.server.people import Someone, code, kinds, lines, told_to, where, writing
 
 PAUSE_MS = 60_000
 
@@ -230,7 +230,7 @@ def test_everyone_is_told_and_every_connection_ends(house: House) -> None:
     ada, bob, _ = come(house, "ada", "bob", "eve")
     laptop = ada.gadget()
     ada.publish(ada.phone, laptop)
-    shared_room(house, ada, bob)
+    talk = shared_room(house, ada, bob)
     house.connection.run(
         "INSERT INTO blob (blob, account, size, created_at) VALUES (?, ?, 1, 1)",
         b"b" * 16,
@@ -243,8 +243,10 @@ def test_everyone_is_told_and_every_connection_ends(house: House) -> None:
         Ended(tuple(sorted([ada.phone.id, laptop.id])), "revoked")
     ]
     assert [one for one in told if isinstance(one, BlobGone)] == [BlobGone(b"b" * 16)]
-    (push,) = [one for one in told if isinstance(one, ToDevices)]
-    assert push.devices == (bob.phone.id,)
+    ended, push = told[:2]
+    assert isinstance(ended, Ended), "so that its own devices are not told"
+    assert isinstance(push, ToMany)
+    assert push.rooms == (talk.room,)
     assert decode_answer(push.message) == ListChanged(account=ada.account, version=0)
 
 
@@ -313,6 +315,26 @@ def sweep(house: House, most: int) -> int:
         return sweep_leftovers(tx, most)
 
 
+def test_who_is_in_many_rooms_leaves_them_one_by_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "LINES", 2)
+    ada, bob = come(house, "ada", "bob")
+    talks = [shared_room(house, bob, ada) for _ in range(3)]
+    deletes(ada)
+    still = "SELECT COUNT(*) FROM room_account WHERE account = ?"
+    assert lines(house, still, ada.account) == [2]
+    members = [house.ask(bob.phone.caller, GetMembers(room=talk.room)) for talk in talks]
+    assert [[one.name for one in page.members] for page in members] == [["bob"]] * 3
+    add = house.handshake(bob.phone.caller, talks[2], adds=(member(ada.phone.caller),))
+    assert code(house.append(bob.phone.caller, talks[2], add)) in (Code.BAD_HEADER, Code.REVOKED)
+    house.start()
+    while sweep(house, 2):
+        pass
+    assert lines(house, still, ada.account) == [0]
+    assert lines(house, "SELECT COUNT(*) FROM device WHERE account = ?", ada.account) == [0]
+
+
 def test_an_account_with_much_goes_bit_by_bit(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,8 +353,13 @@ def test_an_account_with_much_goes_bit_by_bit(
         rows = (ArchiveRow(bytes(16), bytes([number]) * 32, b"archived!"),)
         house.ask(ada.phone.caller, PutArchive(id=house.next_id(), rows=rows))
     assert deletes(ada) == Done(id=house.number)
-    assert lines(house, "SELECT COUNT(*) FROM blob") == [2]
+    assert lines(house, "SELECT name FROM account") == ["bob"]
+    assert lines(house, "SELECT COUNT(*) FROM blob") == [3]
     assert lines(house, "SELECT COUNT(*) FROM entry") == [6]
+    again = Someone(house, "ada")
+    again.account = ada.account
+    assert code(house.ask(again.nobody, again.register())) == Code.EXISTS
+    house.start()
     talk, created = house.create(bob.phone.caller)
     assert isinstance(created, Appended), "a new room does not get the number of an old one"
     turns = 0
@@ -341,8 +368,7 @@ def test_an_account_with_much_goes_bit_by_bit(
     assert turns > 6
     for table in ("blob", "archive", "leftover"):
         assert lines(house, f"SELECT COUNT(*) FROM {table}") == [0], table  # noqa: S608
-    answers = "SELECT COUNT(*) FROM answer WHERE device = ?"
-    assert lines(house, answers, ada.phone.id) == [0]
+    assert told_to(house, ada.phone.id) == []
     assert lines(house, "SELECT room FROM room") == [talk.room]
     assert lines(house, "SELECT COUNT(*) FROM entry") == [1]
     assert sweep(house, 2) == 0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from alcove.server.effects import Present, ToRoom
 from alcove.server.handlers import TABLE, directory
@@ -66,7 +67,7 @@ def test_who_allows_it_is_found_by_the_beginning_of_the_name(house: House) -> No
 def test_a_search_shows_so_many_and_says_that_there_are_more(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "FOUND_MAX", 2)
+    monkeypatch.setattr(house.world, "settings", replace(house.settings, found_max=2))
     people = [house.add_person(f"name-{number}") for number in range(3)]
     for person in people:
         house.ask(person.phone, SetVisibility(id=1, findable="beginning"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alcove.server.effects import Following, Moved, ToRoom
+from alcove.server.handlers import entries
 from alcove.server.handlers.entries import DAY_MS
 from alcove.server.store.opening import begin_incarnation
 from alcove.wire.base import Done
@@ -23,7 +24,7 @@ from alcove.wire.entries import (
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.ids import Position, name_of
 from alcove.wire.rooms import PutLink
-from tests.server.house import House, Person, Talk, member
+from tests.server.house import START_MS, House, Person, Talk, member
 
 
 @pytest.fixture
@@ -99,10 +100,10 @@ def test_strangers_read_handshakes_with_a_link_and_siblings_without(house: House
 def test_a_place_of_before_a_restore_is_refused(house: House) -> None:
     ada, _, talk = pair(house)
     old = Position(house.incarnation - 1, 0)
-    assert code(house.ask(ada.phone, Read(room=talk.room, since=old))) == "restored"
-    assert code(house.ask(ada.phone, Passed(rooms=((talk.room, old),)))) == "restored"
     drop = DropBodies(room=talk.room, seqs=(1,), incarnation=house.incarnation - 1)
-    assert code(house.ask(ada.phone, drop)) == "restored"
+    for request in (Read(room=talk.room, since=old), Passed(rooms=((talk.room, old),)), drop):
+        refusal = house.ask(ada.phone, request)
+        assert (refusal.code, refusal.at) == ("restored", START_MS)
 
 
 def test_cursors_only_go_forward_and_not_past_the_end(house: House) -> None:
@@ -224,6 +225,19 @@ def test_handshakes_that_a_restore_lost_are_taken_back_as_far_as_they_chain(hous
     assert (reply.taken, reply.head) == (3, 5)
     assert isinstance(house.say(restored.cyd.phone, restored.talk), Appended)
     assert restored.offer(restored.bob).taken == 0, "it has them"
+
+
+def test_what_is_taken_back_at_once_is_bounded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restored = Restored(house)
+    monkeypatch.setattr(entries, "OFFERED_MAX", 0)
+    takes = []
+    while (reply := restored.offer(restored.bob, *restored.lost)).taken:
+        takes.append(reply.taken)
+        del restored.lost[: reply.taken]
+    assert len(takes) > 1
+    assert sum(takes) == 3
 
 
 def test_what_the_rules_refuse_is_not_taken_back_either(house: House) -> None:

@@ -11,11 +11,13 @@ from alcove.server.handlers.invites import (
     look_at_invite,
     make_invite,
     owner_link,
+    page_link,
+    use_page_link,
 )
 from alcove.server.settings import Settings
 from alcove.wire.accounts import Registered
 from alcove.wire.base import Done
-from alcove.wire.errors import Code
+from alcove.wire.errors import Code, Refusal, Refused
 from alcove.wire.invites import DropInvite, GetInvites, Invite, NewInvite
 from tests.server.house import House
 from tests.server.people import Someone, code, kinds, lines, where, writing
@@ -208,6 +210,47 @@ def test_links_that_are_nobodys_business_have_no_page(house: House) -> None:
             )
             assert look_at_invite(tx, invite.invite) is None
     assert kinds(house, bytes(16)) == ["reset_link_created", "page_link_created"]
+
+
+# ---- The link to the admin page ----
+
+
+def test_the_link_to_the_admin_page_carries_its_secret_and_nothing_else(house: House) -> None:
+    with writing(house) as tx:
+        invite, link = page_link(tx, house.now)
+    assert (invite.kind, invite.uses, invite.expires_at) == ("page", 1, house.now + 600_000)
+    address, _, secret = link.partition("#")
+    assert address == "https://chat.example.org/admin"
+    assert len(secret) == 32
+    assert where(house, secret.encode()) == []
+
+
+def test_the_link_to_the_admin_page_works_once_and_until_the_next_is_made(house: House) -> None:
+    with writing(house) as tx:
+        (_, first), (_, last) = page_link(tx, house.now), page_link(tx, house.now)
+        with pytest.raises(Refused):
+            use_page_link(tx, secret_of(first), house.now)
+        use_page_link(tx, secret_of(last), house.now)
+        with pytest.raises(Refused):
+            use_page_link(tx, secret_of(last), house.now)
+    assert lines(house, "SELECT used FROM invite WHERE kind = 'page'") == [1]
+    written = lines(house, "SELECT kind FROM event ORDER BY number")
+    assert written == [
+        "page_link_created", "page_link_created", "link_refused", "page_link_used", "link_refused",
+    ]  # fmt: skip
+
+
+def test_the_link_to_the_admin_page_ends_and_opens_nothing_else(house: House) -> None:
+    ada = first(house)
+    invited = house.ask(ada.phone.caller, NewInvite(id=1)).link
+    with writing(house) as tx:
+        _, link = page_link(tx, house.now)
+        for secret, now in ((secret_of(link), house.now + 600_000), (secret_of(invited), 1)):
+            with pytest.raises(Refused):
+                use_page_link(tx, secret, now)
+    bob = Someone(house, "bob")
+    refused = house.ask(bob.nobody, bob.register(invite=secret_of(link)))
+    assert isinstance(refused, Refusal), refused
 
 
 def test_invites_that_expired_long_ago_are_forgotten(house: House) -> None:

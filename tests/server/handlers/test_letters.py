@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from alcove.server.caller import Caller
 from alcove.server.effects import ToDevices
-from alcove.server.handlers import letters
+from alcove.server.handlers import letters, reads
+from alcove.server.handlers.deletion import sweep_leftovers
+from alcove.server.tx import Tx
 from alcove.wire.base import Done
 from alcove.wire.chats import Answer, Block
 from alcove.wire.entries import Appended, Welcome
@@ -129,9 +132,11 @@ def test_who_blocked_the_sender_gets_no_letter_and_nobody_is_told_so(house: Hous
 def test_a_full_inbox_refuses_sealed_letters_and_still_takes_welcomes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {"own": 1, "sealed": 2, "welcome": 1, "hidden": 0}
-    monkeypatch.setattr(letters, "KINDS_MAX", small)
-    monkeypatch.setattr(letters, "AT_ONCE", 1)
+    small = replace(
+        house.settings, inbox_own_max=1, inbox_sealed_max=2, inbox_welcome_max=1, inbox_hidden_max=0
+    )
+    monkeypatch.setattr(house.world, "settings", small)
+    monkeypatch.setattr(reads, "NAMED_MAX", 1)
     ada, eve = (house.add_person(name) for name in ("ada", "eve"))
     bob = house.add_person("bob", devices=2)
     talk, _ = house.create(ada.phone, *bob.devices, eve.phone)
@@ -151,7 +156,7 @@ def test_a_full_inbox_refuses_sealed_letters_and_still_takes_welcomes(
 def test_no_account_fills_the_inbox_of_another_one(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(letters, "SEALED_BY_ONE_MAX", 2)
+    monkeypatch.setattr(house.world, "settings", replace(house.settings, inbox_sender_max=2))
     mal, eve, bob = (house.add_person(name, devices=2) for name in ("mal", "eve", "bob"))
     talk, _ = house.create(mal.phone, mal.devices[1], *eve.devices, *bob.devices)
     for device in mal.devices:
@@ -163,12 +168,10 @@ def test_no_account_fills_the_inbox_of_another_one(
         assert send(house, bob.devices[1], talk, bob.phone) == Done(id=house.number)
 
 
-def test_what_nobody_is_shown_yet_takes_no_place_from_what_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small = {"own": 1, "sealed": 1, "welcome": 1, "hidden": 1}
-    monkeypatch.setattr(letters, "KINDS_MAX", small)
-    house = open_house(tmp_path, requests="strangers")
+def test_what_nobody_is_shown_yet_takes_no_place_from_what_is(tmp_path: Path) -> None:
+    kinds = ("own", "sealed", "welcome", "hidden")
+    small = {f"inbox_{kind}_max": 1 for kind in kinds}
+    house = open_house(tmp_path, requests="strangers", **small)
     mal, eve = house.add_person("mal"), house.add_person("eve")
     bob = house.add_person("bob", devices=2)
     own, _ = house.create(bob.phone, bob.devices[1])
@@ -235,6 +238,51 @@ def test_letters_that_nobody_fetched_in_time_are_dropped_but_for_the_newest(hous
     house.now += 1
     assert (expire(1), expire(9), expire(9)) == (1, 1, 0)
     assert bodies(house, bob.phone) == [b"three"]
+
+
+def test_a_letter_to_many_goes_copy_by_copy(house: House) -> None:
+    ada, bob = house.add_person("ada"), house.add_person("bob", 3)
+    talk = room_of(house, ada, bob)
+    for other in bob.devices[1:]:
+        house.append(ada.phone, talk, house.handshake(ada.phone, talk, adds=(member(other),)))
+        house.now += 60_000
+    devices = tuple(one.device for one in bob.devices)
+
+    def write(tx: Tx) -> None:
+        for body in (b"small", bytes(2 * letters.COPY_BYTES), b"newest"):
+            state = tx.known_room(talk.room)
+            letters.deliver(tx, state, ada.phone.device, "sealed", devices, body, house.now)
+
+    def expire(limit: int) -> int:
+        return within(house, ada.phone, lambda tx: letters.expire_letters(tx, house.now, limit))
+
+    within(house, ada.phone, write)
+    house.now += house.settings.inbox_days * DAY_MS + 1
+    assert [expire(2), left(house)] == [2, (7, 3)]
+    assert [expire(2), left(house)] == [2, (5, 2)]
+    assert [expire(9), left(house)] == [4, (3, 1)]
+    assert expire(9) == 0
+
+
+def test_a_full_inbox_is_cleared_bit_by_bit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letters, "LINES", 2)
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    talk = room_of(house, ada, bob)
+    for number in range(6):
+        send(house, ada.phone, talk, bob.phone, body=b"%d" % number)
+    last = inbox(house, bob.phone).letters[4].number
+    assert clear(house, bob.phone, last) == Done(id=house.number)
+    assert bodies(house, bob.phone) == [b"2", b"3", b"4", b"5"]
+    assert within(house, ada.phone, sweep_leftovers) == 3
+    assert bodies(house, bob.phone) == [b"5"]
+    assert within(house, ada.phone, sweep_leftovers) == 0
+
+
+def left(house: House) -> tuple[int, int]:
+    """Return how many copies of letters there are, and how many letters."""
+    (copies,) = house.connection.one("SELECT COUNT(*) FROM inbox") or (0,)
+    (count,) = house.connection.one("SELECT COUNT(*) FROM letter") or (0,)
+    return copies, count
 
 
 # ---- Welcomes to rooms that nobody has accepted yet ----

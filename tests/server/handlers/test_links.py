@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from alcove.server.handlers import links
 from alcove.wire.base import Done
@@ -119,7 +120,7 @@ def test_who_made_a_link_may_give_it_new_limits_and_nobody_else(house: House) ->
 def test_a_room_has_so_many_links_and_those_that_ended_make_place(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "LINKS_MAX", 1)
+    monkeypatch.setattr(house.world, "settings", replace(house.settings, room_links_max=1))
     ada = house.add_person("ada")
     talk = room_of(house, ada)
     put(house, ada, talk, expires_at=house.now)

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from alcove.server.effects import Ended, ToDevices
+from alcove.server.effects import Ended, ToMany
+from alcove.server.handlers import lists
 from alcove.wire.base import Done
 from alcove.wire.codec import decode_answer
 from alcove.wire.devices import (
@@ -143,13 +144,14 @@ def test_everyone_who_shares_a_room_hears_of_a_new_list(house: House) -> None:
     ada, bob, eve = come(house, "ada", "bob", "eve")
     laptop, tablet = ada.gadget(), ada.gadget()
     ada.publish(ada.phone, laptop)
-    house.create(bob.phone.caller, ada.phone.caller)
+    talk, _ = house.create(bob.phone.caller, ada.phone.caller)
+    house.create(bob.phone.caller, eve.phone.caller)
     house.told = []
     ada.publish(ada.phone, laptop, tablet)
-    (push,) = house.take_told(ToDevices)
-    assert decode_answer(push.message) == ListChanged(account=ada.account, version=3)
-    assert push.devices == tuple(sorted([laptop.id, tablet.id, bob.phone.id]))
-    assert eve.phone.id not in push.devices
+    (told,) = house.take_told(ToMany)
+    assert decode_answer(told.message) == ListChanged(account=ada.account, version=3)
+    assert (told.rooms, told.accounts) == ((talk.room,), (ada.account,))
+    assert told.but == ada.phone.id
 
 
 # ---- Refusing ----
@@ -277,6 +279,21 @@ def test_lists_come_in_pages(tmp_path: Path) -> None:
         wanted = wanted[reply.next :] if reply.next is not None else ()
     assert found == [(person.name, 1) for person in people]
     assert 2 < pages < 10
+
+
+def test_a_page_compares_only_so_many_rooms(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "ROOMS_COMPARED_MAX", 1)
+    ada, bob, eve, ida = come(house, "ada", "bob", "eve", "ida")
+    for other in (bob, ida):
+        house.create(other.phone.caller, eve.phone.caller)
+    house.create(ada.phone.caller, ida.phone.caller)
+    wanted: tuple[bytes, ...] = (eve.account, bob.account, ada.account, ida.account)
+    steps: list[tuple[int | None, list[tuple[str, int]]]] = []
+    while wanted:
+        reply = house.ask(ada.phone.caller, GetLists(accounts=wanted))
+        steps.append((reply.next, versions(reply)))
+        wanted = wanted[reply.next :] if reply.next is not None else ()
+    assert steps == [(1, []), (2, [("ada", 1)]), (None, [("ida", 1)])]
 
 
 def test_a_page_holds_at_least_one_list(tmp_path: Path) -> None:

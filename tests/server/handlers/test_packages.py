@@ -18,7 +18,7 @@ from alcove.wire.devices import (
 )
 from alcove.wire.errors import Code
 from tests.server.house import House
-from tests.server.people import Someone, code, kinds, lines, writing
+from tests.server.people import Someone, code, kinds, lines, told_to, writing
 
 
 @pytest.fixture
@@ -154,8 +154,7 @@ def test_the_answer_of_a_claim_is_not_kept(house: House) -> None:
     ada, bob = two(house)
     put(house, ada, b"one")
     claimed(house, bob, ada)
-    devices = "SELECT COUNT(*) FROM answer WHERE device = ?"
-    assert lines(house, devices, bob.phone.id) == [0]
+    assert told_to(house, bob.phone.id) == []
 
 
 def test_packages_that_were_handed_out_are_dropped_after_an_hour(house: House) -> None:

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from alcove.server.effects import Routed, ToDevices
+from alcove.server.handlers import entries
+from alcove.server.handlers.rooms import HANDLERS
+from alcove.wire.chats import Answer, AsksLeft
 from alcove.wire.codec import decode_answers, encode
-from alcove.wire.entries import Appended, HandshakeHeader, NewEntry, Routing
+from alcove.wire.entries import Append, Appended, HandshakeHeader, Member, NewEntry, Routing
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.ids import NOTHING_BEFORE
 from alcove.wire.rooms import CreateRoom, PutLink, RoomChanged
@@ -220,6 +223,31 @@ def test_an_account_is_in_only_so_many_rooms(tmp_path: Path) -> None:
     ada = house.add_person("ada")
     house.create(ada.phone)
     assert code(house.create(ada.phone)[1]) == "limit"
+
+
+def test_nobody_is_added_to_a_room_too_many_but_declined_ones_do_not_count(tmp_path: Path) -> None:
+    house = House(tmp_path, account_rooms_max=1, requests="strangers")
+    ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
+    talk, created = house.create(ada.phone, bob.phone)
+    assert created.pending == (bob.account,)
+    assert code(house.create(eve.phone, bob.phone)[1]) == "limit"
+    answer = Answer(id=house.next_id(), rooms=(talk.room,), accept=False)
+    assert isinstance(house.ask(bob.phone, answer), AsksLeft)
+    assert isinstance(house.create(eve.phone, bob.phone)[1], Appended)
+
+
+def test_what_adds_many_costs_more_than_what_adds_few(house: House) -> None:
+    cost, append_cost = HANDLERS[CreateRoom].cost, entries.HANDLERS[Append].cost
+    assert cost is not None
+    assert append_cost is not None
+    ada = house.add_person("ada").phone
+    for count, expected in ((1, 1), (1000, 19)):
+        talk = Talk(house.random(16), bytes(32))
+        adds = tuple(Member(house.random(16), house.random(16)) for _ in range(count))
+        entry = house.handshake(ada, talk, adds=adds)
+        assert cost(CreateRoom(room=talk.room, kind="group", entries=(entry,))) == expected
+        assert append_cost(Append(room=talk.room, entries=(entry,))) == expected
+        assert append_cost(Append(room=talk.room, entries=(entry, entry))) == 2 * expected
 
 
 def joining(room: Room, person: Person, device: Any = None, **fields: Any) -> Any:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from alcove.server.handlers import rows
 from alcove.wire.base import Done
@@ -78,7 +79,7 @@ def test_the_oldest_rows_of_a_kind_go_when_there_are_too_many(
 ) -> None:
     ada = house.add_person("ada")
     talk = room_of(house, ada)
-    monkeypatch.setitem(rows.KEPT_MAX, "chain", 2)
+    monkeypatch.setattr(house.world, "settings", replace(house.settings, room_chain_rows_max=2))
     for number in range(4):
         put(house, ada, talk, Row("chain", name(number), bytes([number])))
         put(house, ada, talk, Row("profile", name(number), bytes([number])))

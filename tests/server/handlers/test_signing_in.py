@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from alcove.server.auth import proof_bytes, verify
+from alcove.server import keeping, presence
+from alcove.server.auth import verify
 from alcove.server.caller import Caller
 from alcove.server.effects import Arrived, Ended
 from alcove.server.handlers.signing_in import (
@@ -13,16 +15,15 @@ from alcove.server.handlers.signing_in import (
     CHALLENGES_MAX,
     HANDLERS,
     MINUTE_MS,
-    TOKENS_MAX,
     Bearer,
     caller_of_token,
     touch_token,
 )
+from alcove.server.keeping import Turn, write_sights
 from alcove.wire.accounts import PutProfile
 from alcove.wire.base import Done
 from alcove.wire.chats import Answer
 from alcove.wire.devices import PutPackages
-from alcove.wire.directory import SetPresence
 from alcove.wire.entries import Welcome
 from alcove.wire.errors import Code
 from alcove.wire.greeting import (
@@ -33,6 +34,7 @@ from alcove.wire.greeting import (
     SignedIn,
     SignOut,
 )
+from alcove.wire.signed import proof_bytes
 from tests.server.house import House, member
 from tests.server.people import ADDRESS, Someone, code, kinds, lines, where, writing
 
@@ -68,6 +70,17 @@ def bearer(house: House, token: str) -> Bearer | None:
 # ---- Signing in ----
 
 
+@pytest.mark.parametrize("by", [by_socket, by_http])
+def test_people_are_told_when_the_host_wants_their_app_to_lock_and_bots_are_not(
+    house: House, ada: Someone, by: Any
+) -> None:
+    assert by(ada).lock_after_ms == 0
+    house.world.settings = msgspec.structs.replace(house.settings, lock_after_s=300)
+    assert by(ada).lock_after_ms == 300_000
+    house.connection.run("UPDATE account SET is_bot = 1")
+    assert by(ada).lock_after_ms == 0
+
+
 def test_who_signs_the_challenge_is_signed_in_and_gets_the_servers_proof(
     house: House, ada: Someone
 ) -> None:
@@ -95,6 +108,17 @@ def test_who_signs_the_challenge_is_signed_in_and_gets_the_servers_proof(
     assert kinds(house, ada.account)[-1] == "signed_in"
 
 
+def test_both_sides_sign_the_version_on_which_they_agreed(house: House, ada: Someone) -> None:
+    later = Caller(ADDRESS, version=VERSION + 1)
+    assert code(house.ask(later, ada.sign_in(ada.phone, CHALLENGE))) == Code.NOT_SIGNED
+    request = ada.sign_in(ada.phone, CHALLENGE, version=later.version)
+    assert code(house.ask(Caller(ADDRESS), request)) == Code.NOT_SIGNED
+    reply = house.ask(later, request)
+    public = house.world.keys.public
+    proof = proof_bytes(public, request.nonce, CHALLENGE, ada.phone.id, later.version)
+    assert verify(public, proof, reply.proof)
+
+
 def test_a_device_learns_what_waits_and_how_far_it_had_counted(house: House, ada: Someone) -> None:
     bob = Someone(house, "bob").come()
     house.ask(ada.phone.caller, PutPackages(id=40, packages=(b"1", b"2"), last_resort=b"3"))
@@ -110,7 +134,8 @@ def test_a_device_learns_what_waits_and_how_far_it_had_counted(house: House, ada
 
 
 def test_the_counter_outlives_the_answers(house: House, ada: Someone) -> None:
-    house.connection.run("UPDATE device SET counter = 77")
+    house.connection.insert("counter (device, last, line)", [(ada.phone.id, 77, 1)])
+    house.start()
     assert by_socket(ada).counter == 77
 
 
@@ -183,20 +208,46 @@ def test_strangers_cannot_fill_the_log_with_failures(house: House, ada: Someone)
     assert kinds(house).count("sign_in_failed") == 2
 
 
-def test_the_server_knows_when_a_device_was_there_last_to_the_minute(
+def visit(house: House) -> list[tuple[int, int, str]]:
+    """Return when devices and accounts were there last, and by what, as housekeeping writes it."""
+    with writing(house) as tx:
+        write_sights(tx, 0)
+    return lines(
+        house, "SELECT d.seen_at, a.seen_at, d.client FROM device d JOIN account a USING (account)"
+    )
+
+
+def test_the_server_knows_when_a_device_was_there_last_and_with_what(
     house: House, ada: Someone
 ) -> None:
-    first = house.now
-    seen = "SELECT d.seen_at, a.seen_at, d.client FROM device d JOIN account a USING (account)"
+    assert visit(house) == [(None, None, "")]
     by_socket(ada)
-    house.now = first + MINUTE_MS - 1
-    by_socket(ada)
-    assert lines(house, seen) == [(first, first, "test 1")]
-    house.now = first + MINUTE_MS
-    by_socket(ada)
-    assert lines(house, seen) == [(house.now, house.now, "test 1")]
+    assert visit(house) == [(house.now, house.now, "test 1")]
+    known, device = house.world.presence, ada.phone.id
+    known.arrive(ada.account, device, "ada", house.now, is_shown=True)
+    house.now += MINUTE_MS
+    known.leave(ada.account, device, house.now)
+    assert visit(house) == [(house.now, house.now, "test 1")]
+    house.now += MINUTE_MS
     house.ask(Caller(ADDRESS, client="test 2"), ada.sign_in(ada.phone, CHALLENGE))
-    assert lines(house, seen) == [(house.now, house.now, "test 2")]
+    house.now += MINUTE_MS
+    known.see(ada.account, device, house.now)
+    assert visit(house) == [(house.now, house.now, "test 2")]
+    house.now -= MINUTE_MS
+    known.see(ada.account, device, house.now)
+    assert visit(house) == [(house.now, house.now + MINUTE_MS, "test 2")]
+
+
+def test_who_was_there_is_written_down_bit_by_bit_and_not_without_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "SIGHTS_MAX", 3)
+    monkeypatch.setattr(keeping, "LINES", 2)
+    for number in range(5):
+        house.world.presence.see(b"a", b"%d" % number, house.now)
+    with writing(house) as tx:
+        assert write_sights(tx, 0) == Turn(0, 1)
+        assert write_sights(tx, 0) == Turn(0, None)
 
 
 def test_what_a_program_calls_itself_is_stored_without_what_cannot_be_shown(
@@ -205,23 +256,22 @@ def test_what_a_program_calls_itself_is_stored_without_what_cannot_be_shown(
     house.ask(
         Caller(ADDRESS, client="a\0b\x1b[1m\ud800 \u202ec"), ada.sign_in(ada.phone, CHALLENGE)
     )
-    assert lines(house, "SELECT client FROM device") == ["ab[1m c"]
+    assert visit(house)[0][2] == "ab[1m c"
 
 
 def test_who_comes_and_hides_is_seen_there_when_it_was_before(house: House, ada: Someone) -> None:
-    seen = "SELECT seen_at FROM account"
     first = house.now
     by_socket(ada)
+    assert visit(house) == [(first, first, "test 1")]
     house.now += MINUTE_MS
     by_socket(ada)
-    assert lines(house, seen) == [house.now]
-    for presence in ("away", "invisible", "invisible"):
-        house.ask(ada.phone.caller, SetPresence(presence=presence))
-    assert lines(house, seen) == [first]
-    assert lines(house, "SELECT seen_at FROM device") == [house.now]
+    known, device = house.world.presence, ada.phone.id
+    known.arrive(ada.account, device, "ada", house.now, is_shown=True)
+    known.set(ada.account, device, "invisible", house.now)
+    assert visit(house) == [(house.now, first, "test 1")]
     house.now += MINUTE_MS
-    by_socket(ada)
-    assert lines(house, seen) == [house.now]
+    known.leave(ada.account, device, house.now)
+    assert visit(house) == [(house.now, first, "test 1")]
 
 
 def test_a_request_far_ahead_is_not_carried_out_twice(house: House, ada: Someone) -> None:
@@ -332,7 +382,7 @@ def test_a_token_ends_when_it_is_not_used(house: House, ada: Someone) -> None:
     assert found is not None
     assert found.is_due
     with writing(house) as tx:
-        touch_token(tx, found.hash, house.now)
+        touch_token(tx, found, house.now)
     house.now += house.settings.session_timeout_s * 1000
     assert bearer(house, token) is not None
     house.now += 1
@@ -355,13 +405,11 @@ def test_what_is_no_token_is_nobodys(house: House, ada: Someone) -> None:
 
 
 def test_a_device_has_so_many_tokens(house: House, ada: Someone) -> None:
-    tokens = []
-    for number in range(TOKENS_MAX + 2):
+    tokens, most = [], house.settings.device_tokens_max
+    for number in range(most + 2):
         house.now += 1
         tokens.append(house.ask(ada.phone.caller, NewToken(id=number)).token)
-    assert [bearer(house, token) is not None for token in tokens] == [False] * 2 + [
-        True
-    ] * TOKENS_MAX
+    assert [bearer(house, token) is not None for token in tokens] == [False] * 2 + [True] * most
     house.now += house.settings.session_timeout_s * 1000 + 1
     house.ask(ada.phone.caller, NewToken(id=99))
     assert lines(house, "SELECT COUNT(*) FROM token") == [1]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from alcove.server.effects import ToAccount, ToRoom
+from alcove.server.effects import Slotted, ToAccount
 from alcove.server.handlers import slots
 from alcove.wire.base import Done
-from alcove.wire.rooms import GetSlots, PutSlot, Slot, Slots, SlotsChanged
+from alcove.wire.rooms import GetSlots, PutSlot, Slots
 from tests.server.handlers.kit import code, open_house, room_of, told
 from tests.server.house import House, Person, Talk
 
@@ -27,17 +27,14 @@ def seen(house: House, person: Person, talk: Talk) -> dict[bytes, bytes]:
     return {slot.account: slot.body for slot in reply.slots}
 
 
-def test_a_slot_is_overwritten_and_told_to_the_room(house: House) -> None:
+def test_a_slot_is_overwritten_and_gathered_for_the_room(house: House) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob")
     talk = room_of(house, ada, bob)
     put(house, ada, talk, b"at 3")
-    told(house)
+    house.told = []
     assert put(house, ada, talk, b"at 5") == Done(id=house.number)
     assert seen(house, bob, talk) == {ada.account: b"at 5"}
-    ((effect, push),) = told(house)
-    assert isinstance(effect, ToRoom)
-    assert (effect.room, effect.but) == (talk.room, ada.phone.device)
-    assert push == SlotsChanged(room=talk.room, slots=(Slot(ada.account, b"at 5"),))
+    assert house.take_told(Slotted) == [Slotted(talk.room, ada.account, b"at 5")]
 
 
 def test_in_a_large_room_everybody_sees_and_hears_only_of_the_own_slot(

@@ -30,6 +30,7 @@ from alcove.server.admin_messages import (
     InviteLink,
     Link,
     OwnerLink,
+    PageLink,
     Policy,
     Report,
     Saved,
@@ -216,6 +217,8 @@ def test_the_same_requests_are_carried_out_on_the_store_itself(tmp_path: Path) -
         assert ask(Policy("max_clients")).limits[0].value == "9"
         report = ask(Stats())
         assert (report.status, report.totals.disabled) == (None, 1)
+        with pytest.raises(Refused, match="comes from a running server"):
+            ask(PageLink())
         with pytest.raises(Refused, match="only these may"):
             ask(Policy("port", "9"))
     with desk_alone(settings, "test") as desk:

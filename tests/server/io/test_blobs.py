@@ -5,17 +5,23 @@ import base64
 import contextlib
 import hashlib
 import io
-from collections.abc import Mapping
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import uvloop
 
+from alcove.server.io.blobs import Parts
 from alcove.server.store.database import StorageError
 from alcove.wire.blobs import Blobs, DropBlob, GetBlobs
 from alcove.wire.greeting import NewToken
-from tests.server.io.live import Line, Live, served
+from tests.server.io.live import Line, Live, served, serving
 
 TUS = {"Tus-Resumable": "1.0.0"}
+MIB = 1024 * 1024
 PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
@@ -202,6 +208,16 @@ async def test_expiry_is_said_in_metadata_and_options_tell_the_rest(live: Live) 
     assert options.headers["Tus-Max-Size"] == str(live.running.settings.blob_bytes_max)
 
 
+def test_parts_get_smaller_when_many_files_are_under_way() -> None:
+    parts, sizes = Parts(), []
+    with contextlib.ExitStack() as stack:
+        for _ in range(2000):
+            sizes.append(parts.size)
+            stack.enter_context(parts.one_more())
+    assert (sizes[0], sizes[63], sizes[127], sizes[-1]) == (MIB, MIB, MIB // 2, 64 * 1024)
+    assert parts.size == MIB
+
+
 # ---- Uploads that stall ----
 
 
@@ -238,6 +254,31 @@ async def test_an_upload_that_stands_still_ends_and_can_be_resumed(live: Live) -
     trickle.may_go_on.set()
     assert (stalled.status, stalled.headers["Upload-Offset"]) == (408, "300")
     assert (await ada.put(path, 300, bytes(700))).status == 204
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux sees each byte that moves")
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_download_that_nobody_takes_ends(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def story() -> None:
+        async with serving(tmp_path, download_timeout_s=1) as live:
+            ada = await files_of(live, "ada")
+            path = await ada.upload(bytes(16_000_000))  # More than a connection's buffers hold.
+            lines = live.running.gate.count
+            token = f"Authorization: Bearer {ada.token}"
+            request = f"GET /v1/blobs{path} HTTP/1.1\r\nHost: x\r\n{token}\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", live.port)) as reader:
+                reader.sendall(request.encode())
+                assert await asyncio.to_thread(reader.recv, 12) == b"HTTP/1.1 200"
+                async with asyncio.timeout(30):
+                    while live.running.gate.count > lines:  # noqa: ASYNC110 - Nobody tells.
+                        await asyncio.sleep(0)
+            assert (await ada.ask("GET", path)).status == 200, "who takes it gets it"
+            await downloads(ada, 1)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(story())
 
 
 @served()

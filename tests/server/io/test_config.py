@@ -57,7 +57,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_without_files_and_variables_there_are_the_defaults(tmp_path: Path) -> None:
-    assert load(tmp_path) == Loaded(Settings(), (), ())
+    assert load(tmp_path) == Loaded(Settings(), (), (), {})
 
 
 def test_the_stronger_source_wins(tmp_path: Path) -> None:
@@ -147,6 +147,18 @@ def test_a_file_in_the_data_folder_cannot_move_it(tmp_path: Path, line: str) -> 
     )
 
 
+def test_of_each_setting_the_strongest_source_is_known(tmp_path: Path) -> None:
+    write(tmp_path / "alcove.toml", 'name = "1"\nport = 1\nmax_clients = 1\n')
+    write(tmp_path / ".env", "ALCOVE_PORT=2\nSERVER_PORT=3\n")
+    loaded = load(tmp_path, {"name": "4"}, ALCOVE_LOG_LEVEL="info")
+    assert loaded.origins == {
+        "name": "the command line",
+        "port": ".env",
+        "max_clients": "alcove.toml",
+        "log_level": "the environment",
+    }
+
+
 def test_a_file_that_is_named_is_the_only_one_that_is_read(tmp_path: Path) -> None:
     write(tmp_path / "alcove.toml", "name = 'not read'\n")
     write(tmp_path / "data" / "alcove.toml", "name = 'not read'\n")
@@ -155,10 +167,12 @@ def test_a_file_that_is_named_is_the_only_one_that_is_read(tmp_path: Path) -> No
     wanted = Settings(port=1, data="elsewhere")
     assert load(tmp_path, config=Path("named.toml")).settings == wanted
     assert load(tmp_path, config=named, ALCOVE_CONFIG="weaker.toml").settings == wanted
-    assert load(tmp_path, ALCOVE_CONFIG="named.toml") == Loaded(wanted, (), ("named.toml",))
+    assert load(tmp_path, ALCOVE_CONFIG="named.toml") == Loaded(
+        wanted, (), ("named.toml",), {"port": "named.toml", "data": "named.toml"}
+    )
     write(tmp_path / ".env", "ALCOVE_CONFIG=weaker.toml\n")
     assert load(tmp_path, ALCOVE_CONFIG="named.toml").settings == wanted
-    assert load(tmp_path) == Loaded(Settings(port=2), (), ("weaker.toml",))
+    assert load(tmp_path) == Loaded(Settings(port=2), (), ("weaker.toml",), {"port": "weaker.toml"})
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
@@ -242,9 +256,20 @@ def test_a_line_of_dotenv_that_makes_no_sense_is_refused_by_its_number(line: str
     assert str(error.value) == '.env, line 3, must have the form NAME=value or NAME="value".'
 
 
+def test_all_that_is_wrong_in_a_file_is_said_at_once() -> None:
+    with pytest.raises(SettingsError) as error:
+        parse_toml("port = 1.5\nname = []\n[a]\nhost = 'x'\n[b]\nhost = 'y'\n", "a.toml")
+    assert [line.partition(" ")[0] for line in str(error.value).split("\n")] == [
+        "port", "name", "host",
+    ]  # fmt: skip
+    with pytest.raises(SettingsError) as error:
+        parse_dotenv("what\nA=1\nB='\n", ".env")
+    assert [line[:12] for line in str(error.value).split("\n")] == [".env, line 1", ".env, line 3"]
+
+
 def test_a_folder_called_dotenv_is_a_virtual_environment(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
-    assert load(tmp_path) == Loaded(Settings(), (), ())
+    assert load(tmp_path) == Loaded(Settings(), (), (), {})
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -312,4 +337,4 @@ def test_the_example_of_dotenv_is_right_when_it_is_switched_on(tmp_path: Path) -
 
 def test_the_example_of_alcove_toml_changes_nothing_until_it_is_edited(tmp_path: Path) -> None:
     named = ROOT / "alcove.toml.example"
-    assert load(tmp_path, config=named) == Loaded(Settings(), (), ())
+    assert load(tmp_path, config=named) == Loaded(Settings(), (), (), {})

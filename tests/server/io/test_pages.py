@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from alcove.server.io.figures import RATE_S, SAMPLE_S
 from alcove.server.io.pages import METRICS_TOKEN
@@ -35,6 +36,7 @@ async def test_the_status_page_shows_figures_and_no_names(live: Live) -> None:
     room, key = await make_room(live, ada, bob)
     await ada.ask(Append(room=room, entries=(message(live, ada, key),)))
     live.running.figures.tick()
+    await live.running.figures.measure()
     status, text = await get(live, "/status.json")
     figures = msgspec.json.decode(text, type=Status)
     assert (status, figures.connected, figures.online, figures.database) == (200, 2, 2, "SQLite")
@@ -65,6 +67,87 @@ async def test_files_are_served_by_name_and_not_by_path(live: Live) -> None:
     assert (await get(live, "/static/page.css", **{"If-None-Match": etag}))[0] == 304
     for path in ("/static/nothing", "/static/..%2fpages.py", "/static/%2e%2e/pages.py"):
         assert (await get(live, path))[0] == 404
+
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@served(name="Harbour", registration="password", server_password="correct horse")
+async def test_the_bare_address_says_what_this_is(live: Live) -> None:
+    status, page = await get(live, "/")
+    assert (status, "<h1>Harbour</h1>" in page) == (200, True)
+    assert "server&#x27;s password" in page
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/i", "/static/nothing", "/statusx"])
+def test_what_is_not_there_is_a_page_for_browsers_and_a_line_for_programs(
+    path: str, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        async with serving(tmp_path) as live:
+            status, page = await get(live, path, **HTML)
+            assert (status, "<h1>There is nothing here</h1>" in page) == (404, True)
+            assert await get(live, path) == (
+                404,
+                "There is nothing here. Check the address, or ask who sent it.\n",
+            )
+
+    asyncio.run(story())
+
+
+@served()
+async def test_a_wrong_method_is_told_which_there_are(live: Live) -> None:
+    url = f"{live.address}/status"
+    async with live.web.delete(url, headers=HTML) as response:
+        assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
+        assert "That cannot be done here" in await response.text()
+    async with live.web.delete(url) as response:
+        assert await response.text() == (
+            "That cannot be done here. This address takes GET, HEAD only.\n"
+        )
+
+
+@served()
+async def test_what_programs_ask_wrongly_is_refused_as_the_protocol_has_it(live: Live) -> None:
+    async with live.web.get(f"{live.address}/v1/find", headers=HTML) as response:
+        said = await response.json()
+        assert (response.status, response.headers["Allow"]) == (405, "POST")
+        assert (said["code"], said["why"]) == ("unknown", "This address takes POST only.")
+    async with live.web.post(f"{live.address}/v1/a/b", json={}) as response:
+        said = await response.json()
+        assert (response.status, said["code"]) == (404, "unknown")
+        assert "/v1/openapi.json" in said["why"]
+
+
+@served()
+async def test_no_answer_tells_which_versions_run_here(live: Live) -> None:
+    for path in ("/", "/nothing", "/v1/openapi.json", "/v1/blobs/x", "/health"):
+        async with live.web.get(f"{live.address}{path}") as response:
+            assert response.headers["Server"] == "Alcove"
+    socket = await live.web.ws_connect(f"{live.address}/v1/socket")
+    assert socket._response.headers["Server"] == "Alcove"
+    await socket.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
+    writer.write(b"what is this\r\n\r\n")
+    said = await reader.read()
+    assert b" 400 " in said
+    assert b"Server: Alcove\r\n" in said
+    writer.close()
+
+
+def test_the_status_listener_has_one_page_and_leads_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with (
+            serving(tmp_path) as live,
+            TestClient(TestServer(live.running.status_app)) as client,
+        ):
+            async with client.get("/", allow_redirects=False) as response:
+                assert (response.status, response.headers["Location"]) == (302, "/status")
+            async with client.get("/nothing") as response:
+                assert response.status == 404
+                assert "There is nothing here" in await response.text()
+
+    asyncio.run(story())
 
 
 @served()

@@ -70,6 +70,7 @@ def test_a_start_says_what_it_found_and_a_stop_leaves_everything_in_order(tmp_pa
     assert "0 accounts, 0 rooms" in said
     assert "MLS (RFC 9420), MLKEM768-X25519 + AES-256-GCM + SHA-384 + Ed25519" in said
     assert "Alcove server started" in said
+    assert said.endswith("Stopped.  All that was acknowledged is on the disk.")
     log = server.log()
     assert "stopping" in log
     assert log.rstrip().endswith("stopped")
@@ -80,7 +81,7 @@ def test_a_start_says_what_it_found_and_a_stop_leaves_everything_in_order(tmp_pa
 
 def test_the_owner_link_is_not_told_where_logs_may_keep_it(tmp_path: Path) -> None:
     with Served(tmp_path) as server:
-        server.hear("There is no host yet: `alcove admin owner-link`")
+        assert "alcove admin owner-link`" in server.hear("There is no host yet: `")
         link = server.alcove("admin", "owner-link").strip()
         assert link.startswith(f"{server.address}/i/")
         server.stop()
@@ -398,21 +399,30 @@ def test_status_says_whether_a_server_runs(tmp_path: Path) -> None:
     }
 
 
-def test_status_says_what_a_server_tells_those_outside(tmp_path: Path) -> None:
+def test_status_knows_a_server_without_a_socket_by_its_key(tmp_path: Path) -> None:
     with Served(tmp_path, ALCOVE_BEHIND_PROXY="true") as server:
+        (tmp_path / "data" / "admin.sock").unlink()
         port = server.address.rpartition(":")[2]
         ports = {"ALCOVE_PORT": port, "ALCOVE_STATUS_PORT": "0"}
-        done = alcove(tmp_path, "status", "--data", "elsewhere", **ports)
+        done = alcove(tmp_path, "status", **ports)
         assert done.returncode == 0
         assert "registration  invite" in done.stdout
         assert "connected" not in done.stdout
-        done = alcove(tmp_path, "status", "--data", "elsewhere", "--json", **ports)
+        done = alcove(tmp_path, "status", "--json", **ports)
         assert json.loads(done.stdout)["status"]["running"] is True
 
 
-def test_status_finds_a_server_of_another_data_folder_by_its_port(tmp_path: Path) -> None:
+def test_status_does_not_take_another_server_on_its_ports_for_its_own(tmp_path: Path) -> None:
     port = free_port()
-    with Served(tmp_path, "--status-port", str(port)):
-        done = alcove(tmp_path, "status", "--data", "elsewhere", ALCOVE_STATUS_PORT=str(port))
-        assert done.returncode == 0
-        assert f"http://127.0.0.1:{port}" in done.stdout
+    (tmp_path / "mine").mkdir()
+    with Served(tmp_path / "mine"):
+        pass
+    (tmp_path / "theirs").mkdir()
+    with Served(tmp_path / "theirs", "--status-port", str(port)):
+        for folder in (tmp_path, tmp_path / "mine"):
+            done = alcove(folder, "status", ALCOVE_STATUS_PORT=str(port))
+            assert done.returncode == 1
+            assert "No server runs here" in done.stdout
+            assert "Another server answers on its ports here." in done.stdout
+            done = alcove(folder, "status", "--json", ALCOVE_STATUS_PORT=str(port))
+            assert json.loads(done.stdout) == {"running": False, "status": None}

@@ -1,12 +1,17 @@
 """The socket door, with real connections to a real server."""
 
 import asyncio
+from typing import Any
 
-from aiohttp import WSMsgType
+import pytest
+from aiohttp import WSMessage, WSMsgType
+from aiohttp.http_websocket import WS_CLOSED_MESSAGE
 
+from alcove.server.io import sockets
+from alcove.server.session import Session
 from alcove.server.settings import Rate
 from alcove.wire.base import Done
-from alcove.wire.codec import encode
+from alcove.wire.codec import encode, encode_frame
 from alcove.wire.devices import GetDevices
 from alcove.wire.entries import (
     Append,
@@ -27,6 +32,7 @@ from alcove.wire.greeting import Goodbye, SignOut
 from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name
 from alcove.wire.rooms import CreateRoom, GetRooms
 from tests.server.io.live import Line, Live, served
+from tests.server.test_session import make_door, signed_in
 
 
 async def make_room(live: Live, *lines: Line) -> tuple[bytes, bytes]:
@@ -170,6 +176,25 @@ async def test_who_does_not_read_is_nudged_later_and_costs_the_others_nothing(li
     assert page.entries[0].seq == 3 + told
 
 
+@served(outgoing_total_bytes_max=1_048_576, rate_append=Rate(100_000, 1, 100_000))
+async def test_readers_who_together_hold_too_much_are_cut_off_and_others_go_on(live: Live) -> None:
+    ada, bob, eve = [await live.newcomer(name) for name in ("ada", "bob", "eve")]
+    room, key = await make_room(live, ada, bob)
+    for _ in range(60):
+        body = message(live, ada, key, 200_000)
+        assert isinstance(await ada.ask(Append(room=room, entries=(body,))), Appended)
+    sockets = live.running.sockets
+    request = Read(room=room, since=Position(live.incarnation, 2))
+    while len(sockets) == 3:  # Bob asks again and again, and reads nothing.
+        await bob.send(request)
+        await asyncio.sleep(0)
+    assert sockets.backlog.cut_off == 1
+    assert (await ada.ask(GetDevices())).devices
+    assert (await eve.ask(GetDevices())).devices
+    while sockets.backlog.waiting_bytes:  # noqa: ASYNC110 - Nobody announces that it was taken.
+        await asyncio.sleep(0)
+
+
 @served()
 async def test_garbage_is_refused_and_the_connection_lives(live: Live) -> None:
     ada = await live.newcomer("ada")
@@ -187,3 +212,78 @@ async def test_a_frame_that_is_too_large_ends_the_connection(live: Live) -> None
     message_ = await line.socket.receive()
     assert message_.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.BINARY)
     assert await line.hear() is None
+
+
+# ---- Frames that are never whole ----
+
+
+@served(incoming_total_bytes_max=1_048_576)
+async def test_frames_that_are_never_whole_end_when_they_are_too_much_together(live: Live) -> None:
+    ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
+    room, key = await make_room(live, ada, bob)
+    incoming = live.running.sockets.incoming
+    begun = b"\x82\xff" + (2_000_000).to_bytes(8, "big") + bytes(4)  # RFC 6455, section 5.2.
+    transport = bob.socket._response.connection.transport  # type: ignore[union-attr]
+    assert transport is not None
+    transport.write(begun + bytes(300_000))
+    while incoming.held_bytes < 300_000:  # noqa: ASYNC110 - Nobody announces what comes.
+        await asyncio.sleep(0)
+    body = message(live, ada, key, 200_000)
+    assert isinstance(await ada.ask(Append(room=room, entries=(body,))), Appended)
+    assert incoming.held_bytes < 400_000, "what is whole counts no longer"
+    transport.write(bytes(900_000))
+    while len(live.running.sockets) == 2:  # noqa: ASYNC110 - Nobody announces an end.
+        await asyncio.sleep(0)
+    assert (incoming.cut_off, incoming.held_bytes) == (1, 0)
+    assert (await ada.ask(GetDevices())).devices
+
+
+# ---- Who sends faster than it is answered ----
+
+
+class Taken:
+    """A connection on which frames come as fast as they are taken; nothing is carried out."""
+
+    def __init__(self, frame: bytes, count: int) -> None:
+        self.left = [WSMessage(WSMsgType.BINARY, frame, None)] * count
+
+    async def receive(self) -> Any:
+        return self.left.pop() if self.left else WS_CLOSED_MESSAGE
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def submit(self, session: Session) -> None:
+        session.events()
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_of_who_sends_faster_than_it_is_answered_no_more_is_taken_than_can_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "DRAIN_S", 0)
+    monkeypatch.setattr(sockets, "WAITING_BYTES_MAX", 100_000)
+
+    async def story() -> None:
+        door = make_door()
+        session = signed_in(door)
+        entry = NewEntry(b"", bytes(40_000))
+        frame = encode_frame([Append(id=1, room=bytes(16), entries=(entry,))])
+        taken: Any = Taken(frame, 5)
+        one = sockets.Sockets(taken, door)
+        task = asyncio.create_task(one._listen(session, taken, taken, None))
+        await turns(100)
+        assert len(taken.left) == 2
+        for _ in range(3):
+            session.answer(encode(Done()), reads=False)
+        await task
+        assert taken.left == []
+
+    asyncio.run(story())

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Diary:
         self.notices: list[str] = []
         self.lines: list[tuple[str, str]] = []
         self.links: list[str | None] = []
+        self.ends: list[str] = []
 
     def check(self, name: str, text: str) -> None:
         self.checks[name] = text
@@ -47,6 +49,12 @@ class Diary:
     def started(self, lines: list[tuple[str, str]]) -> None:
         self.lines = lines
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def stopping(self) -> None:
+        self.ends.append("stopping")
+
+    def stopped(self) -> None:
+        self.ends.append("stopped")
 
     def owner_link(self, link: str | None) -> None:
         self.links.append(link)
@@ -91,11 +99,27 @@ def test_a_start_tells_what_it_finds_and_the_link_only_where_it_may(tmp_path: Pa
     assert diary.checks["schema"].endswith(", made")
     assert diary.notices == ["A notice."]
     assert diary.links == [None]
+    assert diary.ends == ["stopping", "stopped"]
     diary = started(chosen, shows_link=True)
     assert diary.checks["schema"].endswith(", up to date")
     (link,) = diary.links
     assert link is not None
     assert link.startswith(f"{dict(diary.lines)['Server address']}/i/")
+
+
+def test_a_server_stops_also_when_nobody_listens_any_more(tmp_path: Path) -> None:
+    class Gone(Diary):
+        def stopping(self) -> None:
+            raise BrokenPipeError
+
+        def stopped(self) -> None:
+            raise BrokenPipeError
+
+    diary = Gone()
+    threads = threading.active_count()
+    assert run(Start(settings(tmp_path), (), (), diary, shows_link=False)) is False
+    assert diary.checks["ready"]
+    assert threading.active_count() == threads
 
 
 def test_once_there_is_a_host_no_link_is_spoken_of(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from alcove.mls import (
     new_key_package,
 )
 from alcove.mls import join_group as join
-from alcove.server.auth import device_id, proof_bytes, sign_in_bytes, transcript, verify
+from alcove.server.auth import verify
 from alcove.wire.accounts import Register, Registered, Sealed
 from alcove.wire.base import Request
 from alcove.wire.codec import encode
@@ -34,6 +34,13 @@ from alcove.wire.entries import Append, Member, NewEntries, Read
 from alcove.wire.greeting import VERSION, Greeting, Hello, SignedIn, SignIn
 from alcove.wire.ids import NOTHING_BEFORE, Position
 from alcove.wire.rooms import ClearInbox, GetInbox
+from alcove.wire.signed import (
+    certificate_bytes,
+    device_id,
+    list_bytes,
+    proof_bytes,
+    sign_in_bytes,
+)
 
 PACKAGES = 3
 DAY_S = 24 * 60 * 60
@@ -108,7 +115,7 @@ class Person:
                 version=1,
             )
         )
-        signature = self._sign(self.identity, transcript("alcove certificate 1", body))
+        signature = self._sign(self.identity, certificate_bytes(body))
         return SignedCertificate(body, signature)
 
     def _list(self) -> SignedList:
@@ -124,7 +131,7 @@ class Person:
                 certificates=(self.certificate,),
             )
         )
-        return SignedList(body, self._sign(self.identity, transcript("alcove device list 1", body)))
+        return SignedList(body, self._sign(self.identity, list_bytes(body)))
 
     def bundle(self, *, last_resort: bool = False) -> KeyPackageBundle:
         """Return a new key package with its private keys."""

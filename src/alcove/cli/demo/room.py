@@ -30,7 +30,7 @@ from alcove.mls import (
     padme,
     standard_suites,
 )
-from alcove.server.auth import device_id, transcript, verify
+from alcove.server.auth import verify
 from alcove.wire.codec import decode_header, encode
 from alcove.wire.devices import Certificate, SignedCertificate
 from alcove.wire.entries import (
@@ -43,6 +43,7 @@ from alcove.wire.entries import (
     Stored,
 )
 from alcove.wire.ids import NOTHING_BEFORE, entry_name, next_chain
+from alcove.wire.signed import certificate_bytes, device_id
 
 SUITE = standard_suites()[DEFAULT_SUITE]
 LEAST_BYTES = 256
@@ -101,7 +102,7 @@ def policy_of(server: bytes) -> Policy:
 
     def check(leaf: LeafNode, replaced: LeafNode | None) -> str | None:
         signed, said = _decode_signed(leaf.credential.data), certificate_of(leaf)
-        statement = transcript("alcove certificate 1", signed.body)
+        statement = certificate_bytes(signed.body)
         fits = (said.device, said.server) == (leaf.signature_key, server)
         stays = replaced is None or certificate_of(replaced).identity == said.identity
         is_signed = verify(said.identity, statement, signed.signature)

@@ -27,7 +27,7 @@ from alcove.mls import (
     create_group,
     decode_key_package,
 )
-from alcove.server.auth import transcript, verify
+from alcove.server.auth import verify
 from alcove.wire.codec import encode
 from alcove.wire.devices import Claim, Claimed
 from alcove.wire.entries import Append, Appended, NewEntries, Read, Routing, Welcome
@@ -35,6 +35,7 @@ from alcove.wire.errors import Code, Refused
 from alcove.wire.ids import Position, entry_name
 from alcove.wire.invites import NewInvite
 from alcove.wire.rooms import CreateRoom, GetRooms, RoomChanged, Rooms
+from alcove.wire.signed import list_bytes
 
 THINGS = (
     "the big tent", "four sleeping bags", "a lamp and its batteries", "matches, kept dry",
@@ -195,7 +196,7 @@ async def claim(ada: Person, other: Person) -> KeyPackage:
     (found,) = claimed.packages
     package = decode_key_package(found.package)
     check_lifetime(package.leaf, int(time.time()), longest=LIFETIME_S)
-    statement = transcript("alcove device list 1", claimed.list.body)
+    statement = list_bytes(claimed.list.body)
     is_signed = verify(other.identity.public, statement, claimed.list.signature)
     must(is_signed, f"{other.name}'s devices were signed by somebody else.")
     says = encode(other.certificate)

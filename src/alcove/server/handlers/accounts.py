@@ -6,19 +6,22 @@ is told the same again, and neither a name nor an invite is used up twice.
 
 from dataclasses import dataclass
 
-from alcove.server.auth import device_id, login_hash, same, secret_hash
+from alcove.server.auth import login_hash, same, secret_hash
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
-from alcove.server.handlers.devices import audit_quietly, sharing_devices
+from alcove.server.handlers.archive import drop_archive
+from alcove.server.handlers.devices import audit_quietly, tell_sharing
 from alcove.server.handlers.invites import Found, count_use, find_invite
+from alcove.server.handlers.leftovers import left_until
 from alcove.server.handlers.lists import Accepted, audit_list, check_list, publish, read_list
 from alcove.server.handlers.packages import store_packages
-from alcove.server.settings import registration
+from alcove.server.settings_together import registration
 from alcove.server.tx import Tx, digest, refuse_unless
 from alcove.wire.accounts import Register, Registered, Reset
 from alcove.wire.devices import DeviceList, ListChanged
 from alcove.wire.errors import Code, Refused
 from alcove.wire.ids import NOTHING_BEFORE
+from alcove.wire.signed import device_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Known:
 def register(tx: Tx, _: Caller, request: Register, now: int) -> Registered:
     """Make an account with its first device."""
     proposed = read_list(request.list)
+    # The last of an account of before may still have to go: nobody must come into its place.
+    refuse_unless(left_until(tx, "account", request.account) is None, Code.EXISTS)
     known = _find(tx, "account", request.account)
     if known is not None:
         is_same = known.identity == proposed.identity and _logs_in(tx, known, request)
@@ -148,13 +153,13 @@ def reset(tx: Tx, caller: Caller, request: Reset, now: int) -> Registered:
         known.account,
     )
     # What was sealed to keys in the old box, nobody can open any more.
-    tx.run("DELETE FROM archive WHERE account = ?", known.account)
+    drop_archive(tx, known.account)
     count_use(tx, invite)
     _begin(tx, accepted, request, now)
     tx.audit("account_reset", known.account)
     audit_list(tx, accepted)
     changed = ListChanged(account=known.account, version=proposed.version)
-    tx.push(sharing_devices(tx, known.account, but=caller.device), changed)
+    tell_sharing(tx, known.account, changed, but=caller.device)
     return _registered(request, known)
 
 

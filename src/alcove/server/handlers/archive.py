@@ -6,7 +6,8 @@ everything up to a number finds all that has changed behind it.
 
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
-from alcove.server.handlers.lists import near_accounts
+from alcove.server.handlers.leftovers import LINES, leave_over, left_until
+from alcove.server.handlers.lists import is_near
 from alcove.server.handlers.reads import page_length
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.accounts import (
@@ -36,7 +37,7 @@ def get_profile(tx: Tx, caller: Caller, request: GetProfile, _: int) -> Profile:
     Also to who is blocked there, since nobody is told of that: it is the room that has the key.
     """
     account = request.account
-    refuse_unless(account in near_accounts(tx, caller.account, (account,)), Code.UNKNOWN)
+    refuse_unless(is_near(tx, caller.account, account), Code.UNKNOWN)
     (body,) = tx.one("SELECT profile FROM account WHERE account = ?", account) or (None,)
     return Profile(id=request.id, body=body)
 
@@ -47,9 +48,15 @@ def put_archive(tx: Tx, caller: Caller, request: PutArchive, _: int) -> Done:
     (newest,) = tx.one(
         "SELECT COALESCE(MAX(number), 0) FROM archive WHERE account = ?", account
     ) or (0,)
+    gone = left_until(tx, "archive", account) or 0
+    newest = max(newest, gone)  # What has such a number already is not shown, and goes.
     most = tx.settings.account_archive_rows_max
     if newest + len(request.rows) > most:  # Numbers are never fewer than rows, and found at once.
-        (count,) = tx.one("SELECT COUNT(*) FROM archive WHERE account = ?", account) or (0,)
+        (count,) = tx.one(
+            "SELECT COUNT(*) FROM archive WHERE account = ? AND number > ?",
+            account,
+            gone,
+        ) or (0,)
         refuse_unless(count + len(request.rows) <= most, Code.LIMIT)
     # Of rows of one name the last counts; and one statement must not change a line twice.
     rows = list({(row.room, row.name): row for row in request.rows}.values())
@@ -74,6 +81,30 @@ def put_archive(tx: Tx, caller: Caller, request: PutArchive, _: int) -> Done:
     return Done(id=request.id)
 
 
+def drop_archive(tx: Tx, account: bytes) -> None:
+    """Drop the whole archive of an account: from here on nobody is told of it, and then it goes."""
+    (newest,) = tx.one(
+        "SELECT COALESCE(MAX(number), 0) FROM archive WHERE account = ?", account
+    ) or (0,)
+    if sweep_archive(tx, account, newest, LINES) == LINES:
+        leave_over(tx, "archive", account, newest)
+
+
+def sweep_archive(tx: Tx, account: bytes, until: int, lines: int) -> int:
+    """Delete so many rows of an archive up to a number, and return how many it were."""
+    return tx.run(
+        """
+        DELETE FROM archive WHERE account = ? AND number IN (
+            SELECT number FROM archive WHERE account = ? AND number <= ? ORDER BY number LIMIT ?
+        )
+        """,
+        account,
+        account,
+        until,
+        lines,
+    )
+
+
 def get_archive(tx: Tx, caller: Caller, request: GetArchive, _: int) -> Archive:
     """Tell a page of the archive of the caller's account."""
     of_room = "" if request.room is None else "AND room = ?"
@@ -83,7 +114,7 @@ def get_archive(tx: Tx, caller: Caller, request: GetArchive, _: int) -> Archive:
         WHERE account = ? AND number > ? {of_room} ORDER BY number LIMIT ?
         """,  # noqa: S608 - Our words.
         caller.account,
-        request.since,
+        max(request.since, left_until(tx, "archive", caller.account) or 0),
         *([] if request.room is None else [request.room]),
         tx.settings.page_entries_max + 1,
     )

@@ -18,8 +18,7 @@ from alcove.wire.blobs import Blob, BlobEnded, Blobs, DropBlob, Expiry, GetBlobs
 from alcove.wire.errors import Code, Refused
 
 BLOBS_PAGE = 256
-BLOBS_MAX = 100_000
-"""How many blobs one account may have, however small they are."""
+"""Files in the answer to one request for a list of them."""
 BLOB_ID_BYTES = 16
 HOUR_MS = 60 * 60 * 1000
 EXPIRY_MS: dict[Expiry, int | None] = {
@@ -27,6 +26,7 @@ EXPIRY_MS: dict[Expiry, int | None] = {
     "day": 24 * HOUR_MS,
     "week": 7 * 24 * HOUR_MS,
 }
+EXPIRIES: dict[int | None, Expiry] = {duration: name for name, duration in EXPIRY_MS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class Found:
     size: int
     is_done: bool
     """Whether it may be read."""
-    expires_at: int | None
+    created_at: int
+    expiry: Expiry
+    """What its uploader asked for."""
 
 
 # ---- For the tus door ----
@@ -48,9 +50,10 @@ def announce(tx: Tx, account: bytes, size: int, expiry: Expiry, now: int) -> byt
     """Begin an upload and return the blob's id, or refuse it when there is no space for it."""
     refuse_unless(size > 0, Code.MALFORMED, "A file that is stored is never empty.")
     refuse_unless(size <= tx.settings.blob_bytes_max, Code.TOO_LARGE)
+    tx.space.check_addition(account)
     used, quota = _space(tx, account)
     (count,) = tx.one("SELECT COUNT(*) FROM blob WHERE account = ?", account) or (0,)
-    refuse_unless(count < BLOBS_MAX, Code.LIMIT)
+    refuse_unless(count < tx.settings.account_blobs_max, Code.LIMIT)
     (newest,) = tx.one(
         "SELECT COALESCE(MAX(created_at), 0) FROM blob WHERE account = ?", account
     ) or (0,)
@@ -90,17 +93,19 @@ def look_up(tx: Tx, blob: bytes, now: int) -> Found:
     """Return what is known of a blob, or refuse when it is not here or has expired."""
     line = tx.one(
         """
-        SELECT b.account, b.size, b.done_at, b.expires_at FROM blob b
+        SELECT b.account, b.size, b.done_at, b.created_at, b.expires_at FROM blob b
         JOIN account a ON a.account = b.account WHERE b.blob = ?
         """,
         blob,
     )
     if line is None:
         raise Refused(Code.UNKNOWN)
-    account, size, done_at, expires_at = line
+    account, size, done_at, created_at, expires_at = line
     is_done = done_at is not None
     refuse_unless(not is_done or expires_at is None or expires_at > now, Code.UNKNOWN)
-    return Found(account, size, is_done, expires_at)
+    runs_from = done_at if is_done else created_at
+    duration = None if expires_at is None else expires_at - runs_from
+    return Found(account, size, is_done, created_at, EXPIRIES[duration])
 
 
 def count_download(tx: Tx, account: bytes, blob: bytes) -> None:

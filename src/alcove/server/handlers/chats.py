@@ -7,25 +7,30 @@
 
 Nobody is told of a declined request: to others the account stays in the room as pending, with its
 devices, and who asks again is refused in the same words as while the first one waits.  To itself it
-is there no longer.  After `DECLINED_MS` it is gone for everyone, and may be asked again.  A blocked
-account's requests wait too, and are shown to nobody.
+is there no longer.  After `declined_days` it is gone for everyone, and may be asked again.  The
+requests of a blocked account wait too, and are shown to nobody.
 """
+
+from collections.abc import Sequence
 
 from alcove.server.caller import Caller
 from alcove.server.effects import Routed
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.devices import audit_quietly
 from alcove.server.handlers.letters import discard, release
+from alcove.server.handlers.reads import in_parts
 from alcove.server.roomstate import RoomState
-from alcove.server.settings import requests_policy
+from alcove.server.settings_together import requests_policy
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.base import Done
 from alcove.wire.chats import (
+    ANSWERED_MAX,
     Answer,
     Answered,
     Ask,
     Asked,
     Asks,
+    AsksLeft,
     Block,
     Blocks,
     GetAsks,
@@ -35,14 +40,10 @@ from alcove.wire.errors import Code, Refused
 from alcove.wire.rooms import Kind, RoomChanged
 
 DAY_MS = 24 * 60 * 60 * 1000
-DECLINED_MS = 30 * DAY_MS
-"""So long after a request was declined the same account cannot ask again."""
-PENDING_MAX = 1000
-"""How many requests may wait for one account."""
-FORGOTTEN_AT_ONCE = 500
-"""How many declined requests one turn of housekeeping forgets."""
-BLOCKS_MAX = 2000
-"""How many accounts one may block."""
+COSTS_ONE = 8
+"""So many requests that are answered together cost as much as another one that is answered."""
+FORGOTTEN_AT_ONCE = 200
+"""How many requests one turn of housekeeping forgets."""
 
 _WAITS = "This account was asked already: wait for its answer."
 
@@ -50,17 +51,25 @@ _WAITS = "This account was asked already: wait for its answer."
 # ---- For who routes ----
 
 
-def asked_first(tx: Tx, asker: bytes, account: bytes, kind: Kind, now: int) -> bool:
-    """Return whether an account must be asked before `asker` adds it to a room.
+def asked_first(
+    tx: Tx, asker: bytes, accounts: Sequence[bytes], kind: Kind, now: int
+) -> frozenset[bytes]:
+    """Return which accounts must be asked before `asker` adds them to a room.
 
-    Refuses when it must be asked and may not be: again, too often, or by too many.
+    Refuses when one must be asked and may not be: again, too often, or by too many.
     """
     if kind in ("mailbox", "commons"):
-        return False  # The one has only its owner's devices, the other only who joins by itself.
-    if not is_blocked(tx, account, asker) and not _must_ask(tx, asker, account):
-        return False
-    _check_may_ask(tx, asker, account, now)
-    return True
+        # The one has only its owner's devices, the other only who joins by itself.
+        return frozenset()
+    asked: list[bytes] = []
+    for marks, part in in_parts(accounts):
+        sql = f"SELECT account FROM block WHERE blocked = ? AND account IN ({marks})"  # noqa: S608 - Only marks.
+        blocking = {account for (account,) in tx.all(sql, asker, *part)}
+        known = _known(tx, asker, part, marks)
+        asked += [one for one in part if one in blocking or one not in known]
+    if asked:
+        _check_may_ask(tx, asker, asked, now)
+    return frozenset(asked)
 
 
 def tell_asked(tx: Tx, state: RoomState, account: bytes, now: int) -> None:
@@ -74,7 +83,7 @@ def tell_asked(tx: Tx, state: RoomState, account: bytes, now: int) -> None:
         "SELECT MAX(declined_at) FROM ask WHERE asker = ? AND account = ? AND declined_at > ?",
         caller.account,
         account,
-        now - DECLINED_MS,
+        now - _declined_ms(tx),
     ) or (None,)
     tx.run(
         """
@@ -100,28 +109,83 @@ def tell_asked(tx: Tx, state: RoomState, account: bytes, now: int) -> None:
     tx.audit("request_sent", caller.account)
 
 
+def _declined_ms(tx: Tx) -> int:
+    """Return for how long after a request was declined the same account cannot ask again."""
+    return tx.settings.declined_days * DAY_MS
+
+
 def is_blocked(tx: Tx, account: bytes, by: bytes) -> bool:
     """Return whether an account has blocked another one."""
     return tx.one("SELECT 1 FROM block WHERE account = ? AND blocked = ?", account, by) is not None
 
 
-def forget_asks(tx: Tx, now: int) -> int:
+def forget_asks(tx: Tx, now: int, limit: int = FORGOTTEN_AT_ONCE) -> int:
     """Forget requests that were asked and declined so long ago that they hinder nobody."""
+    count = _bring_back(tx, now, limit)
     lines = tx.all(
         """
-        SELECT r.room, a.account FROM room_account a JOIN room r ON r.number = a.room
+        SELECT r.number, r.room, r.kind, a.account
+        FROM room_account a JOIN room r ON r.number = a.room
         WHERE a.declined_at < ? ORDER BY a.declined_at LIMIT ?
         """,
-        now - DECLINED_MS,
-        FORGOTTEN_AT_ONCE,
+        now - _declined_ms(tx),
+        limit,
     )
-    for room, account in lines:
-        _forget_guest(tx, room, account)
-    return len(lines) + tx.run(
-        "DELETE FROM ask WHERE asked_at < ? AND COALESCE(declined_at, 0) < ?",
-        now - DAY_MS,
-        now - DECLINED_MS,
+    for number, room, kind, account in lines:
+        _forget_guest(tx, number, room, kind, account)
+    count += len(lines)
+    yesterday = now - DAY_MS
+    for old, values in (
+        ("declined_at IS NULL AND asked_at < ?", (yesterday,)),
+        # Who was asked again since is not forgotten yet.
+        (
+            "declined_at < ? AND NOT asked_at BETWEEN ? AND ?",
+            (now - _declined_ms(tx), yesterday, now),
+        ),
+    ):
+        count += tx.run(
+            f"""
+            DELETE FROM ask WHERE (asker, account) IN (
+                SELECT asker, account FROM ask WHERE {old} LIMIT ?
+            )
+            """,  # noqa: S608 - Our words.
+            *values,
+            limit,
+        )
+    return count
+
+
+def _bring_back(tx: Tx, now: int, limit: int) -> int:
+    """Take times that have not come yet for now; return how many those were.
+
+    They are of a clock that was ahead.  Left alone, what was declined then would be remembered
+    until that clock's time, and a month longer.
+    """
+    count = tx.run(
+        """
+        UPDATE room_account SET declined_at = ? WHERE (room, account) IN (
+            SELECT room, account FROM room_account WHERE declined_at > ? LIMIT ?
+        )
+        """,
+        now,
+        now,
+        limit,
     )
+    for ahead, changed in (
+        ("declined_at > ?", "declined_at = ?"),
+        ("declined_at IS NULL AND asked_at > ?", "asked_at = ?"),
+    ):
+        count += tx.run(
+            f"""
+            UPDATE ask SET {changed} WHERE (asker, account) IN (
+                SELECT asker, account FROM ask WHERE {ahead} LIMIT ?
+            )
+            """,  # noqa: S608 - Our words.
+            now,
+            now,
+            limit,
+        )
+    return count
 
 
 def is_free_again(tx: Tx, room: bytes, account: bytes) -> bool:
@@ -142,50 +206,49 @@ def is_free_again(tx: Tx, room: bytes, account: bytes) -> bool:
     return line is not None
 
 
-def _forget_guest(tx: Tx, room: bytes, account: bytes) -> None:
+def _forget_guest(tx: Tx, number: int, room: bytes, kind: Kind, account: bytes) -> None:
     """Let an account that declined a room long ago be gone from it for everyone."""
-    state = tx.known_room(room)
-    tx.run("DELETE FROM member WHERE room = ? AND account = ?", state.number, account)
-    tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account)
-    if state.kind == "direct":
+    take_out(tx, number, room, account)
+    if kind == "direct":
         # Only the asker is left: should the two ever want to talk, they may make another room.
-        tx.run("UPDATE room SET pair = NULL WHERE number = ?", state.number)
+        tx.run("UPDATE room SET pair = NULL WHERE number = ?", number)
+
+
+def take_out(tx: Tx, number: int, room: bytes, account: bytes) -> tuple[bytes, ...]:
+    """Take an account out of a room, which may have very many others; return its devices there."""
+    devices = devices_in(tx, number, account)
+    for device in devices:
+        tx.run("DELETE FROM member WHERE room = ? AND device = ?", number, device)
+    tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", number, account)
     tx.forget_room(room)
+    return devices
 
 
-def _must_ask(tx: Tx, asker: bytes, account: bytes) -> bool:
+def _known(tx: Tx, asker: bytes, accounts: Sequence[bytes], marks: str) -> frozenset[bytes]:
+    """Return which accounts need not be asked, unless they have blocked the asker."""
     policy = requests_policy(tx.settings)
     if policy == "off":
-        return False
+        return frozenset(accounts)
     shared = "room.kind = 'direct'" if policy == "everyone" else "room.kind <> 'commons'"
-    line = tx.one(
-        f"""
-        SELECT 1 FROM room_account theirs
-        JOIN room_account mine ON mine.room = theirs.room AND mine.account = ?
-        JOIN room ON room.number = theirs.room
-        WHERE theirs.account = ? AND theirs.state = 'active' AND mine.state = 'active' AND {shared}
-        LIMIT 1
-        """,  # noqa: S608 - Our words.
-        asker,
-        account,
-    )
-    return line is None
+    # The order of the tables is fixed: from the account's rooms, until one is shared.
+    sql = f"""
+        SELECT a.account FROM account a WHERE a.account IN ({marks}) AND EXISTS (
+            SELECT 1 FROM room_account theirs CROSS JOIN room_account mine CROSS JOIN room
+            WHERE theirs.account = a.account AND theirs.state = 'active'
+              AND mine.room = theirs.room AND mine.account = ? AND mine.state = 'active'
+              AND room.number = theirs.room AND {shared}
+        )
+        """  # noqa: S608 - Our words.
+    return frozenset(account for (account,) in tx.all(sql, *accounts, asker))
 
 
-def _check_may_ask(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
-    """Refuse a request that waits already, or seems to, and too many of them."""
-    waits = tx.one(
-        "SELECT 1 FROM room_account WHERE account = ? AND asked_by = ? AND state = 'pending'",
-        account,
-        asker,
-    )
-    lately = tx.one(
-        "SELECT 1 FROM ask WHERE asker = ? AND account = ? AND asked_at > ?",
-        asker,
-        account,
-        now - DAY_MS,
-    )
-    refuse_unless(waits is None and lately is None, Code.TOO_SOON, _WAITS)
+def _check_may_ask(tx: Tx, asker: bytes, accounts: Sequence[bytes], now: int) -> None:
+    """Refuse requests that wait already, or seem to, and too many of them."""
+    most = tx.settings.asks_per_day
+    if len(accounts) > most:
+        raise Refused(Code.TOO_MANY)  # So many together are never allowed.
+    for account in accounts:
+        _check_may_be_asked(tx, asker, account, now)
     lines = tx.all(
         """
         SELECT asked_at FROM ask WHERE asker = ? AND asked_at BETWEEN ? AND ?
@@ -200,13 +263,27 @@ def _check_may_ask(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
         now - DAY_MS + 1,
         now,
     )
-    most = tx.settings.asks_per_day
-    if len(lines) >= most:
-        tx.audit("limit_hit", asker, limit="asks_per_day")
+    too_many = len(lines) + len(accounts) - most
+    if too_many > 0:
         times = sorted(at for (at,) in lines)
-        # When so many of them are a day old that one more is allowed; never, if none ever is.
-        wait = times[len(times) - most] + DAY_MS - now if most else None
-        raise Refused(Code.TOO_MANY, retry_after_ms=wait)
+        # When so many of them are a day old that there is place for all of these.
+        raise Refused(Code.TOO_MANY, retry_after_ms=times[too_many - 1] + DAY_MS - now)
+
+
+def _check_may_be_asked(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
+    """Refuse to ask an account again, and one of whom too many ask."""
+    waits = tx.one(
+        "SELECT 1 FROM room_account WHERE account = ? AND asked_by = ? AND state = 'pending'",
+        account,
+        asker,
+    )
+    lately = tx.one(
+        "SELECT 1 FROM ask WHERE asker = ? AND account = ? AND asked_at > ?",
+        asker,
+        account,
+        now - DAY_MS,
+    )
+    refuse_unless(waits is None and lately is None, Code.TOO_SOON, _WAITS)
     (pending,) = tx.one(
         """
         SELECT COUNT(*) FROM room_account
@@ -214,7 +291,11 @@ def _check_may_ask(tx: Tx, asker: bytes, account: bytes, now: int) -> None:
         """,
         account,
     ) or (0,)
-    refuse_unless(pending < PENDING_MAX, Code.LIMIT, "Too many requests wait for this account.")
+    refuse_unless(
+        pending < tx.settings.account_asks_max,
+        Code.LIMIT,
+        "Too many requests wait for this account.",
+    )
 
 
 # ---- Requests ----
@@ -235,53 +316,55 @@ def get_asks(tx: Tx, caller: Caller, request: GetAsks, _: int) -> Asks:
         ORDER BY a.asked_at, r.room LIMIT ?
         """,
         caller.account,
-        PENDING_MAX,
+        tx.settings.account_asks_max,
     )
     return Asks(id=request.id, asks=tuple(Ask(*line) for line in lines))
 
 
-def answer(tx: Tx, caller: Caller, request: Answer, now: int) -> Done:
-    """Accept requests, or decline them."""
-    asking: dict[bytes, bytes] = dict(
-        tx.all(f"SELECT r.room, a.asked_by {_WAITING} ORDER BY a.asked_at, r.room", caller.account)
-    )
-    rooms = tuple(asking) if request.rooms is None else tuple(dict.fromkeys(request.rooms))
+def answer(tx: Tx, caller: Caller, request: Answer, now: int) -> AsksLeft:
+    """Accept requests, or decline them: those that are named, or the oldest that wait."""
+    asking: dict[bytes, tuple[int, bytes]] = {
+        room: (number, asker)
+        for room, number, asker in tx.all(
+            f"SELECT r.room, r.number, a.asked_by {_WAITING} ORDER BY a.asked_at, r.room",
+            caller.account,
+        )
+    }
+    rooms = tuple(asking if request.rooms is None else dict.fromkeys(request.rooms))
     refuse_unless(all(room in asking for room in rooms), Code.UNKNOWN)
+    rooms = rooms[:ANSWERED_MAX]
     for room in rooms:
-        state = tx.known_room(room)
+        number, asker = asking[room]
         if request.accept:
-            _accept(tx, caller, state, asking[room], now)
+            _accept(tx, caller, number, room, asker, now)
         else:
-            _decline(tx, caller.account, state, asking[room], now)
-    return Done(id=request.id)
+            _decline(tx, caller.account, number, room, asker, now)
+    return AsksLeft(id=request.id, left=len(asking) - len(rooms))
 
 
-def _accept(tx: Tx, caller: Caller, state: RoomState, asker: bytes, now: int) -> None:
+def _accept(tx: Tx, caller: Caller, number: int, room: bytes, asker: bytes, now: int) -> None:
     account = caller.account
-    tx.touch(state)
     tx.run(
-        "UPDATE room_account SET state = 'active' WHERE room = ? AND account = ?",
-        state.number,
-        account,
+        "UPDATE room_account SET state = 'active' WHERE room = ? AND account = ?", number, account
     )
     tx.run("DELETE FROM ask WHERE asker = ? AND account = ?", asker, account)
-    state.accounts[account].state = "active"
-    devices = tuple(device for device, whose in state.members.items() if whose == account)
-    tx.effects.append(Routed(state.room, devices, is_member=True))
-    tx.push(devices, RoomChanged(room=state.room, state="active"))
-    release(tx, state, devices, now)
-    tx.push_account(asker, Answered(room=state.room, account=account))
+    tx.forget_room(room)
+    devices = devices_in(tx, number, account)
+    tx.effects.append(Routed(room, devices, is_member=True))
+    tx.push(devices, RoomChanged(room=room, state="active"))
+    release(tx, number, devices, now)
+    tx.push_account(asker, Answered(room=room, account=account))
     tx.audit("request_accepted", account)
 
 
-def _decline(tx: Tx, account: bytes, state: RoomState, asker: bytes, now: int) -> None:
+def _decline(tx: Tx, account: bytes, number: int, room: bytes, asker: bytes, now: int) -> None:
     """Note it for the account itself: what others can see of the room stays as it was."""
-    devices = tuple(device for device, whose in state.members.items() if whose == account)
-    discard(tx, state, devices)
+    devices = devices_in(tx, number, account)
+    discard(tx, number, devices)
     tx.run(
         "UPDATE room_account SET declined_at = ? WHERE room = ? AND account = ?",
         now,
-        state.number,
+        number,
         account,
     )
     tx.run(
@@ -294,9 +377,22 @@ def _decline(tx: Tx, account: bytes, state: RoomState, asker: bytes, now: int) -
         now,
         now,
     )
-    tx.push(devices, RoomChanged(room=state.room, state="gone"))
+    tx.push(devices, RoomChanged(room=room, state="gone"))
     tx.audit("request_declined", account)
     audit_quietly(tx, "request_unwanted", asker)
+
+
+def devices_in(tx: Tx, number: int, account: bytes) -> tuple[bytes, ...]:
+    """Return the devices of one account in a room, which may have very many others."""
+    lines = tx.all(
+        """
+        SELECT m.device FROM device d CROSS JOIN member m
+        WHERE d.account = ? AND m.room = ? AND m.device = d.device ORDER BY m.device
+        """,
+        account,
+        number,
+    )
+    return tuple(device for (device,) in lines)
 
 
 def block(tx: Tx, caller: Caller, request: Block, now: int) -> Done:
@@ -318,15 +414,15 @@ def block(tx: Tx, caller: Caller, request: Block, now: int) -> Done:
 
 def _block(tx: Tx, caller: Caller, account: bytes, now: int) -> None:
     (count,) = tx.one("SELECT COUNT(*) FROM block WHERE account = ?", caller.account) or (0,)
-    refuse_unless(count < BLOCKS_MAX, Code.LIMIT)
+    refuse_unless(count < tx.settings.account_blocks_max, Code.LIMIT)
     lines = tx.all(
-        f"SELECT r.room {_WAITING} AND a.asked_by = ? ORDER BY r.room",
+        f"SELECT r.number, r.room {_WAITING} AND a.asked_by = ? ORDER BY r.room",
         caller.account,
         account,
     )
     tx.insert("block (account, blocked, at)", [(caller.account, account, now)])
-    for (room,) in lines:
-        _decline(tx, caller.account, tx.known_room(room), account, now)
+    for number, room in lines:
+        _decline(tx, caller.account, number, room, account, now)
 
 
 def get_blocks(tx: Tx, caller: Caller, request: GetBlocks, _: int) -> Blocks:
@@ -341,9 +437,15 @@ def get_blocks(tx: Tx, caller: Caller, request: GetBlocks, _: int) -> Blocks:
     return Blocks(id=request.id, accounts=tuple((who, name, at) for who, name, at in lines))
 
 
+def _answer_cost(request: Answer) -> int:
+    """Return how much of the limit an answer takes: by how many requests it is to."""
+    count = ANSWERED_MAX if request.rooms is None else len(request.rooms)
+    return 1 + count // COSTS_ONE
+
+
 HANDLERS: dict[type, Handler] = {
     GetAsks: Handler(get_asks, "device", "read", writes=False),
-    Answer: Handler(answer, "device", "write"),
+    Answer: Handler(answer, "device", "write", cost=_answer_cost),
     Block: Handler(block, "device", "write"),
     GetBlocks: Handler(get_blocks, "device", "read", writes=False),
 }

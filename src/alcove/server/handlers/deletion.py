@@ -10,9 +10,9 @@
 A device of the account stays in the room's cryptography until a member commits its removal; the
 server gives it nothing any more.
 
-What there may be very much of (files, events, answers, the archive, a room's log) goes bit by bit,
-so that nobody else waits: the first bit with the account, the rest in turns of housekeeping.  The
-table `leftover` says of what; nobody can reach it any more.
+First the account itself goes, so that nobody signs in, is found or added to a room any more.  All
+else goes bit by bit, so that nobody has to wait for it: the first bit at once, the rest in turns of
+housekeeping.  The table `leftover` says of what, and is written with the first step.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,12 @@ from alcove.server.answers import BY_TOKEN
 from alcove.server.caller import Caller
 from alcove.server.effects import BlobGone, Ended
 from alcove.server.handlers.access import Handler
+from alcove.server.handlers.archive import sweep_archive
 from alcove.server.handlers.boxes import check_code, open_lock
-from alcove.server.handlers.devices import audit_quietly, drop_what_waits, sharing_devices
-from alcove.server.handlers.letters import discard
+from alcove.server.handlers.chats import take_out
+from alcove.server.handlers.devices import audit_quietly, drop_what_waits, tell_sharing
+from alcove.server.handlers.leftovers import LINES, leave_over
+from alcove.server.handlers.letters import clear, discard, drop_letters
 from alcove.server.tx import Tx
 from alcove.wire.accounts import DeleteAccount
 from alcove.wire.base import Done
@@ -37,32 +40,31 @@ ERASED = '{"erased":1}'
 """The detail of an event of an account that is gone.  Its line no longer fits the chain, and need
 not: `account_deleted` says how many such lines there are."""
 
-LINES = 500
-"""How many lines of what is left one turn deletes."""
-
 ROWS_OF_ROOMS = ("link", "alias", "member", "room_account")
 """The tables whose lines belong to one room and go at once."""
 MANY_ROWS_OF_ROOMS = (("entry", "seq"), ("room_row", "number"), ("snapshot", "seq"))
 """Those that may have very many, and what counts their lines within a room."""
 
-STATEMENTS = (
-    "DELETE FROM member WHERE device IN (SELECT device FROM device WHERE account = ?)",
-    "DELETE FROM room_account WHERE account = ?",
-    "DELETE FROM device_list WHERE account = ?",
-    "DELETE FROM block WHERE account = ?",
-    "DELETE FROM block WHERE blocked = ?",
-    "DELETE FROM ask WHERE asker = ?",
-    "DELETE FROM ask WHERE account = ?",
-    "DELETE FROM invite WHERE made_by = ?",
-    "DELETE FROM invite WHERE account = ?",
-    "UPDATE account SET invited_by = NULL WHERE invited_by = ?",
-    "UPDATE room_account SET asked_by = NULL WHERE asked_by = ?",
-    "UPDATE room SET created_by = NULL WHERE created_by = ?",
-    "UPDATE snapshot SET made_by = NULL WHERE made_by = ?",
-    "UPDATE inbox SET sender = NULL WHERE sender = ?",
-    "DELETE FROM device WHERE account = ?",
-    "DELETE FROM account WHERE account = ?",
+DROPPED = (
+    ("invite", "invite", "made_by"),
+    ("invite", "invite", "account"),
+    ("block", "account, blocked", "account"),
+    ("block", "account, blocked", "blocked"),
+    ("ask", "asker, account", "asker"),
+    ("ask", "asker, account", "account"),
+    ("device_list", "account, version", "account"),
+    ("archive", "account, room, name", "account"),
 )
+"""Tables whose lines go with an account: what names a line, and the column with the account."""
+FORGOTTEN = (
+    ("account", "account", "invited_by", None),
+    ("room_account", "room, account", "asked_by", None),
+    ("snapshot", "room, seq", "made_by", None),
+    ("inbox", "device, letter", "sender", None),
+    # A link still leads into its room; only by whom it was made is nobody's business any more.
+    ("link", "hash", "made_by", NOBODY_NOW),
+)
+"""Tables whose lines stay: what names a line, the column with the account, and what comes there."""
 
 
 def delete_account(tx: Tx, caller: Caller, request: DeleteAccount, now: int) -> Done:
@@ -78,104 +80,34 @@ def delete_for_good(tx: Tx, account: bytes) -> None:
     devices = tuple(
         device
         for (device,) in tx.all(
-            "SELECT device FROM device WHERE account = ? ORDER BY device", account
+            "SELECT device FROM device WHERE account = ? AND revoked_at IS NULL ORDER BY device",
+            account,
         )
     )
-    mine = frozenset(devices)
-    sharing = tuple(device for device in sharing_devices(tx, account) if device not in mine)
-    _leave_rooms(tx, account)
     erased = _count_events(tx, account)
-    for device in devices:
-        drop_what_waits(tx, device)
     (until,) = tx.one("SELECT COALESCE(MAX(number), 0) FROM event") or (0,)
-    tx.insert(
-        "leftover (kind, name, until)",
-        [("account", account, until), *(("device", device, until) for device in devices)],
-    )
-    # A link still leads into its room; only by whom it was made is nobody's business any more.
-    tx.run("UPDATE link SET made_by = ? WHERE made_by = ?", NOBODY_NOW, account)
-    for statement in STATEMENTS:
-        tx.run(statement, account)
+    tx.effects.append(Ended(devices, Code.REVOKED))
+    tell_sharing(tx, account, ListChanged(account=account, version=0))
+    for device in devices:
+        tx.run("UPDATE device SET revoked_at = ? WHERE device = ?", tx.now, device)
+        tx.run("DELETE FROM token WHERE device = ?", device)
+    tx.run("DELETE FROM account WHERE account = ?", account)
+    leave_over(tx, "account", account, until)
     audit_quietly(tx, "account_deleted", None, erased_events=erased)
     sweep_leftovers(tx)
-    tx.push(sharing, ListChanged(account=account, version=0))
-    tx.effects.append(Ended(devices, Code.REVOKED))
-
-
-def _leave_rooms(tx: Tx, account: bytes) -> None:
-    """Withdraw what the account asks of others, and drop the rooms where nobody else is active.
-
-    The commons stays in any case: whoever comes next can still join it.
-    """
-    emptied = tx.all(
-        """
-        SELECT r.number, r.room FROM room_account mine JOIN room r ON r.number = mine.room
-        WHERE mine.account = ? AND r.kind <> 'commons' AND NOT EXISTS (
-            SELECT 1 FROM room_account other
-            WHERE other.room = r.number AND other.account <> ? AND other.state = 'active'
-        )
-        ORDER BY r.number
-        """,
-        account,
-        account,
-    )
-    for room, asked in tx.all(
-        """
-        SELECT r.room, a.account FROM room_account a JOIN room r ON r.number = a.room
-        WHERE a.asked_by = ? AND a.state = 'pending' ORDER BY r.number, a.account
-        """,
-        account,
-    ):
-        _withdraw(tx, room, asked)
-    for number, room in emptied:
-        drop_room(tx, number, room)
-    for (room,) in tx.all(
-        """
-        SELECT r.room FROM room r JOIN room_account a ON a.room = r.number
-        WHERE a.account = ? OR a.asked_by = ?
-        UNION SELECT room FROM room WHERE created_by = ?
-        ORDER BY 1
-        """,
-        account,
-        account,
-        account,
-    ):
-        tx.forget_room(room)
-
-
-def _withdraw(tx: Tx, room: bytes, asked: bytes) -> None:
-    """Take a request back that nobody is left to make good."""
-    state = tx.known_room(room)
-    devices = tuple(device for device, whose in state.members.items() if whose == asked)
-    discard(tx, state, devices)
-    tx.run("DELETE FROM member WHERE room = ? AND account = ?", state.number, asked)
-    tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", state.number, asked)
-    tx.push(devices, RoomChanged(room=room, state="gone"))
-    tx.forget_room(room)
-
-
-def drop_room(tx: Tx, number: int, room: bytes) -> None:
-    """Delete a room; its log goes bit by bit, and its line last: it keeps the number."""
-    tx.run("DELETE FROM inbox WHERE letter IN (SELECT number FROM letter WHERE room = ?)", number)
-    # The newest letter's line stays, without a body: see `letters`.
-    tx.run("UPDATE letter SET body = ? WHERE room = ?", b"", number)
-    tx.run(
-        "DELETE FROM letter WHERE room = ? AND number < (SELECT MAX(number) FROM letter)", number
-    )
-    for table in ROWS_OF_ROOMS:
-        tx.run(f"DELETE FROM {table} WHERE room = ?", number)  # noqa: S608 - Our words.
-    tx.run("UPDATE room SET pair = NULL WHERE number = ?", number)
-    tx.insert("leftover (kind, name, until)", [("room", room, 0)])
-    tx.forget_room(room)
 
 
 def _count_events(tx: Tx, account: bytes) -> int:
     """Return of how many audit events it will be taken whose they were."""
     (count,) = tx.one(
         """
-        SELECT COUNT(*) FROM event
-        WHERE account = ? OR device IN (SELECT device FROM device WHERE account = ?)
+        SELECT (SELECT COUNT(*) FROM event WHERE account = ?) + (
+            SELECT COUNT(*) FROM event
+            WHERE device IN (SELECT device FROM device WHERE account = ?)
+              AND (account IS NULL OR account <> ?)
+        )
         """,
+        account,
         account,
         account,
     ) or (0,)
@@ -186,82 +118,136 @@ def _count_events(tx: Tx, account: bytes) -> int:
 
 
 def sweep_leftovers(tx: Tx, most: int | None = None) -> int:
-    """Delete some of what is left of accounts, and return how many lines; fewer at the end."""
+    """Delete some of what is left over, and return how many lines; fewer at the end."""
     lines, swept = most or LINES, 0
     while swept < lines:
         left = tx.one("SELECT kind, name, until FROM leftover ORDER BY kind, name LIMIT 1")
         if left is None:
             break
         kind, name, until = left
-        count = _SWEEPS[kind](tx, name, until, lines - swept)
-        swept += count
+        swept += _SWEEPS[kind](tx, name, until, lines - swept)
         if swept < lines:
             tx.run("DELETE FROM leftover WHERE kind = ? AND name = ?", kind, name)
     return swept
 
 
 def _sweep_account(tx: Tx, account: bytes, until: int, lines: int) -> int:
-    """Delete files and rows of the archive, and take from events whose they were."""
+    """Go on with what an account that is gone has left."""
+    swept = 0
+    for step in _STEPS:
+        swept += step(tx, account, until, lines - swept)
+        if swept >= lines:
+            break
+    return swept
+
+
+def _drop_rows(tx: Tx, account: bytes, _: int, lines: int) -> int:
+    """Delete lines that go with the account, and its name from those that stay."""
+    swept = 0
+    for table, key, column in DROPPED:
+        swept += tx.run(
+            f"""
+            DELETE FROM {table} WHERE ({key}) IN (
+                SELECT {key} FROM {table} WHERE {column} = ? LIMIT ?
+            )
+            """,  # noqa: S608 - Our words.
+            account,
+            lines - swept,
+        )
+    for table, key, column, value in FORGOTTEN:
+        swept += tx.run(
+            f"""
+            UPDATE {table} SET {column} = ? WHERE ({key}) IN (
+                SELECT {key} FROM {table} WHERE {column} = ? LIMIT ?
+            )
+            """,  # noqa: S608 - Our words.
+            value,
+            account,
+            lines - swept,
+        )
+    rooms = tx.all(
+        "SELECT number, room FROM room WHERE created_by = ? LIMIT ?", account, lines - swept
+    )
+    for number, room in rooms:
+        tx.run("UPDATE room SET created_by = NULL WHERE number = ?", number)
+        tx.forget_room(room)
+    return swept + len(rooms)
+
+
+def _withdraw_asks(tx: Tx, account: bytes, _: int, lines: int) -> int:
+    """Take requests back that nobody is left to make good."""
+    asks = tx.all(
+        """
+        SELECT r.number, r.room, a.account FROM room_account a JOIN room r ON r.number = a.room
+        WHERE a.asked_by = ? AND a.state = 'pending' ORDER BY r.number, a.account LIMIT ?
+        """,
+        account,
+        lines,
+    )
+    for number, room, asked in asks:
+        devices = take_out(tx, number, room, asked)
+        discard(tx, number, devices)
+        tx.push(devices, RoomChanged(room=room, state="gone"))
+    return len(asks)
+
+
+def _leave_rooms(tx: Tx, account: bytes, _: int, lines: int) -> int:
+    """Leave rooms, and drop those where nobody else is active.
+
+    The commons stays in any case: whoever comes next can still join it.
+    """
+    swept = 0
+    for number, room, kind in tx.all(
+        """
+        SELECT r.number, r.room, r.kind FROM room_account a JOIN room r ON r.number = a.room
+        WHERE a.account = ? ORDER BY a.room LIMIT ?
+        """,
+        account,
+        lines,
+    ):
+        if swept >= lines:
+            break
+        other = tx.one(
+            """
+            SELECT 1 FROM room_account WHERE room = ? AND account <> ? AND state = 'active' LIMIT 1
+            """,
+            number,
+            account,
+        )
+        swept += 1 + len(take_out(tx, number, room, account))
+        if other is None and kind != "commons":
+            drop_room(tx, number, room)
+    return swept
+
+
+def _drop_blobs(tx: Tx, account: bytes, _: int, lines: int) -> int:
     blobs = tx.all("SELECT blob FROM blob WHERE account = ? LIMIT ?", account, lines)
     for (blob,) in blobs:
         tx.run("DELETE FROM blob WHERE blob = ?", blob)
         tx.effects.append(BlobGone(blob))
-    swept = len(blobs)
-    swept += tx.run(
-        """
-        DELETE FROM archive WHERE account = ? AND number IN (
-            SELECT number FROM archive WHERE account = ? LIMIT ?
-        )
-        """,
-        account,
-        account,
-        lines - swept,
-    )
-    return swept + _blank_events(tx, "account", account, until, lines - swept)
+    return len(blobs)
 
 
-def _sweep_device(tx: Tx, device: bytes, until: int, lines: int) -> int:
-    """Delete the answers that a device was given, and take from events that it was the one."""
+def _drop_devices(tx: Tx, account: bytes, until: int, lines: int) -> int:
+    """Delete what the account's devices were given, and at last their own lines."""
     swept = 0
-    for name in (device, device + BY_TOKEN):
-        swept += tx.run(
-            """
-            DELETE FROM answer WHERE (device, last, first) IN (
-                SELECT device, last, first FROM answer WHERE device = ? LIMIT ?
-            )
-            """,
-            name,
-            lines - swept,
-        )
-    return swept + _blank_events(tx, "device", device, until, lines - swept)
-
-
-def _sweep_room(tx: Tx, room: bytes, _: int, lines: int) -> int:
-    """Delete the log of a room and what is sealed beside it, and at last the room's line."""
-    (number,) = tx.one("SELECT number FROM room WHERE room = ?", room) or (0,)
-    swept = 0
-    for table, place in MANY_ROWS_OF_ROOMS:
-        swept += tx.run(
-            f"""
-            DELETE FROM {table} WHERE room = ? AND {place} IN (
-                SELECT {place} FROM {table} WHERE room = ? LIMIT ?
-            )
-            """,  # noqa: S608 - Our words.
-            number,
-            number,
-            lines - swept,
-        )
-    if swept < lines:
-        tx.run("DELETE FROM room WHERE number = ?", number)
-        tx.forget_room(room)
+    while swept < lines:
+        line = tx.one("SELECT device FROM device WHERE account = ? LIMIT 1", account)
+        if line is None:
+            break
+        (device,) = line
+        swept += drop_what_waits(tx, device, lines - swept)
+        for name in (device, device + BY_TOKEN):
+            swept += tx.erase_answers(name, lines - swept) if swept < lines else 0
+        swept += _blank_events(tx, "device", device, until, lines - swept)
+        if swept < lines:
+            tx.run("DELETE FROM device WHERE device = ?", device)
+            swept += 1
     return swept
 
 
-_SWEEPS: dict[str, Callable[[Tx, bytes, int, int], int]] = {
-    "account": _sweep_account,
-    "device": _sweep_device,
-    "room": _sweep_room,
-}
+def _blank_own_events(tx: Tx, account: bytes, until: int, lines: int) -> int:
+    return _blank_events(tx, "account", account, until, lines)
 
 
 def _blank_events(tx: Tx, column: str, name: bytes, until: int, lines: int) -> int:
@@ -279,6 +265,58 @@ def _blank_events(tx: Tx, column: str, name: bytes, until: int, lines: int) -> i
         until,
         lines,
     )
+
+
+_STEPS = (
+    _withdraw_asks, _leave_rooms, _drop_rows, _drop_blobs, _blank_own_events, _drop_devices,
+)  # fmt: skip
+"""What goes of an account, in this order: its rooms before what they name of it, devices last."""
+
+
+# ---- Rooms and devices ----
+
+
+def drop_room(tx: Tx, number: int, room: bytes) -> None:
+    """Delete a room; its log goes bit by bit, and its line last: it keeps the number."""
+    for table in ROWS_OF_ROOMS:
+        tx.run(f"DELETE FROM {table} WHERE room = ?", number)  # noqa: S608 - Our words.
+    tx.run("UPDATE room SET pair = NULL WHERE number = ?", number)
+    leave_over(tx, "room", room)
+    tx.forget_room(room)
+
+
+def _sweep_room(tx: Tx, room: bytes, _: int, lines: int) -> int:
+    """Delete the log of a room and what is sealed beside it, and at last the room's line."""
+    (number,) = tx.one("SELECT number FROM room WHERE room = ?", room) or (0,)
+    swept = drop_letters(tx, number, lines)
+    for table, place in MANY_ROWS_OF_ROOMS:
+        swept += tx.run(
+            f"""
+            DELETE FROM {table} WHERE room = ? AND {place} IN (
+                SELECT {place} FROM {table} WHERE room = ? LIMIT ?
+            )
+            """,  # noqa: S608 - Our words.
+            number,
+            number,
+            lines - swept,
+        )
+    if swept < lines:
+        tx.run("DELETE FROM room WHERE number = ?", number)
+        tx.forget_room(room)
+    return swept
+
+
+def _sweep_device(tx: Tx, device: bytes, _: int, lines: int) -> int:
+    return drop_what_waits(tx, device, lines)
+
+
+_SWEEPS: dict[str, Callable[[Tx, bytes, int, int], int]] = {
+    "account": _sweep_account,
+    "archive": sweep_archive,
+    "device": _sweep_device,
+    "inbox": clear,
+    "room": _sweep_room,
+}
 
 
 HANDLERS: dict[type, Handler] = {

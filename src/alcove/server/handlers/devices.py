@@ -1,14 +1,16 @@
 """Devices: what the server knows of them, who is told of them, and how they end.
 
-Everything here is about devices that stand on their account's signed list.  The list itself is in
-`lists`.
+Everything here is about devices on their account's signed list; the list itself is in `lists`.
 """
 
 from alcove.server.caller import Caller
-from alcove.server.effects import Ended
+from alcove.server.effects import Ended, ToMany
 from alcove.server.handlers.access import Handler
+from alcove.server.handlers.leftovers import LINES, leave_over
 from alcove.server.handlers.letters import empty_inbox
 from alcove.server.tx import Tx
+from alcove.wire.base import Push
+from alcove.wire.codec import encode
 from alcove.wire.devices import Device, Devices, GetDevices
 from alcove.wire.errors import Code
 
@@ -29,41 +31,68 @@ def get_devices(tx: Tx, caller: Caller, request: GetDevices, _: int) -> Devices:
     return Devices(id=request.id, devices=tuple(Device(*line) for line in lines))
 
 
-def sharing_devices(tx: Tx, account: bytes, *, but: bytes = b"") -> tuple[bytes, ...]:
-    """Return the devices of an account and of all who share a room with it, each of them once."""
-    lines = tx.all(
+def tell_sharing(tx: Tx, account: bytes, push: Push, *, but: bytes = b"") -> None:
+    """Tell the devices of an account and of all who share a room with it, each of them once.
+
+    Only rooms are named here, which may have any number of members: the hub knows who is there.
+    Who was asked into such a room and has not answered is not found that way.
+    """
+    rooms = tx.all(
         """
-        SELECT m.device FROM room_account a JOIN member m ON m.room = a.room
-        JOIN room_account theirs ON theirs.room = m.room AND theirs.account = m.account
-        WHERE a.account = ? AND m.left_at IS NULL AND theirs.declined_at IS NULL
-        UNION
-        SELECT device FROM device WHERE account = ? AND revoked_at IS NULL
-        ORDER BY 1
+        SELECT r.room FROM room_account a JOIN room r ON r.number = a.room
+        WHERE a.account = ? ORDER BY a.room
+        """,
+        account,
+    )
+    asked = tx.all(
+        """
+        SELECT DISTINCT p.account FROM room_account a
+        JOIN room_account p ON p.room = a.room AND p.state = 'pending'
+        WHERE a.account = ? AND p.account <> ? AND p.declined_at IS NULL ORDER BY p.account
         """,
         account,
         account,
     )
-    return tuple(device for (device,) in lines if device != but)
+    tx.effects.append(
+        ToMany(
+            tuple(room for (room,) in rooms),
+            (account, *(one for (one,) in asked)),
+            encode(push),
+            but,
+        )
+    )
 
 
 def retire_devices(tx: Tx, devices: tuple[bytes, ...], now: int) -> None:
-    """End devices at once: tokens, key packages, letters and connections.
+    """End devices at once: tokens and connections; and key packages and letters bit by bit.
 
     Their lines stay, so that such a device is told that it was removed, and where they are routed
     they stay routed: only a commit of the room takes them away there.
     """
+    lines = LINES
     for device in devices:
         tx.run("UPDATE device SET revoked_at = ? WHERE device = ?", now, device)
-        drop_what_waits(tx, device)
+        tx.run("DELETE FROM token WHERE device = ?", device)
+        lines -= drop_what_waits(tx, device, lines)
+        if lines <= 0:
+            leave_over(tx, "device", device)
     if devices:
         tx.effects.append(Ended(devices, Code.REVOKED))
 
 
-def drop_what_waits(tx: Tx, device: bytes) -> None:
-    """Drop what is kept for a device alone: tokens, key packages and letters."""
-    tx.run("DELETE FROM token WHERE device = ?", device)
-    tx.run("DELETE FROM package WHERE device = ?", device)
-    empty_inbox(tx, device)
+def drop_what_waits(tx: Tx, device: bytes, lines: int) -> int:
+    """Drop so much of what is kept for a device alone, and return how much: fewer at the end."""
+    swept = tx.run(
+        """
+        DELETE FROM package WHERE device = ? AND number IN (
+            SELECT number FROM package WHERE device = ? LIMIT ?
+        )
+        """,
+        device,
+        device,
+        lines,
+    )
+    return swept + empty_inbox(tx, device, lines - swept)
 
 
 def audit_quietly(tx: Tx, kind: str, account: bytes | None, **detail: str | int) -> None:

@@ -26,8 +26,6 @@ from alcove.wire.directory import (
 )
 from alcove.wire.errors import Code
 
-FOUND_MAX = 20
-"""How many accounts or groups one search returns."""
 ONLINE_PAGE = 256
 """How many accounts one page of the online list has."""
 LAST_CHARACTER = "\U0010ffff"
@@ -39,7 +37,7 @@ NAMED_KINDS = ("group", "channel")
 
 def find(tx: Tx, _: Caller, request: Find, __: int) -> People:
     """Find accounts by name: exactly, or by its beginning where they allow it."""
-    name = request.name.lower()
+    name, most = request.name.lower(), tx.settings.found_max
     lines = tx.all(
         """
         SELECT account, name, is_bot, shows_seen, seen_at FROM account
@@ -56,13 +54,13 @@ def find(tx: Tx, _: Caller, request: Find, __: int) -> People:
             """,
             name,
             name + LAST_CHARACTER,
-            FOUND_MAX + 1,
+            most + 1,
         )
     people = tuple(
         Person(account, shown, bool(is_bot), "offline", seen_at if shows_seen else None)
-        for account, shown, is_bot, shows_seen, seen_at in lines[:FOUND_MAX]
+        for account, shown, is_bot, shows_seen, seen_at in lines[:most]
     )
-    return tx.presence.fill(People(id=request.id, people=people, more=len(lines) > FOUND_MAX))
+    return tx.presence.fill(People(id=request.id, people=people, more=len(lines) > most))
 
 
 def get_online(tx: Tx, _: Caller, request: GetOnline, __: int) -> People:
@@ -90,16 +88,6 @@ def set_visibility(tx: Tx, caller: Caller, request: SetVisibility, _: int) -> Do
 
 def set_presence(tx: Tx, caller: Caller, request: SetPresence, _: int) -> Done:
     """Say how this device is there, until its connection ends."""
-    if request.presence == "invisible":
-        # That it has come is nobody's business: others see when somebody was there before.
-        tx.run(
-            """
-            UPDATE account SET seen_at = seen_before
-            WHERE account = ? AND seen_at = (SELECT seen_at FROM device WHERE device = ?)
-            """,
-            caller.account,
-            caller.device,
-        )
     tx.effects.append(Present(caller.account, caller.device, request.presence))
     return Done(id=request.id)
 
@@ -156,14 +144,16 @@ def find_rooms(tx: Tx, _: Caller, request: FindRooms, __: int) -> PublicRooms:
     lines = tx.all(
         """
         SELECT r.room, p.alias, p.description,
-            (SELECT COUNT(*) FROM room_account a WHERE a.room = p.room AND a.state = 'active'),
+            (SELECT COUNT(*) FROM room_account a WHERE a.room = p.room)
+                - (SELECT COUNT(*) FROM room_account a
+                   WHERE a.room = p.room AND a.state = 'pending'),
             p.link_key, p.link
         FROM alias p JOIN room r ON r.number = p.room
         WHERE p.alias >= ? AND p.alias < ? ORDER BY p.alias LIMIT ?
         """,
         request.alias.lower(),
         request.alias.lower() + LAST_CHARACTER,
-        FOUND_MAX,
+        tx.settings.found_max,
     )
     return PublicRooms(id=request.id, rooms=tuple(PublicRoom(*line) for line in lines))
 

@@ -1,9 +1,7 @@
 """Entries: adding them to a room's log, reading them, and dropping bodies.
 
-A message that stands alone, which is nearly every request that a server sees, touches the
-database with two lines that are written together with those of others.  Everything else takes
-the
-longer way.
+A message that stands alone, which is nearly every request that a server sees, touches the database
+with two lines that are written together with those of others.  All else takes the longer way.
 """
 
 from alcove.server.caller import Caller
@@ -35,12 +33,16 @@ from alcove.wire.entries import (
     Stored,
 )
 from alcove.wire.errors import Code, Refused
-from alcove.wire.ids import Position, entry_name, next_chain
+from alcove.wire.ids import entry_name, next_chain
 
 DAY_MS = 24 * 60 * 60 * 1000
 LOST_FIRST_MS = 60 * 1000
 COST_BYTES = 64 * 1024
 """How many bytes of bodies count as one message more."""
+COST_HEADER_BYTES = 2048
+"""How many bytes of headers do: about fifty devices that a commit adds or removes."""
+OFFERED_MAX = 2048
+"""How many devices the handshakes that are taken back together may add and remove."""
 OFFERS_MS = 30 * DAY_MS
 """How long after a restore handshakes are taken back: as long as devices keep them."""
 
@@ -173,7 +175,7 @@ def read(tx: Tx, caller: Caller, request: Read, _: int) -> Entries:
         number = reading_public(tx, caller, request.room, request.link)
     else:
         number = reading(tx, caller, request.room)
-    check_position(tx, request.since)
+    check_incarnation(tx, request.since.incarnation)
     (head,) = tx.one("SELECT COALESCE(MAX(seq), 0) FROM entry WHERE room = ?", number) or (0,)
     entries_max = min(request.entries_max, tx.settings.page_entries_max)
     is_handshakes = request.lane == "handshake"
@@ -209,16 +211,19 @@ def read(tx: Tx, caller: Caller, request: Read, _: int) -> Entries:
     )  # fmt: skip
 
 
-def check_position(tx: Tx, position: Position) -> None:
-    """Refuse a place in a log of before a restore."""
-    refuse_unless(position.incarnation == tx.incarnation, Code.RESTORED)
+def check_incarnation(tx: Tx, incarnation: int) -> None:
+    """Refuse a place in a log of before a restore, and say since when it is another log."""
+    if incarnation != tx.incarnation:
+        sql = "SELECT began_at FROM incarnation WHERE number = ?"
+        (began_at,) = tx.one(sql, tx.incarnation) or (None,)
+        raise Refused(Code.RESTORED, at=began_at)
 
 
 def passed(tx: Tx, caller: Caller, request: Passed, _: int) -> Done:
     """Note how far a device has stored the logs of its rooms."""
     furthest: dict[bytes, int] = {}
     for room, position in request.rooms:
-        check_position(tx, position)
+        check_incarnation(tx, position.incarnation)
         furthest[room] = max(position.seq, furthest.get(room, 0))
     for room, seq in furthest.items():
         # A room that is not in memory is not read for this: it may have thousands of devices.
@@ -244,7 +249,7 @@ def drop_bodies(tx: Tx, caller: Caller, request: DropBodies, _: int) -> Done:
     """Drop the bodies of messages: one's own, or as an admin anyone's."""
     state = tx.known_room(request.room)
     refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
-    refuse_unless(request.incarnation == tx.incarnation, Code.RESTORED)
+    check_incarnation(tx, request.incarnation)
     marks = ", ".join("?" * len(request.seqs))
     lines = tx.all(
         f"""
@@ -290,13 +295,17 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
     refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
     refuse_unless(_was_restored_lately(tx, now), Code.NOT_ALLOWED)
     tx.touch(state)
-    first, taken = state.head + 1, []
+    taken: list[Stored] = []
+    first, routed = state.head + 1, 0
     for entry in request.entries:
         header = decode_header(entry.header)
         refuse_unless(isinstance(header, HandshakeHeader), Code.BAD_HEADER)
         assert isinstance(header, HandshakeHeader)
         sender = state.members.get(header.sender)
         if header.before != state.handshake or (sender is None and header.joins is None):
+            break
+        routed += len(header.routing.adds) + len(header.routing.removes)
+        if taken and routed > OFFERED_MAX:
             break
         # The server cannot check signatures.  What a header changes of others' rights is taken
         # only from who may change it now: else anyone could speak in an owner's name.
@@ -321,9 +330,13 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
 def _append_cost(request: Append) -> int:
     """Return how much of the limit for messages a request takes: by entries and by bytes."""
     entries = request.entries
-    if len(entries) == 1 and len(entries[0].body) <= COST_BYTES:
+    one = entries[0]
+    if len(entries) == 1 and len(one.body) <= COST_BYTES and len(one.header) <= COST_HEADER_BYTES:
         return 1
-    return sum(1 + len(entry.body) // COST_BYTES for entry in entries)
+    return sum(
+        1 + len(entry.body) // COST_BYTES + len(entry.header) // COST_HEADER_BYTES
+        for entry in entries
+    )
 
 
 def _was_restored_lately(tx: Tx, now: int) -> bool:

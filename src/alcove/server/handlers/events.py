@@ -11,6 +11,7 @@ from alcove.wire.errors import Code
 from alcove.wire.events import Event, Events, GetEvents
 
 EVENTS_PAGE = 200
+"""Audit events in the answer to one request for an account's own."""
 
 _decode_detail = msgspec.json.Decoder(dict[str, str | int]).decode
 

@@ -11,7 +11,8 @@ from typing import Literal
 from alcove.server.auth import new_secret, secret_hash
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
-from alcove.server.settings import Settings, has_tls
+from alcove.server.settings import Settings
+from alcove.server.settings_together import has_tls
 from alcove.server.store.database import Line
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.base import Done
@@ -21,9 +22,10 @@ from alcove.wire.invites import DropInvite, GetInvites, Invite, Invited, Invites
 Kind = Literal["invite", "owner", "bot", "reset", "page"]
 
 DAY_MS = 24 * 60 * 60 * 1000
-OWNER_DAYS = 30
 KEPT_DAYS = 30
 """How long an invite that has expired is still listed."""
+PAGE_LINK_MS = 10 * 60 * 1000
+"""How long the link to the admin page works: it is opened at once, or made again."""
 LISTED_MAX = 1000
 """How many invites one answer lists."""
 ID_BYTES = 10
@@ -115,10 +117,30 @@ def make_invite(
 
     `certificate` is the SHA-256 of the server's certificate where that is self-signed.
     """
+    invite, secret = _add(
+        tx, kind, made_by, uses=uses, expires_at=now + days * DAY_MS, now=now, account=account
+    )
+    parts = [secret, f"k{tx.keys.public.hex()}"]
+    if certificate is not None:
+        parts.append(f"t{certificate.hex()}")
+    return invite, f"{address_of(tx.settings)}/i/{invite.invite}#{'.'.join(parts)}"
+
+
+def _add(
+    tx: Tx,
+    kind: Kind,
+    made_by: bytes | None,
+    *,
+    uses: int,
+    expires_at: int,
+    now: int,
+    account: bytes | None = None,
+) -> tuple[Invite, str]:
+    """Store a new link, and return it and its secret."""
     tx.run("DELETE FROM invite WHERE expires_at < ?", now - KEPT_DAYS * DAY_MS)
     name = base64.b32encode(tx.random(ID_BYTES)).decode("ascii").lower()
     secret = new_secret(tx.random)
-    invite = Invite(name, kind, made_by, now, now + days * DAY_MS, uses, 0)
+    invite = Invite(name, kind, made_by, now, expires_at, uses, 0)
     line = (
         name,
         secret_hash(tx.keys, secret),
@@ -133,10 +155,7 @@ def make_invite(
         "invite (invite, secret_hash, kind, account, made_by, made_at, expires_at, uses)", [line]
     )
     tx.audit(CREATED[kind], account or made_by, invite=name, kind=kind, uses=uses)
-    parts = [secret, f"k{tx.keys.public.hex()}"]
-    if certificate is not None:
-        parts.append(f"t{certificate.hex()}")
-    return invite, f"{address_of(tx.settings)}/i/{name}#{'.'.join(parts)}"
+    return invite, secret
 
 
 def owner_link(tx: Tx, now: int, certificate: bytes | None = None) -> str | None:
@@ -148,9 +167,19 @@ def owner_link(tx: Tx, now: int, certificate: bytes | None = None) -> str | None
         return None
     tx.run("DELETE FROM invite WHERE kind = 'owner'")
     _, link = make_invite(
-        tx, "owner", None, uses=1, days=OWNER_DAYS, now=now, certificate=certificate
+        tx, "owner", None, uses=1, days=tx.settings.owner_days, now=now, certificate=certificate
     )
     return link
+
+
+def page_link(tx: Tx, now: int) -> tuple[Invite, str]:
+    """Make the link by which a browser comes to the admin page; the one of before ends.
+
+    A browser checks no keys, so the link carries none.
+    """
+    tx.run("DELETE FROM invite WHERE kind = 'page' AND expires_at > ?", now)
+    invite, secret = _add(tx, "page", None, uses=1, expires_at=now + PAGE_LINK_MS, now=now)
+    return invite, f"{address_of(tx.settings)}/admin#{secret}"
 
 
 def address_of(settings: Settings) -> str:
@@ -207,6 +236,13 @@ def find_invite(tx: Tx, secret: str, kinds: tuple[Kind, ...], now: int) -> Found
 def count_use(tx: Tx, found: Found) -> None:
     """Note that a link was used once more."""
     tx.run("UPDATE invite SET used = used + 1 WHERE invite = ?", found.invite)
+
+
+def use_page_link(tx: Tx, secret: str, now: int) -> None:
+    """Let whoever shows the secret of a link to the admin page see it, or refuse."""
+    found = find_invite(tx, secret, ("page",), now)
+    count_use(tx, found)
+    tx.audit("page_link_used", None, invite=found.invite)
 
 
 HANDLERS: dict[type, Handler] = {

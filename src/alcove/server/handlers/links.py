@@ -12,8 +12,6 @@ from alcove.wire.base import Done
 from alcove.wire.errors import Code, Refused
 from alcove.wire.rooms import DropLink, OpenedLink, OpenLink, PutLink
 
-LINKS_MAX = 100
-"""How many links lead to one room.  Those that have ended make place first."""
 LINKED_KINDS = ("group", "channel", "commons")
 """A direct room admits only its two accounts, a mailbox one."""
 
@@ -42,7 +40,7 @@ def put_link(tx: Tx, caller: Caller, request: PutLink, now: int) -> Done:
         now,
         now,
     ) or (0,)
-    refuse_unless(count < LINKS_MAX, Code.LIMIT)
+    refuse_unless(count < tx.settings.room_links_max, Code.LIMIT)
     tx.run(
         "DELETE FROM link WHERE room = ? AND (COALESCE(expires_at, ?) < ? OR used >= uses)",
         state.number,

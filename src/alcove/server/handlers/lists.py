@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alcove.server.auth import device_id, transcript, verify
+from alcove.server.auth import verify
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
-from alcove.server.handlers.devices import retire_devices, sharing_devices
+from alcove.server.handlers.devices import retire_devices, tell_sharing
 from alcove.server.tx import Tx, digest, refuse_unless
 from alcove.wire.base import Done
 from alcove.wire.codec import MALFORMED
@@ -30,9 +30,10 @@ from alcove.wire.devices import (
     SignedList,
 )
 from alcove.wire.errors import Code, Refused
+from alcove.wire.signed import certificate_bytes, device_id, list_bytes
 
-LIST_LABEL = "alcove device list 1"
-CERTIFICATE_LABEL = "alcove certificate 1"
+ROOMS_COMPARED_MAX = 20_000
+"""How many rooms of others are compared with the caller's for one page of lists."""
 
 _decode_list = msgspec.msgpack.Decoder(DeviceList).decode
 _decode_certificate = msgspec.msgpack.Decoder(Certificate).decode
@@ -85,7 +86,7 @@ def accept_list(tx: Tx, caller: Caller, signed: SignedList, proposed: DeviceList
     if proposed.identity != identity:
         tx.audit("identity_changed", proposed.account)
     changed = ListChanged(account=proposed.account, version=proposed.version)
-    tx.push(sharing_devices(tx, proposed.account, but=caller.device), changed)
+    tell_sharing(tx, proposed.account, changed, but=caller.device)
 
 
 # ---- Checking ----
@@ -111,7 +112,7 @@ def check_list(
     count = len(proposed.certificates)
     refuse_unless(count > 0, Code.BAD_LIST, "A device list has at least one device.")
     refuse_unless(count <= tx.settings.account_devices_max, Code.LIMIT)
-    statement = transcript(LIST_LABEL, signed.body)
+    statement = list_bytes(signed.body)
     refuse_unless(verify(proposed.identity, statement, signed.signature), Code.NOT_SIGNED)
     if identity in (None, proposed.identity):
         refuse_unless(
@@ -140,7 +141,7 @@ def _check_certificates(proposed: DeviceList) -> dict[bytes, Certificate]:
             and certificate.version == proposed.version
         )
         refuse_unless(fits, Code.BAD_LIST, "A device's certificate does not fit the list.")
-        statement = transcript(CERTIFICATE_LABEL, signed.body)
+        statement = certificate_bytes(signed.body)
         refuse_unless(verify(proposed.identity, statement, signed.signature), Code.NOT_SIGNED)
         device = device_id(certificate.device)
         refuse_unless(device not in certificates, Code.BAD_LIST, "A device is on the list twice.")
@@ -231,12 +232,18 @@ def newest_list(tx: Tx, account: bytes) -> SignedList:
 
 def get_lists(tx: Tx, caller: Caller, request: GetLists, _: int) -> Lists:
     """Tell the newest lists of accounts that have something to do with the caller."""
-    near = near_accounts(tx, caller.account, request.accounts)
+    mine = _rooms_of(tx, caller.account)
     lists: list[SignedList] = []
     size = 0
+    rooms = 0
     for looked_at, account in enumerate(request.accounts):
-        if account not in near:
-            continue
+        if account != caller.account:
+            theirs = _rooms_of(tx, account)
+            rooms += len(theirs)
+            if looked_at and rooms > ROOMS_COMPARED_MAX:
+                return Lists(id=request.id, lists=tuple(lists), next=looked_at)
+            if mine.isdisjoint(theirs):
+                continue
         newest = newest_list(tx, account)
         size += len(newest.body)
         if lists and size > tx.settings.page_bytes_max:
@@ -245,16 +252,14 @@ def get_lists(tx: Tx, caller: Caller, request: GetLists, _: int) -> Lists:
     return Lists(id=request.id, lists=tuple(lists))
 
 
-def near_accounts(tx: Tx, account: bytes, others: tuple[bytes, ...]) -> frozenset[bytes]:
-    """Return which of these accounts are the same one or share a room with it, pending ones too."""
-    marks = ", ".join("?" * len(others))
-    sql = f"""
-        SELECT DISTINCT other.account FROM room_account other
-        JOIN room_account mine ON mine.room = other.room AND mine.account = ?
-        WHERE other.account IN ({marks})
-        """  # noqa: S608 - Only marks.
-    lines = tx.all(sql, account, *others) if others else []
-    return frozenset([account, *(other for (other,) in lines)])
+def is_near(tx: Tx, account: bytes, other: bytes) -> bool:
+    """Return whether two accounts are the same one or share a room, pending ones too."""
+    return account == other or not _rooms_of(tx, account).isdisjoint(_rooms_of(tx, other))
+
+
+def _rooms_of(tx: Tx, account: bytes) -> frozenset[int]:
+    lines = tx.all("SELECT room FROM room_account WHERE account = ?", account)
+    return frozenset(room for (room,) in lines)
 
 
 HANDLERS: dict[type, Handler] = {

@@ -1,11 +1,24 @@
-"""What reads have in common: who may read a room, and how much goes into a page."""
+"""What reads have in common: who may read a room, how much goes into a page or a statement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from alcove.server.caller import Caller
 from alcove.server.settings import Settings
 from alcove.server.tx import Tx
 from alcove.wire.errors import Code, Refused
+
+NAMED_MAX = 256
+"""How many accounts, devices or letters one statement names."""
+
+Item = TypeVar("Item")
+
+
+def in_parts(items: Sequence[Item]) -> Iterator[tuple[str, Sequence[Item]]]:
+    """Yield so many items as one statement names, with the marks for them."""
+    for start in range(0, len(items), NAMED_MAX):
+        part = items[start : start + NAMED_MAX]
+        yield ", ".join("?" * len(part)), part
 
 
 def reading(tx: Tx, caller: Caller, room: bytes) -> int:

@@ -5,7 +5,7 @@ import msgspec
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.chats import is_free_again
-from alcove.server.handlers.entries import append_all
+from alcove.server.handlers.entries import COST_HEADER_BYTES, append_all
 from alcove.server.handlers.reads import reading
 from alcove.server.roomstate import Guest, Mark, Paused, RoomState
 from alcove.server.tx import Tx, digest, refuse_unless
@@ -24,6 +24,7 @@ from alcove.wire.rooms import (
 )
 
 ROOMS_PAGE = 256
+"""Rooms in the answer to one request for a list of them."""
 FOUNDING_HANDSHAKES_MAX = 2
 """The one that founds a room, and the commit that adds its first members."""
 
@@ -123,8 +124,8 @@ def get_rooms(tx: Tx, caller: Caller, request: GetRooms, _: int) -> Rooms:
         FROM member m
         JOIN room r ON r.number = m.room
         JOIN room_account a ON a.room = m.room AND a.account = m.account
-        WHERE m.device = ? AND m.left_at IS NULL AND a.declined_at IS NULL AND r.number > ?
-        ORDER BY r.number LIMIT ?
+        WHERE m.device = ? AND m.left_at IS NULL AND a.declined_at IS NULL AND m.room > ?
+        ORDER BY m.room LIMIT ?
         """,
         caller.device,
         request.since,
@@ -148,32 +149,56 @@ def get_rooms(tx: Tx, caller: Caller, request: GetRooms, _: int) -> Rooms:
 
 
 def get_members(tx: Tx, caller: Caller, request: GetMembers, _: int) -> Members:
-    """Tell who is routed in a room."""
+    """Tell who is routed in a room, in pages."""
     number = reading(tx, caller, request.room)
-    devices: dict[bytes, list[bytes]] = {}
-    passed: dict[bytes, int] = {}
-    for account, device, seq in tx.all(
-        "SELECT account, device, passed FROM member WHERE room = ? ORDER BY device", number
-    ):
-        devices.setdefault(account, []).append(device)
-        passed[account] = max(seq, passed.get(account, 0))
+    lines = tx.all(
+        """
+        SELECT a.account, p.name, a.role, a.state FROM room_account a
+        JOIN account p ON p.account = a.account
+        WHERE a.room = ? AND a.account > ? ORDER BY a.account LIMIT ?
+        """,
+        number,
+        request.after or b"",
+        request.limit + 1,
+    )
+    page = lines[: request.limit]
+    found = _devices_of(tx, number, [account for account, *_ in page]) if page else ({}, {})
+    devices, passed = found
     members = tuple(
         RoomMember(account, name, role, guest, tuple(devices.get(account, ())),
                    passed.get(account, 0))
-        for account, name, role, guest in tx.all(
-            """
-            SELECT a.account, p.name, a.role, a.state FROM room_account a
-            JOIN account p ON p.account = a.account
-            WHERE a.room = ? ORDER BY p.folded
-            """,
-            number,
-        )
+        for account, name, role, guest in page
     )  # fmt: skip
-    return Members(id=request.id, members=members)
+    return Members(id=request.id, members=members, more=len(lines) > request.limit)
+
+
+def _devices_of(
+    tx: Tx, number: int, accounts: list[bytes]
+) -> tuple[dict[bytes, list[bytes]], dict[bytes, int]]:
+    """Return the devices of some accounts in a room, and how far the furthest of each has passed.
+
+    They are found by the accounts' devices: a room may have very many others.
+    """
+    marks = ", ".join("?" * len(accounts))
+    sql = f"""
+        SELECT m.account, m.device, m.passed FROM device d CROSS JOIN member m
+        WHERE d.account IN ({marks}) AND m.room = ? AND m.device = d.device ORDER BY m.device
+        """  # noqa: S608 - Only marks.
+    devices: dict[bytes, list[bytes]] = {}
+    passed: dict[bytes, int] = {}
+    for account, device, seq in tx.all(sql, *accounts, number):
+        devices.setdefault(account, []).append(device)
+        passed[account] = max(seq, passed.get(account, 0))
+    return devices, passed
+
+
+def _create_cost(request: CreateRoom) -> int:
+    """Return how much of the limit a new room takes: by its members, which headers list."""
+    return 1 + sum(len(entry.header) for entry in request.entries) // COST_HEADER_BYTES
 
 
 HANDLERS: dict[type, Handler] = {
-    CreateRoom: Handler(create_room, "device", "handshake"),
+    CreateRoom: Handler(create_room, "device", "handshake", cost=_create_cost),
     GetRooms: Handler(get_rooms, "device", "read", writes=False),
     GetMembers: Handler(get_members, "device", "read", writes=False),
 }

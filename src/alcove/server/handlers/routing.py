@@ -1,16 +1,15 @@
 """Routing: who gets a room's entries, as its commits say in their headers.
 
-The server cannot judge a commit, but it need not believe everything in a header either.  The
-rules of the room extension that routing shows are mirrored here: a member cannot route others
-away, make itself an owner, or bring devices that nobody certified.  Clients check all of
-it
-again, and more.
+The server cannot judge a commit, but it need not believe everything in a header either.  The rules
+of the room extension that routing shows are mirrored here: a member cannot route others away, make
+itself an owner, or bring devices that nobody certified.  Clients check all of it again, and more.
 """
 
 from alcove.server.caller import Caller
 from alcove.server.effects import Routed
 from alcove.server.handlers.chats import asked_first, tell_asked
 from alcove.server.handlers.links import drop_links
+from alcove.server.handlers.reads import in_parts
 from alcove.server.roomstate import Guest, Mark, RoomState
 from alcove.server.store.database import Value
 from alcove.server.tx import Tx, refuse_unless
@@ -19,8 +18,6 @@ from alcove.wire.entries import HandshakeHeader, Member, Role, Routing
 from alcove.wire.errors import Code, Refused
 from alcove.wire.rooms import RoomChanged
 
-IN_MAX = 256
-"""How many devices one statement asks about."""
 RESYNC_FIRST_MS = 60 * 1000
 RESYNC_MOST_MS = 24 * 60 * 60 * 1000
 
@@ -135,9 +132,7 @@ def _judge_adds(tx: Tx, state: RoomState, routing: Routing) -> None:
 def _accounts_of(tx: Tx, devices: list[bytes]) -> dict[bytes, bytes]:
     """Return the accounts of those devices that stand on a list and were not revoked."""
     found: dict[bytes, bytes] = {}
-    for start in range(0, len(devices), IN_MAX):
-        part = devices[start : start + IN_MAX]
-        marks = ", ".join("?" * len(part))
+    for marks, part in in_parts(devices):
         sql = f"""
             SELECT device, account FROM device
             WHERE revoked_at IS NULL AND device IN ({marks})
@@ -242,13 +237,18 @@ def _remove(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
     for member in gone:
         state.members.pop(member.device, None)
         state.leaving.pop(member.device, None)
-        tx.run("DELETE FROM member WHERE room = ? AND device = ?", state.number, member.device)
+    for marks, part in in_parts(sorted(member.device for member in gone)):
+        sql = f"DELETE FROM member WHERE room = ? AND device IN ({marks})"  # noqa: S608 - Only marks.
+        tx.run(sql, state.number, *part)
     still = {*state.members.values(), *(member.account for member in routing.adds)}
     if is_forced:  # Whoever was made to go may know a link.
         drop_links(tx, state)
-    for account in sorted({member.account for member in gone} - still):
+    left = sorted({member.account for member in gone} - still)
+    for account in left:
         state.accounts.pop(account, None)
-        tx.run("DELETE FROM room_account WHERE room = ? AND account = ?", state.number, account)
+    for marks, part in in_parts(left):
+        sql = f"DELETE FROM room_account WHERE room = ? AND account IN ({marks})"  # noqa: S608 - Only marks.
+        tx.run(sql, state.number, *part)
     if gone:
         devices = tuple(member.device for member in gone)
         tx.effects.append(Routed(state.room, devices, is_member=False))
@@ -257,51 +257,64 @@ def _remove(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
 
 def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -> list[bytes]:
     """Route devices here; accounts that want to be asked first wait as pending."""
-    pending: list[bytes] = []
-    active: list[bytes] = []
-    accounts: list[tuple[Value, ...]] = []
-    devices: list[tuple[Value, ...]] = []
+    new = list(
+        dict.fromkeys(one.account for one in routing.adds if one.account not in state.accounts)
+    )
+    _check_room_for(tx, state, new)
+    others = [account for account in new if account != caller.account]
+    asked = asked_first(tx, caller.account, others, state.kind, now)
     role: Role = "owner" if state.kind == "direct" else "member"
+    for account in new:
+        state.accounts[account] = Guest(role, "pending" if account in asked else "active")
+    accounts: list[tuple[Value, ...]] = [
+        (state.number, account, role, state.accounts[account].state)
+        + ((caller.account, now) if account in asked else (None, None))
+        for account in sorted(new)
+    ]
+    active: list[bytes] = []
+    again: list[bytes] = []
+    devices: list[tuple[Value, ...]] = []
     for member in routing.adds:
         account = member.account
-        if account not in state.accounts:
-            _check_room_for(tx, state, account)
-            asks = account != caller.account and asked_first(
-                tx, caller.account, account, state.kind, now
-            )
-            state.accounts[account] = Guest(role, "pending" if asks else "active")
-            asked = (caller.account, now) if asks else (None, None)
-            accounts.append((state.number, account, role, state.accounts[account].state, *asked))
-            if asks:
-                pending.append(account)
         if member.device in state.members:  # It is added again, by the commit that removes it.
-            tx.run(
-                "UPDATE member SET since = ?, left_at = NULL WHERE room = ? AND device = ?",
-                state.head,
-                state.number,
-                member.device,
-            )
+            again.append(member.device)
         else:
             devices.append((state.number, member.device, account, state.head, state.head))
         state.members[member.device] = account
         state.leaving.pop(member.device, None)
         if state.accounts[account].state == "active":
             active.append(member.device)
+    for marks, part in in_parts(again):
+        sql = f"""
+            UPDATE member SET since = ?, left_at = NULL WHERE room = ? AND device IN ({marks})
+            """  # noqa: S608 - Only marks.
+        tx.run(sql, state.head, state.number, *part)
     tx.insert("room_account (room, account, role, state, asked_by, asked_at)", accounts)
-    tx.insert("member (room, device, account, since, passed)", devices)
+    tx.insert("member (room, device, account, since, passed)", sorted(devices))
     if active:
         tx.effects.append(Routed(state.room, tuple(active), is_member=True))
-        others = tuple(device for device in active if device != caller.device)
-        tx.push(others, RoomChanged(room=state.room, state="active"))
+        but_me = tuple(device for device in active if device != caller.device)
+        tx.push(but_me, RoomChanged(room=state.room, state="active"))
+    pending = [account for account in new if account in asked]
     for account in pending:
         tell_asked(tx, state, account, now)
     return pending
 
 
-def _check_room_for(tx: Tx, state: RoomState, account: bytes) -> None:
-    """Refuse one account too many in a room, and one room too many for an account."""
-    refuse_unless(len(state.accounts) < tx.settings.room_accounts_max, Code.LIMIT)
-    (rooms,) = tx.one(
-        "SELECT COUNT(*) FROM room_account WHERE account = ? AND declined_at IS NULL", account
-    ) or (0,)
-    refuse_unless(rooms < tx.settings.account_rooms_max, Code.LIMIT)
+def _check_room_for(tx: Tx, state: RoomState, accounts: list[bytes]) -> None:
+    """Refuse an account too many in a room, and a room too many for an account."""
+    count = len(state.accounts) + len(accounts)
+    refuse_unless(count <= tx.settings.room_accounts_max, Code.LIMIT)
+    most = tx.settings.account_rooms_max
+    for marks, part in in_parts(accounts):
+        # Rooms that were declined do not count, but few accounts must be looked at for them.
+        sql = f"""
+            SELECT account FROM room_account WHERE account IN ({marks})
+            GROUP BY account HAVING COUNT(*) >= ?
+            """  # noqa: S608 - Only marks.
+        for (account,) in tx.all(sql, *part, most):
+            (rooms,) = tx.one(
+                "SELECT COUNT(*) FROM room_account WHERE account = ? AND declined_at IS NULL",
+                account,
+            ) or (0,)
+            refuse_unless(rooms < most, Code.LIMIT)

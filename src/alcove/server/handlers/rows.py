@@ -16,8 +16,8 @@ from alcove.wire.entries import Row
 from alcove.wire.errors import Code
 from alcove.wire.rooms import GetRows, PutRows, RoomRows
 
-KEPT_MAX = {"profile": 16, "chain": 100_000}
-"""How many rows of a kind a room keeps: the chain of eleven years, if it grows hourly."""
+PROFILES_MAX = 16
+"""How many profiles a room keeps: the newest one counts, and slow devices read older ones."""
 CHAIN_ROW_BYTES_MAX = 4 * 1024
 """A link of the chain holds one key, its name and a signature."""
 
@@ -47,12 +47,13 @@ def put_rows(tx: Tx, state: RoomState, rows: Sequence[Row]) -> None:
             "room_row (room, kind, name, number, body)",
             [(state.number, row.kind, row.name, number, row.body)],
         )
-        if number > KEPT_MAX[row.kind]:
+        most = PROFILES_MAX if row.kind == "profile" else tx.settings.room_chain_rows_max
+        if number > most:
             tx.run(
                 "DELETE FROM room_row WHERE room = ? AND kind = ? AND number <= ?",
                 state.number,
                 row.kind,
-                number - KEPT_MAX[row.kind],
+                number - most,
             )
 
 

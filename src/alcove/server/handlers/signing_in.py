@@ -9,7 +9,7 @@ one that leaks ends for good when it was not used for a while.
 
 from dataclasses import dataclass
 
-from alcove.server.auth import new_secret, prove, sign_in_bytes, token_hash, verify
+from alcove.server.auth import new_secret, prove, token_hash, verify
 from alcove.server.caller import Caller
 from alcove.server.effects import Arrived, Ended
 from alcove.server.handlers.access import Handler
@@ -19,7 +19,6 @@ from alcove.server.tx import Tx
 from alcove.wire.base import Done
 from alcove.wire.errors import Code, Refused
 from alcove.wire.greeting import (
-    VERSION,
     Challenge,
     GetChallenge,
     NewToken,
@@ -28,13 +27,12 @@ from alcove.wire.greeting import (
     SignOut,
     Token,
 )
+from alcove.wire.signed import sign_in_bytes
 
 CHALLENGE_BYTES = 32
 CHALLENGE_MS = 60 * 1000
 CHALLENGES_MAX = 10_000
 """How many challenges wait to be signed; the oldest makes room for a new one."""
-TOKENS_MAX = 8
-"""How many tokens one device has; the one that was not used for the longest time makes room."""
 MINUTE_MS = 60 * 1000
 """Times of last use are right to the minute: writing each would cost more than it tells."""
 
@@ -56,8 +54,6 @@ class _Device:
     account: bytes
     public_key: bytes
     revoked_at: int | None
-    seen_at: int | None
-    client: str
     name: str
     is_host: int
     is_bot: int
@@ -70,7 +66,7 @@ class _Device:
 # ---- Challenges ----
 
 
-def get_challenge(tx: Tx, _: Caller, request: GetChallenge, now: int) -> Challenge:
+def get_challenge(tx: Tx, caller: Caller, request: GetChallenge, now: int) -> Challenge:
     """Give out a challenge for signing in over HTTP."""
     challenges = tx.challenges
     while challenges:
@@ -80,7 +76,9 @@ def get_challenge(tx: Tx, _: Caller, request: GetChallenge, now: int) -> Challen
         del challenges[oldest]
     challenge = tx.random(CHALLENGE_BYTES)
     challenges[challenge] = now + CHALLENGE_MS
-    return Challenge(id=request.id, server=tx.keys.public, challenge=challenge, version=VERSION)
+    return Challenge(
+        id=request.id, server=tx.keys.public, challenge=challenge, version=caller.version
+    )
 
 
 def _challenge_of(tx: Tx, caller: Caller, request: SignIn, now: int) -> bytes | None:
@@ -102,7 +100,8 @@ def sign_in(tx: Tx, caller: Caller, request: SignIn, now: int) -> SignedIn:
             Code.NOT_SIGNED, "The challenge was used before or is too old; get a new one."
         )
     device = _find(tx, caller, request, challenge, now)
-    _note_seen(tx, caller, request.device, device, now)
+    client = "".join(letter for letter in caller.client if letter.isprintable())
+    tx.presence.see(device.account, request.device, now, client)
     tx.audit("signed_in", device.account, door=caller.door, device=request.device.hex())
     token = _make_token(tx, device.account, request.device, now) if request.token else None
     if caller.door == "socket":
@@ -123,8 +122,8 @@ def sign_in(tx: Tx, caller: Caller, request: SignIn, now: int) -> SignedIn:
         name=device.name,
         host=bool(device.is_host),
         bot=bool(device.is_bot),
-        proof=prove(tx.keys, request.nonce, challenge, request.device, VERSION),
-        counter=_counter(tx, request.device),
+        proof=prove(tx.keys, request.nonce, challenge, request.device, caller.version),
+        counter=tx.highest_request(request.device),
         incarnation=tx.incarnation,
         list_version=device.list_version,
         list_hash=device.list_hash,
@@ -132,6 +131,7 @@ def sign_in(tx: Tx, caller: Caller, request: SignIn, now: int) -> SignedIn:
         inbox=_newest_letter(tx, device.account, request.device),
         token=token,
         idle_ms=_idle_ms(tx) if token else None,
+        lock_after_ms=0 if device.is_bot else tx.settings.lock_after_s * 1000,
     )
 
 
@@ -139,7 +139,7 @@ def _find(tx: Tx, caller: Caller, request: SignIn, challenge: bytes, now: int) -
     """Return the device if the signature is its own, and if it may sign in."""
     line = tx.one(
         """
-        SELECT d.account, d.public_key, d.revoked_at, d.seen_at, d.client, a.name, a.is_host,
+        SELECT d.account, d.public_key, d.revoked_at, a.name, a.is_host,
             a.is_bot, a.disabled_at, a.shows_online, a.list_version, a.list_hash
         FROM device d JOIN account a ON a.account = d.account WHERE d.device = ?
         """,
@@ -149,7 +149,7 @@ def _find(tx: Tx, caller: Caller, request: SignIn, challenge: bytes, now: int) -
         _audit_failure(tx, caller, "sign_in_failed", None, now)
         raise Refused(Code.REVOKED)
     device = _Device(*line)
-    statement = sign_in_bytes(tx.keys.public, challenge, request.device, VERSION)
+    statement = sign_in_bytes(tx.keys.public, challenge, request.device, caller.version)
     if not verify(device.public_key, statement, request.signature):
         _audit_failure(tx, caller, "sign_in_failed", device.account, now)
         raise Refused(Code.NOT_SIGNED)
@@ -166,20 +166,6 @@ def _audit_failure(tx: Tx, caller: Caller, kind: str, account: bytes | None, now
     """Write a failure down, once a minute: a stranger must not fill the log with them."""
     if tx.pauses.once((kind, account, network(caller.address)), MINUTE_MS, now) == 0:
         tx.audit(kind, account)
-
-
-def _note_seen(tx: Tx, caller: Caller, name: bytes, device: _Device, now: int) -> None:
-    """Remember when the device was here and with which program."""
-    client = "".join(letter for letter in caller.client if letter.isprintable())
-    is_recent = device.seen_at is not None and abs(now - device.seen_at) < MINUTE_MS
-    if is_recent and device.client == client:
-        return
-    tx.run("UPDATE device SET seen_at = ?, client = ? WHERE device = ?", now, client, name)
-    tx.run(
-        "UPDATE account SET seen_before = seen_at, seen_at = ? WHERE account = ?",
-        now,
-        device.account,
-    )
 
 
 def _rooms_of(tx: Tx, device: bytes) -> tuple[bytes, ...]:
@@ -212,21 +198,6 @@ def _newest_letter(tx: Tx, account: bytes, device: bytes) -> int:
     return int(newest)
 
 
-def _counter(tx: Tx, device: bytes) -> int:
-    """Return the highest request id of a device: of answers that are kept, and of those before."""
-    (counter,) = tx.one(
-        """
-        SELECT COALESCE(MAX(highest), 0) FROM (
-            SELECT MAX(last) AS highest FROM answer WHERE device = ?
-            UNION ALL SELECT counter FROM device WHERE device = ?
-        ) AS known
-        """,
-        device,
-        device,
-    ) or (0,)
-    return int(counter)
-
-
 def sign_out(tx: Tx, caller: Caller, request: SignOut, _: int) -> Done:
     """End the tokens and the connections of the caller's device."""
     tx.run("DELETE FROM token WHERE device = ?", caller.device)
@@ -250,7 +221,7 @@ def _make_token(tx: Tx, account: bytes, device: bytes, now: int) -> str:
     lines = tx.all(
         "SELECT hash FROM token WHERE device = ? ORDER BY used_at DESC, made_at DESC, hash", device
     )
-    for (old,) in lines[TOKENS_MAX - 1 :]:
+    for (old,) in lines[tx.settings.device_tokens_max - 1 :]:
         tx.run("DELETE FROM token WHERE hash = ?", old)
     token = new_secret(tx.random)
     line = (token_hash(tx.keys, token), device, now, now)
@@ -282,9 +253,10 @@ def caller_of_token(tx: Tx, token: str, address: str, now: int) -> Bearer | None
     return Bearer(caller, hashed, now - used_at >= MINUTE_MS)
 
 
-def touch_token(tx: Tx, hashed: bytes, now: int) -> None:
-    """Note that a token was used."""
-    tx.run("UPDATE token SET used_at = ? WHERE hash = ? AND used_at < ?", now, hashed, now)
+def touch_token(tx: Tx, bearer: Bearer, now: int) -> None:
+    """Note that a token was used, and that its device was there."""
+    tx.run("UPDATE token SET used_at = ? WHERE hash = ? AND used_at < ?", now, bearer.hash, now)
+    tx.presence.see(bearer.caller.account, bearer.caller.device, now)
 
 
 def _idle_ms(tx: Tx) -> int:

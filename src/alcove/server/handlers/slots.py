@@ -5,12 +5,11 @@ shown to others.
 """
 
 from alcove.server.caller import Caller
-from alcove.server.effects import ToRoom
+from alcove.server.effects import Slotted
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.reads import reading
 from alcove.server.tx import Tx, refuse_unless
 from alcove.wire.base import Done
-from alcove.wire.codec import encode
 from alcove.wire.errors import Code
 from alcove.wire.rooms import GetSlots, PutSlot, Slot, Slots, SlotsChanged
 
@@ -28,10 +27,10 @@ def put_slot(tx: Tx, caller: Caller, request: PutSlot, _: int) -> Done:
         state.number,
         caller.account,
     )
-    changed = SlotsChanged(room=request.room, slots=(Slot(caller.account, request.body),))
     if len(state.accounts) <= SHOWN_ACCOUNTS_MAX:
-        tx.effects.append(ToRoom(request.room, encode(changed), caller.device))
+        tx.effects.append(Slotted(request.room, caller.account, request.body))
     else:
+        changed = SlotsChanged(room=request.room, slots=(Slot(caller.account, request.body),))
         tx.push_account(caller.account, changed, but=caller.device)
     return Done(id=request.id)
 

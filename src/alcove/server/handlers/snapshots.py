@@ -98,7 +98,8 @@ def drop_snapshots(tx: Tx, number: int) -> None:
         needed = tx.one(
             """
             SELECT 1 FROM entry
-            WHERE room = ? AND seq > ? AND seq <= ? AND form = ? AND body IS NOT NULL LIMIT 1
+            WHERE room = ? AND seq > ? AND seq <= ? AND form = ? AND body IS NOT NULL
+            ORDER BY seq DESC LIMIT 1
             """,
             number,
             seq,

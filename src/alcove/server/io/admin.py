@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ from alcove.server.admin_messages import (
     CheckLog,
     ClearLog,
     Done,
+    Link,
+    PageLink,
     Report,
     Request,
     Saved,
@@ -38,13 +40,14 @@ from alcove.server.caller import Caller
 from alcove.server.handlers.invites import address_of
 from alcove.server.io.backup import BackupError, make_backup
 from alcove.server.io.certificate import known_fingerprint
-from alcove.server.io.places import Places
+from alcove.server.io.places import Places, connect, places_of
 from alcove.server.io.storage import opened_storage
 from alcove.server.io.works import now_ms
 from alcove.server.keeping import EVENTS
 from alcove.server.pages import Status
 from alcove.server.settings import Settings
-from alcove.server.store.database import Database, StorageError
+from alcove.server.store.database import Database, DatabaseRefused, StorageError
+from alcove.server.store.opening import SECRET
 from alcove.server.tx import Tx, World
 from alcove.wire.errors import SENTENCES, Code, Refused
 
@@ -119,6 +122,13 @@ async def _stats(desk: Desk, _: Stats, __: Caller) -> Report:
     return Report(desk.status(), address_of(desk.settings()), totals)
 
 
+async def _page(desk: Desk, _: PageLink, caller: Caller) -> Link:
+    if desk.status() is None:
+        why = "The admin page comes from a running server: start it first, with `alcove serve`."
+        raise Refused(Code.NOT_ALLOWED, why)
+    return await desk.hands.do(admin.page, caller)
+
+
 async def _check_log(desk: Desk, _: CheckLog, __: Caller) -> Checked:
     walk = await desk.hands.look(audit_log.begin_walk)
     while not walk.is_over:
@@ -166,6 +176,7 @@ def _save(desk: Desk, target: Path) -> Saved:
 
 SPECIAL: Final[dict[type, Callable[[Desk, Any, Caller], Awaitable[Any]]]] = {
     Stats: _stats,
+    PageLink: _page,
     CheckLog: _check_log,
     ClearLog: _clear_log,
     Backup: _backup,
@@ -251,10 +262,36 @@ class _Alone:
         self._reading.close()
 
 
+def known_key(settings: Settings) -> bytes | None:
+    """Return the public key of the server whose store this is; None where there is none.
+
+    It only reads, so a server may be running.
+    """
+    try:
+        places = places_of(settings)
+        if not settings.database_url and not places.database.exists():
+            return None
+        database = connect(settings, places)
+        try:
+            reader = database.reader()
+            try:
+                line = reader.one("SELECT value FROM server WHERE name = ?", SECRET)
+            finally:
+                reader.close()
+        finally:
+            database.close()
+    except (OSError, StorageError, DatabaseRefused):
+        return None
+    return make_server_keys(bytes(line[0])).public if line else None
+
+
 @contextmanager
-def desk_alone(settings: Settings, software: str) -> Iterator[Desk]:
+def desk_alone(
+    settings: Settings, software: str, origins: Mapping[str, str] | None = None
+) -> Iterator[Desk]:
     """Give a desk on the store itself, which is held against any server until the end.
 
+    `origins` tell where each setting that is no default was set.
     Raises `DatabaseRefused` when a server runs, or when the database is not to be used.
     """
     with opened_storage(settings, now_ms(), os.urandom, software) as storage:
@@ -271,7 +308,7 @@ def desk_alone(settings: Settings, software: str) -> Iterator[Desk]:
             apply(policy.still_fitting(settings, texts)[0])
             yield Desk(
                 hands=alone,
-                ground=Ground(settings),
+                ground=Ground(settings, origins or {}),
                 database=storage.database,
                 places=storage.places,
                 software=software,

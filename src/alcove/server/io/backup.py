@@ -34,6 +34,7 @@ PART_BYTES_MAX: Final = 128 * 1024 * 1024
 MANIFEST: Final = "manifest.json"
 SEAL: Final = "manifest.sha256"
 MANIFEST_BYTES_MAX: Final = 1024 * 1024
+"""The list of contents of a backup, which is read whole."""
 SEAL_BYTES: Final = 64
 LENGTH_BYTES: Final = 4
 SPARE_BYTES: Final = 64 * 1024 * 1024
@@ -42,6 +43,7 @@ AUTOMATIC: Final = "automatic-"
 FILES: Final = ("tls/key.pem", "tls/certificate.pem")
 """Small files of the data folder without which a restored server would be another one."""
 FILE_BYTES_MAX: Final = 64 * 1024
+"""A small file of the data folder in a backup."""
 NOT_KEPT: Final = "migration"
 """The one table that is made anew: it says what was done to this database, not what is in it."""
 

@@ -6,7 +6,10 @@ received is on the disk.  `Blobs` is all that is asked of the place where the by
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Protocol
 
@@ -16,19 +19,22 @@ from aiohttp.abc import AbstractStreamWriter
 from alcove.server.blobs import (
     CONTENT_TYPE,
     EXTENSIONS,
+    OVERRIDE,
     TUS_VERSION,
     blob_id,
     check_version,
     expiry_of,
+    metadata_of,
     number,
 )
 from alcove.server.caller import Caller
 from alcove.server.door import Door
 from alcove.server.handlers import blobs as handlers
-from alcove.server.handlers.blobs import Found
+from alcove.server.handlers.blobs import HOUR_MS, Found
 from alcove.server.io.http import HttpDoor, refusal_response
 from alcove.server.io.works import Works, now_ms
-from alcove.server.openapi import CONFLICT, LATE
+from alcove.server.openapi import CONFLICT, LATE, OTHER_TYPE, REPLACED, WRONG_VERSION
+from alcove.server.space import Space
 from alcove.server.tx import Tx
 from alcove.wire.blobs import DropBlob
 from alcove.wire.errors import Code, Refused
@@ -36,9 +42,12 @@ from alcove.wire.errors import Code, Refused
 Sent = Callable[[], Awaitable[None]]
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-WRITE_BYTES = 1024 * 1024
-"""How much of an upload is gathered before it is written: a thread is woken for each write."""
-LOCKED = 423
+PART_BYTES_MAX = 1024 * 1024
+"""How much of a file is read or written at one time: a thread is woken for each part."""
+PART_BYTES_MIN = 64 * 1024
+"""Smaller parts would take more time than they spare memory."""
+PARTS_BYTES_MAX = 64 * 1024 * 1024
+"""What the parts of all files under way may take: when there are many of them they get smaller."""
 TUS_HEADERS = {
     "Tus-Resumable": TUS_VERSION,
     "Cache-Control": "no-store",
@@ -51,6 +60,10 @@ class Blobs(Protocol):
 
     async def size(self, blob: bytes) -> int:
         """Return how much of a blob is here."""
+        ...
+
+    async def changed_at(self, blob: bytes) -> int:
+        """Return when bytes of a blob came last, in milliseconds since 1970; 0: none has come."""
         ...
 
     async def append(self, blob: bytes, offset: int, parts: AsyncIterator[bytes], most: int) -> int:
@@ -66,11 +79,33 @@ class Blobs(Protocol):
         ...
 
 
+class Parts:
+    """How large the parts are in which files come and go, by how many are under way."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @property
+    def size(self) -> int:
+        """How large a part may be now, with one more file under way."""
+        return max(PART_BYTES_MIN, min(PART_BYTES_MAX, PARTS_BYTES_MAX // (self._count + 1)))
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a file for as long as the block lasts."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+
 class FileBlobs:
     """Blobs as plain files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._parts = Parts()
 
     def _path(self, blob: bytes) -> Path:
         name = blob.hex()
@@ -83,8 +118,21 @@ class FileBlobs:
         except FileNotFoundError:
             return 0
 
+    async def changed_at(self, blob: bytes) -> int:
+        """Return when bytes of a blob came last, in milliseconds since 1970; 0: none has come."""
+        try:
+            return self._path(blob).stat().st_mtime_ns // 1_000_000
+        except FileNotFoundError:
+            return 0
+
     async def append(self, blob: bytes, offset: int, parts: AsyncIterator[bytes], most: int) -> int:
         """Add bytes at the end, at most so many, and return the size when they are safe."""
+        with self._parts.one_more():
+            return await self._append(blob, offset, parts, most)
+
+    async def _append(
+        self, blob: bytes, offset: int, parts: AsyncIterator[bytes], most: int
+    ) -> int:
         path = self._path(blob)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -98,7 +146,7 @@ class FileBlobs:
                     raise Refused(Code.TOO_LARGE, "More bytes came than the upload announced.")
                 waiting.append(part)
                 size += len(part)
-                if size >= WRITE_BYTES:
+                if size >= self._parts.size:
                     offset += await asyncio.to_thread(_write, file, waiting)
                     waiting, size = [], 0
         finally:
@@ -113,8 +161,8 @@ class FileBlobs:
         """Return the answer that sends a blob or the part asked for, and then says so."""
         return _Download(
             sent,
+            self._parts,
             self._path(blob),
-            chunk_size=WRITE_BYTES,
             headers={
                 "Content-Type": "application/octet-stream",
                 "Content-Disposition": "attachment",
@@ -131,12 +179,13 @@ class FileBlobs:
 class _Download(web.FileResponse):
     """A file on its way out, which knows when it has been sent."""
 
-    def __init__(self, sent: Sent, path: Path, *, chunk_size: int, headers: dict[str, str]) -> None:
-        super().__init__(path, chunk_size=chunk_size, headers=headers)
-        self._sent = sent
+    def __init__(self, sent: Sent, parts: Parts, path: Path, *, headers: dict[str, str]) -> None:
+        super().__init__(path, chunk_size=parts.size, headers=headers)
+        self._sent, self._parts = sent, parts
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        writer = await super().prepare(request)
+        with self._parts.one_more():
+            writer = await super().prepare(request)
         if self.status < web.HTTPBadRequest.status_code:
             await self._sent()
         return writer
@@ -190,37 +239,45 @@ class _Upload:
 class BlobDoor:
     """The routes under `/v1/blobs`."""
 
-    def __init__(self, works: Works, door: Door, http: HttpDoor, blobs: Blobs) -> None:
+    def __init__(
+        self, works: Works, door: Door, http: HttpDoor, blobs: Blobs, space: Space
+    ) -> None:
         self._works, self._door, self._http, self._blobs = works, door, http, blobs
+        self._space = space
         self._uploading: dict[bytes, _Upload] = {}
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes of this door."""
-        app.router.add_route("OPTIONS", "/v1/blobs", self.options)
-        app.router.add_post("/v1/blobs", self._refusing(self.create))
-        one = "/v1/blobs/{blob}"
-        app.router.add_get(one, self._refusing(self.download), allow_head=False)
-        app.router.add_head(one, self._refusing(self.offset))
-        app.router.add_patch(one, self._refusing(self.upload))
-        app.router.add_delete(one, self._refusing(self.drop))
+        everything: dict[str, Handle] = {"OPTIONS": self.options, "POST": self.create}
+        one: dict[str, Handle] = {
+            "OPTIONS": self.options,
+            "GET": self.download,
+            "HEAD": self.offset,
+            "PATCH": self.upload,
+            "DELETE": self.drop,
+        }
+        for path, handles in (("/v1/blobs", everything), ("/v1/blobs/{blob}", one)):
+            serve = self._serving(handles)
+            # POST is how a client that has no other method says which one it means.
+            for method in sorted({"POST", *handles}):
+                app.router.add_route(method, path, serve)
 
-    def _refusing(self, handle: Handle) -> Handle:
-        """Answer refusals as the rest of the HTTP door does."""
+    def _serving(self, handles: Mapping[str, Handle]) -> Handle:
+        """Find the method that is meant, and answer refusals as the rest of the HTTP door does."""
 
         async def serve(request: web.Request) -> web.StreamResponse:
+            method = request.headers.get(OVERRIDE, request.method).upper()
+            handle = handles.get(method)
+            if handle is None:
+                raise web.HTTPMethodNotAllowed(method, handles)
             try:
                 return await handle(request)
             except Refused as refused:
-                response = refusal_response(refused)
-                response.headers["Tus-Resumable"] = TUS_VERSION
-                if refused.code == Code.VERSION:
-                    response.headers["Tus-Version"] = TUS_VERSION
-                    response.set_status(412)
-                return response
+                return _refusal(refused)
             except OSError as error:
                 if isinstance(error, ConnectionError):
                     raise
-                return refusal_response(Refused(Code.STORAGE))
+                return _refusal(Refused(Code.STORAGE))
 
         return serve
 
@@ -258,7 +315,12 @@ class BlobDoor:
         blob = await self._works.do(
             lambda tx: handlers.announce(tx, caller.account, size, expiry, now_ms()), caller
         )
-        headers = {**TUS_HEADERS, "Location": f"/v1/blobs/{blob.hex()}", "Upload-Offset": "0"}
+        headers = {
+            **TUS_HEADERS,
+            "Location": f"/v1/blobs/{blob.hex()}",
+            "Upload-Offset": "0",
+            "Upload-Expires": self._ends(now_ms()),
+        }
         return web.Response(status=201, headers=headers)
 
     async def offset(self, request: web.Request) -> web.StreamResponse:
@@ -271,6 +333,8 @@ class BlobDoor:
             **TUS_HEADERS,
             "Upload-Offset": str(await self._blobs.size(blob)),
             "Upload-Length": str(found.size),
+            "Upload-Metadata": metadata_of(found.expiry),
+            **await self._expires(blob, found),
         }
         return web.Response(status=200, headers=headers)
 
@@ -280,30 +344,54 @@ class BlobDoor:
         caller = await self._enter(request)
         blob = blob_id(request.match_info["blob"])
         if request.content_type != CONTENT_TYPE:
-            raise Refused(Code.MALFORMED, f"The Content-Type of an upload is {CONTENT_TYPE}.")
+            wrong = Refused(Code.MALFORMED, f"The Content-Type of an upload is {CONTENT_TYPE}.")
+            return _refusal(wrong, OTHER_TYPE)
         found = await self._find(blob, caller, is_mine=True)
+        self._space.check_addition(caller.account)
         while (older := self._uploading.get(blob)) is not None:
             await older.replace()  # Its connection may be dead without anybody having said so.
         mine = self._uploading[blob] = _Upload(self._door.settings.upload_timeout_s)
         try:
             offset = await self._blobs.size(blob)
             if number(request.headers, "Upload-Offset") != offset:
-                return web.Response(status=CONFLICT, headers=TUS_HEADERS)
-            offset = await self._blobs.append(
-                blob, offset, mine.parts(request.content), found.size - offset
-            )
+                headers = {**TUS_HEADERS, **await self._expires(blob, found)}
+                return web.Response(status=CONFLICT, headers=headers)
+            parts = self._while_space(mine.parts(request.content), caller.account)
+            offset = await self._blobs.append(blob, offset, parts, found.size - offset)
         finally:
             del self._uploading[blob]
             mine.end()
         headers = {**TUS_HEADERS, "Upload-Offset": str(offset)}
+        if offset < found.size:
+            headers |= await self._expires(blob, found)
         if mine.is_replaced or mine.is_late:
-            return web.Response(status=LOCKED if mine.is_replaced else LATE, headers=headers)
+            return web.Response(status=REPLACED if mine.is_replaced else LATE, headers=headers)
         if offset == found.size and not found.is_done:
             await self._http.caller(request)  # An account may have been disabled meanwhile.
             await self._works.do(
                 lambda tx: handlers.finish(tx, caller.account, blob, now_ms()), caller
             )
         return web.Response(status=204, headers=headers)
+
+    async def _expires(self, blob: bytes, found: Found) -> dict[str, str]:
+        """Return the header that tells when an upload that stands still is given up."""
+        if found.is_done:
+            return {}
+        since = max(found.created_at, await self._blobs.changed_at(blob))
+        return {"Upload-Expires": self._ends(since)}
+
+    def _ends(self, since: int) -> str:
+        """Return the end of an upload that stands still since then, as HTTP writes times."""
+        ends_at = since + self._door.settings.upload_hours * HOUR_MS
+        return formatdate(ends_at / 1000, usegmt=True)
+
+    async def _while_space(
+        self, parts: AsyncIterator[bytes], account: bytes
+    ) -> AsyncIterator[bytes]:
+        """Return what comes, for as long as there is space for it."""
+        async for part in parts:
+            self._space.check_addition(account)
+            yield part
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         """Send a blob, or the part of it that was asked for."""
@@ -319,6 +407,7 @@ class BlobDoor:
                     lambda tx: handlers.count_download(tx, caller.account, blob), caller
                 )
 
+        _end_if_untaken(request, self._door.settings.download_timeout_s)
         return self._blobs.response(blob, sent)
 
     async def drop(self, request: web.Request) -> web.StreamResponse:
@@ -336,6 +425,30 @@ class BlobDoor:
         gone, self._works.hub.blobs_gone = self._works.hub.blobs_gone, []
         for blob in gone:
             await self._blobs.drop(blob)
+
+
+def _refusal(refused: Refused, status: int | None = None) -> web.Response:
+    """Return a refusal as HTTP and tus say it."""
+    response = refusal_response(refused)
+    response.headers["Tus-Resumable"] = TUS_VERSION
+    if refused.code == Code.VERSION:
+        response.headers["Tus-Version"] = TUS_VERSION
+        status = WRONG_VERSION
+    if status is not None:
+        response.set_status(status)
+    return response
+
+
+def _end_if_untaken(request: web.Request, patience_s: int) -> None:
+    """Let the system end a connection on which bytes wait and none is taken for so long.
+
+    Only the system sees each byte that moves, whichever way a file is sent.
+    """
+    transport = request.transport
+    line = None if transport is None else transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if line is not None and option is not None:
+        line.setsockopt(socket.IPPROTO_TCP, option, patience_s * 1000)
 
 
 def _reaches_end(request: web.Request, size: int) -> bool:

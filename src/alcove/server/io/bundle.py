@@ -14,6 +14,7 @@ BLOCK_BYTES: Final = 512
 PIECE_BYTES: Final = 1024 * 1024
 """How much of a member is in memory at one time."""
 NAME_BYTES_MAX: Final = 99
+"""The name of a part of a backup."""
 END: Final = bytes(2 * BLOCK_BYTES)
 
 

@@ -14,7 +14,14 @@ from typing import Final
 from msgspec import Struct
 
 from alcove.server.settings import Notice, Settings, SettingsError
-from alcove.server.settings_sources import OBSOLETE, OLD_NAMES, find_setting, make_settings, shown
+from alcove.server.settings_sources import (
+    OBSOLETE,
+    OLD_NAMES,
+    find_setting,
+    merge_settings,
+    raise_all,
+    shown,
+)
 
 FILE_BYTES_MAX: Final = 64 * 1024
 """The largest file that is parsed; alcove.toml with every setting in it has some 6 KiB."""
@@ -39,6 +46,8 @@ class Loaded(Struct, frozen=True):
     notices: tuple[Notice, ...]
     sources: tuple[str, ...]
     """Where something was set, the weakest source first."""
+    origins: Mapping[str, str]
+    """The source of each setting that is no default."""
 
 
 def load_settings(
@@ -69,9 +78,9 @@ def load_settings(
     else:
         where, texts = _found_config(folder, _data_folder(strong) or Settings().data, unread)
     sources = [(where, texts), *strong]
-    settings, notices = make_settings(sources)
+    merged = merge_settings(sources)
     used = tuple(source for source, texts in sources if texts)
-    return Loaded(settings, (*unread, *notices), used)
+    return Loaded(merged.settings, (*unread, *merged.notices), used, merged.origins)
 
 
 def _is_ours(variable: str) -> bool:
@@ -137,14 +146,17 @@ def parse_toml(text: str, where: str) -> Texts:
         place = re.search(r"at (line \d+, column \d+|end of document)", str(error))
         raise SettingsError(where, f"{_at(where, place)} is not valid TOML.") from None
     texts: dict[str, str] = {}
+    wrong: list[SettingsError] = []
     for key, value in document.items():
         for name, inner in value.items() if isinstance(value, dict) else [(key, value)]:
             if name in texts:
-                raise SettingsError(name, f"{shown(name)} ({where}) is set twice.")
-            if not isinstance(inner, bool | int | str):
+                wrong.append(SettingsError(name, f"{shown(name)} ({where}) is set twice."))
+            elif not isinstance(inner, bool | int | str):
                 must = "must be a text in quotes, a whole number, or true or false"
-                raise SettingsError(name, f"{shown(name)} ({where}) {must}.")
-            texts[name] = str(inner).lower() if isinstance(inner, bool) else str(inner)
+                wrong.append(SettingsError(name, f"{shown(name)} ({where}) {must}."))
+            else:
+                texts[name] = str(inner).lower() if isinstance(inner, bool) else str(inner)
+    raise_all(wrong)
     return texts
 
 
@@ -162,6 +174,7 @@ def parse_dotenv(text: str, where: str) -> Texts:
     ends with its line.  Of a name that stands twice, the second counts, as in a shell.
     """
     texts = {}
+    wrong: list[SettingsError] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -169,8 +182,10 @@ def parse_dotenv(text: str, where: str) -> Texts:
         value = _unquoted(match[2]) if match else None
         if match is None or value is None:
             must = 'must have the form NAME=value or NAME="value"'
-            raise SettingsError(where, f"{where}, line {number}, {must}.")
+            wrong.append(SettingsError(where, f"{where}, line {number}, {must}."))
+            continue
         texts[match[1]] = value
+    raise_all(wrong)
     return texts
 
 

@@ -1,8 +1,10 @@
 """The figures of a running server: for the status page, for Prometheus, and for the host."""
 
+import asyncio
 import shutil
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,8 +15,8 @@ from alcove.server.door import Door
 from alcove.server.io.sockets import Sockets
 from alcove.server.io.works import Works, now_ms
 from alcove.server.pages import SAMPLES_MAX, Outside, Status
-from alcove.server.settings import registration
-from alcove.server.store.database import Database
+from alcove.server.settings_together import registration
+from alcove.server.store.database import Database, StorageError
 
 SAMPLE_S = 60
 """How long one point of the status page's curves is."""
@@ -37,9 +39,9 @@ class Figures(Collector):
         self._rates: deque[float] = deque(maxlen=SAMPLES_MAX)
         self._connected: deque[float] = deque(maxlen=SAMPLES_MAX)
         self._sampled_entries = 0
-        self._seconds = 0
+        self._seconds = self._measure_at = 0
         self._peak = 0.0
-        self._sizes = (0, 0, None)  # type: tuple[int, int, int | None]
+        self._sizes: tuple[int, int, int | None] = (0, 0, None)
 
     @property
     def rate(self) -> float:
@@ -49,8 +51,6 @@ class Figures(Collector):
 
     def tick(self) -> None:
         """Take a sample; to be called once a second."""
-        if self._seconds % SIZES_S == 0:
-            self._sizes = self._measure()
         self._seconds += 1
         entries = self._works.hub.entries
         self._entries.append(entries)
@@ -60,15 +60,12 @@ class Figures(Collector):
             self._connected.append(float(len(self._sockets)))
             self._sampled_entries = entries
 
-    def _measure(self) -> tuple[int, int, int | None]:
-        files = 0
-        for file in self._blobs.rglob("*"):
-            try:
-                files += file.stat().st_size if file.is_file() else 0
-            except FileNotFoundError:  # It went while we looked.
-                continue
-        folder = self._blobs if self._blobs.exists() else Path()
-        return self._database.size_bytes(), files, shutil.disk_usage(folder).free
+    async def measure(self) -> None:
+        """Ask for sizes now and then, in a thread; to be called once a second."""
+        if self._seconds >= self._measure_at:
+            self._measure_at = self._seconds + SIZES_S
+            with suppress(StorageError):  # Then the last ones stand.
+                self._sizes = await asyncio.to_thread(_sizes_of, self._database, self._blobs)
 
     def status(self) -> Status:
         """Return what may be known on this machine."""
@@ -92,11 +89,16 @@ class Figures(Collector):
             sample_seconds=SAMPLE_S,
             connected_samples=tuple(self._connected),
             message_rate_samples=tuple(self._rates),
+            server=self._door.server.hex(),
         )
 
     def outside(self) -> Outside:
         """Return what anybody may know."""
-        return Outside(version=alcove.__version__, registration=registration(self._door.settings))
+        return Outside(
+            version=alcove.__version__,
+            registration=registration(self._door.settings),
+            server=self._door.server.hex(),
+        )
 
     def collect(self) -> Iterator[Metric]:
         """Return the figures as Prometheus reads them."""
@@ -110,6 +112,8 @@ class Figures(Collector):
             ("alcove_database_bytes", "What the database takes.", rooms),
             ("alcove_blob_bytes", "What the stored files take.", files),
             ("alcove_disk_free_bytes", "What is free for the data folder.", free or 0),
+            ("alcove_outgoing_bytes", "What waits for slow readers.",
+             self._sockets.backlog.waiting_bytes),
             ("alcove_started_seconds", "When the server was started.", self.started_at / 1000),
         ]  # fmt: skip
         counters: list[tuple[str, str, float]] = [
@@ -117,9 +121,25 @@ class Figures(Collector):
             ("alcove_pushes", "How often one of them was told.", hub.pushed),
             ("alcove_requests", "Requests carried out.", works.requests),
             ("alcove_batches", "Transactions and reads that carried them.", works.batches),
+            (
+                "alcove_cut_off",
+                "Connections cut off because too much waited for all, or came from all.",
+                self._sockets.backlog.cut_off + self._sockets.incoming.cut_off,
+            ),
             ("alcove_refused_by_limits", "Requests that a limit refused.", self._door.refused),
         ]
         for name, text, value in gauges:
             yield GaugeMetricFamily(name, text, value=value)
         for name, text, value in counters:
             yield CounterMetricFamily(name, text, value=value)
+
+
+def _sizes_of(database: Database, blobs: Path) -> tuple[int, int, int]:
+    """Return the sizes of the database and of all files, as announced, and what is free."""
+    connection = database.reader()
+    try:
+        (files,) = connection.one("SELECT COALESCE(SUM(size), 0) FROM blob") or (0,)
+    finally:
+        connection.close()
+    folder = blobs if blobs.exists() else Path()
+    return database.size_bytes(), int(files), shutil.disk_usage(folder).free

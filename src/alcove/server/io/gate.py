@@ -4,25 +4,30 @@
                  │ far too many           │ too slow  │
                  └────────────────────────┴───────────┴──► closed
 
-A few more than `max_clients` are let in, to be told with status 503 that the server is full.
+A few more than `max_clients` are let in, to be told with status 503 that the server is full.  Later
+on whoever takes nothing of what waits for him is let go: a transport that is closed in good order
+waits until everything has been taken, which may be for ever.
 """
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from alcove.server.door import Door, network_of
+from alcove.server.incoming import FREE_BYTES_MAX, Incoming
 from alcove.server.settings import Settings
 
 SURPLUS_MAX: Final = 64
 """How many connections beyond the limit are let in to hear that there are too many."""
 AGAIN_S: Final = 0.1
 """After this, it is tried again to take a connection: the system had no file left for it, say."""
+LOOKS: Final = 8
+"""How often a connection that takes nothing is looked at, until it has been given time enough."""
 PROXY_KEEPALIVE_S: Final = 3600.0
 """A proxy keeps its connections, and would lose a request on one that is being closed."""
 
@@ -30,16 +35,32 @@ PROXY_KEEPALIVE_S: Final = 3600.0
 class Line(RequestHandler):
     """The server's end of one TCP connection."""
 
-    __slots__ = ("_is_trusted", "_left", "has_begun", "is_surplus")
+    __slots__ = (
+        "_come_bytes",
+        "_incoming",
+        "_is_trusted",
+        "_left",
+        "_untaken_bytes",
+        "_untaken_since_s",
+        "gate",
+        "has_begun",
+        "is_surplus",
+    )
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
+        self.gate: Gate | None = None
+        """Where this connection is counted."""
         self.is_surplus = False
         """Whether this connection is one too many, and is only let in to hear that."""
         self.has_begun = False
         """Whether the headers of a request have come."""
+        self._come_bytes = 0
+        self._incoming: Incoming | None = None
         self._left: int | None = None
         self._is_trusted: Callable[[], bool] = bool
+        self._untaken_bytes = 0
+        self._untaken_since_s = 0.0
 
     def allow(self, size: int, is_trusted: Callable[[], bool]) -> None:
         """Take at most so many bytes more, unless whoever sends them is trusted by then."""
@@ -54,11 +75,53 @@ class Line(RequestHandler):
                     self.cut()
                     return
                 self._left = None
+        if self._incoming is not None:
+            self._come_bytes += len(data)
+            if self._come_bytes > FREE_BYTES_MAX:
+                self._incoming.hold(self, self._come_bytes)
         super().data_received(data)
+
+    def count_frames(self, incoming: Incoming) -> None:
+        """Count from now on what has come of a frame that is not whole yet."""
+        self._incoming = incoming
+
+    def frame_came(self) -> None:
+        """Note that a frame is whole."""
+        if self._come_bytes > FREE_BYTES_MAX and self._incoming is not None:
+            self._incoming.release(self)
+        self._come_bytes = 0
 
     def be_late(self) -> None:
         """End a connection on which no request has begun."""
         if not self.has_begun:
+            self.cut()
+
+    def untaken_bytes(self) -> int:
+        """Return how much waits here that the other end has not taken yet."""
+        transport = cast("asyncio.WriteTransport | None", self.transport)
+        return 0 if transport is None else transport.get_write_buffer_size()
+
+    def pause_writing(self) -> None:
+        """Note that the other end does not take at once what it is sent."""
+        super().pause_writing()
+        if self.gate is not None:
+            self.gate.hold(self)
+
+    def resume_writing(self) -> None:
+        """Note that it has taken nearly all."""
+        super().resume_writing()
+        if self.gate is not None:
+            self.gate.release(self)
+
+    def be_stuck(self, now_s: float, patience_s: float) -> None:
+        """End a connection on which something waits that has not become more or less for so long.
+
+        Pings do not find that out: they wait behind the rest, and whoever sends need not read.
+        """
+        untaken = self.untaken_bytes()
+        if not untaken or untaken != self._untaken_bytes:
+            self._untaken_bytes, self._untaken_since_s = untaken, now_s
+        elif now_s - self._untaken_since_s >= patience_s:
             self.cut()
 
     def cut(self) -> None:
@@ -67,10 +130,16 @@ class Line(RequestHandler):
             self.transport.abort()
 
 
+def line_of(request: web.Request) -> Line | None:
+    """Return our end of a request's connection; none when it did not come through the gate."""
+    line = request.protocol
+    return line if isinstance(line, Line) else None
+
+
 def limit_unsigned(request: web.Request, size: int, is_signed_in: Callable[[], bool]) -> None:
     """Cut a connection that sends more than this before it has signed in."""
-    line = request.protocol
-    if isinstance(line, Line):
+    line = line_of(request)
+    if line is not None:
         line.allow(size, is_signed_in)
 
 
@@ -82,6 +151,8 @@ class Gate:
         self._counts: dict[str, int] = {}
         self._lines: dict[Line, str] = {}
         self.count = 0
+        self._waiting: dict[Line, int] = {}
+        self._waiting_bytes = 0
 
     @property
     def settings(self) -> Settings:
@@ -98,6 +169,7 @@ class Gate:
         # Behind a proxy each request says where it is from, and is counted where it is served.
         place = "" if settings.behind_proxy else network_of(address)
         self._lines[line] = place
+        line.gate = self
         self.count += 1
         is_crowd = not self.take(place) if place else False
         line.is_surplus = is_crowd or self.count > settings.max_clients
@@ -115,11 +187,57 @@ class Gate:
 
     def drop(self, line: RequestHandler) -> None:
         """Count a connection no longer; once more is harmless."""
+        self.release(cast("Line", line))
         place = self._lines.pop(line, None)  # type: ignore[call-overload]
         if place is not None:
             self.count -= 1
             if place:
                 self.give_back(place)
+
+    def hold(self, line: Line) -> None:
+        """Count what waits on a connection; not too much may wait on all together."""
+        self.release(line)
+        if line not in self._lines:
+            return  # It has ended already.
+        self._waiting[line] = line.untaken_bytes()
+        self._waiting_bytes += self._waiting[line]
+        if self._waiting_bytes > self.settings.outgoing_total_bytes_max:
+            # Not at once: something is being written to this connection.
+            asyncio.get_running_loop().call_soon(self._relieve)
+
+    def release(self, line: Line) -> None:
+        """Count nothing for a connection any more; once more is harmless."""
+        self._waiting_bytes -= self._waiting.pop(line, 0)
+
+    def _relieve(self) -> None:
+        """Cut connections of the address for which most waits, until there is space again."""
+        most = self.settings.outgoing_total_bytes_max
+        if self._waiting_bytes <= most:
+            return
+        places: dict[str, int] = {}
+        for line in self._waiting:
+            self._waiting[line] = size = line.untaken_bytes()
+            places[self._lines[line]] = places.get(self._lines[line], 0) + size
+        self._waiting_bytes = sum(self._waiting.values())
+        for line in sorted(
+            self._waiting,
+            key=lambda one: (places[self._lines[one]], self._waiting[one]),
+            reverse=True,
+        ):
+            if self._waiting_bytes <= most - most // 4:
+                break
+            self.release(line)
+            line.cut()
+
+    async def watch(self) -> None:
+        """Let go of who takes nothing, for as long as the server runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            patience_s = 2 * self.settings.idle_timeout_s
+            await asyncio.sleep(patience_s / LOOKS)
+            now_s = loop.time()
+            for line in list(self._lines):
+                line.be_stuck(now_s, patience_s)
 
 
 class _Server(web.Server):
@@ -192,6 +310,7 @@ class GatedSite(web.BaseSite):
         await super().start()
         self._listening.setblocking(False)  # noqa: FBT003 - The library's way.
         self._spawn(self._accept())
+        self._spawn(self._gate.watch())
 
     async def stop(self) -> None:
         """Take no more connections."""

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from alcove.server.blobs import OVERRIDE
 from alcove.server.door import Door, network_of
 from alcove.server.io.gate import Gate, Line
 from alcove.server.io.http import HttpDoor, address_of
@@ -47,7 +48,7 @@ def _check(request: web.Request, door: Door, http: HttpDoor) -> None:
     line = request.protocol
     if isinstance(line, Line) and line.is_surplus and request.path != HEALTH:
         raise Refused(Code.FULL, retry_after_ms=FULL_MS)
-    is_safe = request.method in SAFE
+    is_safe = request.method in SAFE and OVERRIDE not in request.headers
     if (not is_safe or "Upgrade" in request.headers) and is_foreign_origin(request, door.settings):
         why = "Only pages of this server may do this, not those of another site."
         raise Refused(Code.NOT_ALLOWED, why)

@@ -19,7 +19,6 @@ from alcove.server.door import Door, network_of
 from alcove.server.handlers import TABLE
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.signing_in import Bearer, caller_of_token, touch_token
-from alcove.server.io.noticing import Noticing
 from alcove.server.io.works import Works, now_ms
 from alcove.server.limits import Buckets
 from alcove.server.openapi import CONFLICT, LATE, STATUSES, describe, tag_of, verbs
@@ -28,9 +27,11 @@ from alcove.server.store.database import StorageError
 from alcove.server.tx import Tx
 from alcove.wire.codec import ENVELOPE_BYTES, LARGE, MALFORMED, decode_answer
 from alcove.wire.errors import Code, Refusal, Refused
+from alcove.wire.malformed import malformed
 
 BASE64_NUMERATOR, BASE64_DENOMINATOR = 4, 3
 TOKEN_CHARACTERS_MAX = 200
+"""A bearer token that is looked up at all."""
 SMALL_BYTES: Final = 16 * 1024
 """A body that says it is no larger is not counted: there is at most one for each connection."""
 ADDRESS_SHARE: Final = 4
@@ -74,10 +75,9 @@ def _response(reply: Any) -> web.Response:
 class HttpDoor:
     """Everything under `/v1/` that is not the socket and not a blob."""
 
-    def __init__(self, works: Works, door: Door, noticing: Noticing, software: str) -> None:
+    def __init__(self, works: Works, door: Door, software: str) -> None:
         self._works = works
         self._door = door
-        self._noticing = noticing
         self._bodies = Bodies(lambda: door.settings.bodies_bytes_max)
         self._strangers = Buckets(STRANGERS_MAX)
         self._kinds = verbs()
@@ -114,7 +114,9 @@ class HttpDoor:
             self._door.count(handler.rate, caller, now_ms())
             most = self._most(caller, is_large=verb in self._large)
             with self._bodies.held(caller.address, _size_of(request, most)):
-                asked = self._decode(verb, await self._body(request, most))
+                body = await self._body(request, most)
+                self._works.hub.receive(caller.account, len(body))
+                asked = self._decode(verb, body)
                 request_id = asked.id
                 self._count_rest(handler, caller, asked)
                 reply = decode_answer(await self._works.ask(Job(caller, asked)))
@@ -130,8 +132,9 @@ class HttpDoor:
     def refuse(
         self, refused: Refused, request: web.Request, caller: Caller | None, request_id: int = 0
     ) -> web.Response:
-        """Return a refusal as HTTP says it, and note it where the host wants to know."""
-        self._noticing.refused(refused.code, caller or self._stranger(request), now_ms())
+        """Return a refusal as HTTP says it, and let it be noticed."""
+        kind = self._kinds.get(request.match_info.get("verb", ""))
+        self._door.notice(refused.code, caller or self.stranger(request), now_ms(), kind)
         return refusal_response(refused, request_id)
 
     def count(self, kind: str, caller: Caller) -> None:
@@ -140,12 +143,12 @@ class HttpDoor:
         try:
             self._door.count(kind, caller, now)
         except Refused as refused:
-            self._noticing.refused(refused.code, caller, now)
+            self._door.notice(refused.code, caller, now, None)
             raise
 
     def count_stranger(self, kind: str, request: web.Request, rate: Rate) -> None:
         """Refuse what an address does too often without having signed in."""
-        who = network_of(self._stranger(request).address)
+        who = network_of(self.stranger(request).address)
         wait = self._strangers.take((kind, who), rate, now_ms())
         if wait:
             self._door.refused += 1
@@ -160,7 +163,7 @@ class HttpDoor:
 
     async def caller(self, request: web.Request) -> Caller:
         """Return who asks, by the bearer token; nobody when there is none."""
-        nobody = self._stranger(request)
+        nobody = self.stranger(request)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return nobody
@@ -180,10 +183,11 @@ class HttpDoor:
             self.count_stranger("token", request, self._door.settings.rate_sign_in)
             raise Refused(Code.SIGN_IN_FIRST)
         if bearer.is_due:
-            await self._works.do(lambda tx: touch_token(tx, bearer.hash, now), bearer.caller)
+            await self._works.do(lambda tx: touch_token(tx, bearer, now), bearer.caller)
         return bearer.caller
 
-    def _stranger(self, request: web.Request) -> Caller:
+    def stranger(self, request: web.Request) -> Caller:
+        """Return who asks, as somebody who has not signed in."""
         is_behind_proxy = self._door.settings.behind_proxy
         return Caller(address_of(request, is_behind_proxy=is_behind_proxy), "http")
 
@@ -210,7 +214,7 @@ class HttpDoor:
         try:
             return self._decoders[verb](body)
         except MALFORMED as error:
-            raise Refused(Code.MALFORMED) from error
+            raise malformed(error) from error
 
     def _count_rest(self, handler: Handler, caller: Caller, asked: Any) -> None:
         """Count what a request costs beyond the one that was counted before its body came."""

@@ -18,6 +18,7 @@ from alcove.server.keeping import (
     HOUR_MS,
     LINES,
     MINUTE_MS,
+    SIGHTS,
     Chore,
     Turn,
     count_messages,
@@ -104,6 +105,11 @@ class Keeper:
             self._due[chore.name] = 0
         if done:
             _log.info("dropped %s: %d", chore.name, done)
+
+    async def finish(self) -> None:
+        """Write down what is only in memory, before the server stops."""
+        await self._do(SIGHTS)
+        await self.write_counts()
 
     async def write_counts(self) -> None:
         """Write down how many messages accounts had stored since the last time."""

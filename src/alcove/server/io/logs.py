@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TextIO
 
-from alcove.server.settings import Settings, log_level
+from alcove.server.settings import Settings
+from alcove.server.settings_together import log_level
 
 OURS: Final = "alcove"
 FOLDER: Final = "logs"

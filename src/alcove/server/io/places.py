@@ -26,6 +26,7 @@ except ImportError:  # pragma: no cover - Windows has no such lock, and is untes
 DATABASE_NAME: Final = "alcove.sqlite"
 LOCK_NAME: Final = "alcove.lock"
 PID_BYTES_MAX: Final = 20
+"""What is read of the number of the process that holds a data folder."""
 
 
 class Places(Struct, frozen=True):

@@ -14,7 +14,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,9 +43,11 @@ from alcove.server.io.machine import (
     raise_file_limit,
 )
 from alcove.server.io.reload import changed_code, checkout, snapshot
+from alcove.server.io.space import Surveyor
 from alcove.server.io.storage import Storage, opened_storage
 from alcove.server.io.works import now_ms
-from alcove.server.settings import Settings, SettingsError, check_exposure, exposure, has_tls
+from alcove.server.settings import Settings, SettingsError
+from alcove.server.settings_together import check_exposure, exposure, has_tls
 from alcove.server.store.database import DatabaseRefused, StorageError
 from alcove.server.store.migrations import known
 from alcove.server.tx import Tx
@@ -83,6 +85,14 @@ class Voice(Protocol):
         """Tell that the server serves, and where."""
         ...
 
+    def stopping(self) -> None:
+        """Tell that a stop was asked for."""
+        ...
+
+    def stopped(self) -> None:
+        """Tell that everything is closed."""
+        ...
+
     def owner_link(self, link: str | None) -> None:
         """Show the owner link; or say how to get it, where others may read along."""
         ...
@@ -99,6 +109,8 @@ class Start:
     shows_link: bool
     """Whether the owner link may be shown: nobody reads along, and nothing keeps it."""
     verbose: bool = False
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where each setting that is no default was set."""
 
 
 def run(start: Start) -> bool:
@@ -240,6 +252,7 @@ class _Server:
         keeper = Keeper(house.works, self.storage.places.blobs, lambda: house.settings, now_ms())
         try:
             await self._begin(house)
+            self._background("space", self._surveyor(house).run)
             self._background("keeping", keeper.run)
             self._background("figures", house.tick)
             self._background("sockets", house.sockets.tick)
@@ -251,6 +264,11 @@ class _Server:
         finally:
             await self._end(house, keeper)
         return self.restarts
+
+    def _surveyor(self, house: House) -> Surveyor:
+        places = self.storage.places
+        folders = (places.data, places.database.parent, places.blobs)
+        return Surveyor(house.works, house.world.space, folders, lambda: house.settings)
 
     def _heed_signals(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         def heed() -> None:
@@ -363,7 +381,7 @@ class _Server:
             return
         desk = Desk(
             hands=house.works,
-            ground=Ground(self.settings),
+            ground=Ground(self.settings, self.start.origins),
             database=self.storage.database,
             places=self.storage.places,
             software=SOFTWARE,
@@ -384,6 +402,7 @@ class _Server:
     async def _tell(self, house: House) -> None:
         """Say that it serves, where, and how somebody becomes the host."""
         voice = self.start.voice
+        gc.freeze()  # What there is by now stays: nobody need look at it again.
         voice.check("ready", f"{loop_factory()[0]}, up to {house.settings.max_clients} connections")
         lines = [("Server address", address_of(self.settings))]
         if self.shows_status:
@@ -414,16 +433,20 @@ class _Server:
     async def _end(self, house: House, keeper: Keeper) -> None:
         """Answer what was asked, say goodbye, and close everything."""
         _log.info("stopping")
+        with suppress(OSError):  # Whoever listened may have gone, and the stop goes on.
+            self.start.voice.stopping()
         until = asyncio.get_running_loop().time() + self.settings.drain_timeout_s
         house.door.is_stopping = True
         try:
             await self._say_goodbye(house, until)
             with suppress(Refused):
-                await keeper.write_counts()
+                await keeper.finish()
                 await house.works.do(_auditing("server_stopped"))
         finally:
             await house.works.stop()  # Whatever happens: its threads would go on for ever.
         _log.info("stopped")
+        with suppress(OSError):
+            self.start.voice.stopped()
 
     async def _say_goodbye(self, house: House, until: float) -> None:
         """Take nothing new, let what was begun end, and close all connections."""

@@ -11,8 +11,11 @@ from typing import cast
 
 from aiohttp import WSMsgType, web
 
+from alcove.server.backlog import Backlog
+from alcove.server.caller import Caller
 from alcove.server.door import Door
-from alcove.server.io.gate import limit_unsigned
+from alcove.server.incoming import Incoming
+from alcove.server.io.gate import Line, limit_unsigned, line_of
 from alcove.server.io.http import address_of
 from alcove.server.io.works import Works, now_ms
 from alcove.server.session import Session
@@ -23,6 +26,8 @@ TICK_S = 0.25
 """How often deadlines are looked at: they are seconds away."""
 DRAIN_S = 0.02
 """How often a connection that reads too slowly is looked at."""
+WAITING_BYTES_MAX = 1024 * 1024
+"""With more than this of one connection waiting for answers, no more is taken from it."""
 _BINARY = 0x82
 _SHORT, _MEDIUM = 126, 65536
 
@@ -46,6 +51,8 @@ class Sockets:
         self._transports: dict[Session, asyncio.WriteTransport] = {}
         self._responses: dict[Session, web.WebSocketResponse] = {}
         self._slow: dict[Session, None] = {}
+        self.backlog = Backlog(door)
+        self.incoming = Incoming(door)
         self._closing: set[asyncio.Task[None]] = set()
         works.flush = self.flush
 
@@ -59,6 +66,7 @@ class Sockets:
         try:
             self._let_in(address)
         except Refused as refused:
+            self._door.notice(refused.code, Caller(address), now_ms(), None)
             seconds = -(-(refused.retry_after_ms or 1000) // 1000)
             return web.Response(status=503, text=refused.why, headers={"Retry-After": str(seconds)})
         response = web.WebSocketResponse(
@@ -74,13 +82,19 @@ class Sockets:
         limit_unsigned(
             request, 2 * settings.unsigned_bytes_max, lambda: bool(session.caller.device)
         )
+        line = line_of(request)
+        if line is not None:
+            line.count_frames(self.incoming)
         self._transports[session] = transport
         self._responses[session] = response
         try:
-            await self._listen(session, response, transport)
+            await self._listen(session, response, transport, line)
         finally:
+            if line is not None:
+                self.incoming.release(line)
             del self._transports[session], self._responses[session]
             self._slow.pop(session, None)
+            self.backlog.drop(session)
             works.hub.leave(session, now_ms())
         return response
 
@@ -92,7 +106,11 @@ class Sockets:
         self._door.connect(address, now_ms())
 
     async def _listen(
-        self, session: Session, response: web.WebSocketResponse, transport: asyncio.WriteTransport
+        self,
+        session: Session,
+        response: web.WebSocketResponse,
+        transport: asyncio.WriteTransport,
+        line: Line | None,
     ) -> None:
         """Take frames until the connection ends; slowly, when it reads slowly."""
         works, limit = self._works, self._door.settings.outgoing_bytes_max
@@ -110,11 +128,18 @@ class Sockets:
                     session.end(Code.MALFORMED)
                     break
                 return
+            if line is not None:
+                line.frame_came()
             session.receive(message.data, now_ms())
             works.submit(session)
             self._send(session)
             while (  # noqa: ASYNC110 - A transport tells nobody else that it has drained.
-                transport.get_write_buffer_size() > limit and session.goodbye is None
+                (
+                    transport.get_write_buffer_size() > limit
+                    or session.waiting_bytes > WAITING_BYTES_MAX
+                )
+                and not transport.is_closing()
+                and session.goodbye is None
             ):
                 await asyncio.sleep(DRAIN_S)
         self._send(session)
@@ -130,11 +155,12 @@ class Sockets:
         transport = self._transports.get(session)
         if transport is None or transport.is_closing():
             return
+        waited = session.backlog_bytes
         while payload := session.requests():
             transport.write(websocket_frame(payload))
             session.backlog_bytes = transport.get_write_buffer_size()
-        if session.backlog_bytes:
-            session.backlog_bytes = transport.get_write_buffer_size()
+        if session.backlog_bytes or waited:
+            self.backlog.look(session, transport)
             self._slow[session] = None
         if session.goodbye is not None:
             self._hang_up(session)

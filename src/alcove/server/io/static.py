@@ -17,7 +17,9 @@ from alcove.server.pages import Templates
 _TYPES: Final = {
     "page.css": "text/css; charset=utf-8",
     "invite.js": "text/javascript; charset=utf-8",
+    "figures.js": "text/javascript; charset=utf-8",
     "status.js": "text/javascript; charset=utf-8",
+    "admin.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 """What `/static/NAME` may be asked for, and nothing else: a name is looked up, never a path."""
@@ -51,7 +53,10 @@ def read_static() -> Static:
         invite=template("invite.html"),
         system=template("system.html"),
         message=template("message.html"),
+        figures=template("figures.html"),
         status=template("status.html"),
+        admin=template("admin.html"),
+        home=template("home.html"),
     )
     files = {
         name: _file((folder / name).read_bytes(), content_type)

@@ -1,7 +1,7 @@
 """Who carries requests out, and who waits for the disk.
 
-    SQLite       the loop carries a batch out, a thread commits it      ──► the loop answers and
-    tells PostgreSQL   a thread carries a batch out and commits it; others read ──► the same
+    SQLite       the loop carries a batch out, a thread commits it       ─┐  then the loop answers
+    PostgreSQL   a thread carries a batch out and commits it; others read ─┴► and tells everyone
 
 While one batch is being committed the next one gathers: the busier the server, the larger its
 batches and the fewer its waits for the disk.
@@ -17,11 +17,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from time import monotonic
 from typing import TypeVar, cast
 
-from alcove.server.batch import Chore, Job, Outcome, Reader, Writer
-from alcove.server.caller import NOBODY, Caller
+from alcove.server.batch import Chore, Job, Outcome, Reader, Refusing, Writer
+from alcove.server.caller import NOBODY, Caller, Notice, unnoticed
 from alcove.server.handlers import TABLE
 from alcove.server.hub import Hub
 from alcove.server.session import Session
@@ -68,6 +69,8 @@ class Works:
         self.random = world.random
         self.flush: Callable[[dict[Session, None]], None] = lambda _: None
         """Sends what sessions have to say; set by whoever holds the sockets."""
+        self.notice: Notice = unnoticed
+        """Told of what handlers refuse; set by whoever writes down what matters."""
         self.batches = 0
         self.requests = 0
         self._world = world
@@ -77,9 +80,9 @@ class Works:
         self._database = database
         self._writes: deque[Item] = deque()
         self._reads: deque[ReadItem] = deque()
-        self._batch: tuple[list[Item], list[Outcome]] | None = None
-        self._write_wanted = threading.Semaphore(0)
-        self._read_wanted = threading.Semaphore(0)
+        self._batches: SimpleQueue[tuple[list[Item], list[Outcome]] | None] = SimpleQueue()
+        """For the writing thread; None ends it."""
+        self._read_wanted: SimpleQueue[None] = SimpleQueue()
         self._is_writing = False
         self._is_reading = False
         self._connection = database.writer()
@@ -87,10 +90,11 @@ class Works:
         self._reading = database.reader()
         self._reader = Reader(self._reading, world)
         self._looking = threading.Lock()
-        self._threads = [threading.Thread(target=self._write_in_thread, name="writer")]
+        # Daemons: a start that fails half way must not be kept from ending by them.
+        self._threads = [threading.Thread(target=self._write_in_thread, name="writer", daemon=True)]
         if not self._is_local:
             self._threads += [
-                threading.Thread(target=self._read_in_thread, name=f"reader {number}")
+                threading.Thread(target=self._read_in_thread, name=f"reader {number}", daemon=True)
                 for number in range(READERS)
             ]
         for thread in self._threads:
@@ -140,10 +144,9 @@ class Works:
         until = self._loop.time() + STOP_S
         while self.is_busy and self._loop.time() < until:  # noqa: ASYNC110 - Threads tell nobody.
             await asyncio.sleep(DRAIN_S)
-        self._batch = None
-        self._write_wanted.release()
+        self._batches.put(None)
         for _ in self._threads[1:]:
-            self._read_wanted.release()
+            self._read_wanted.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
         self._connection.close()
@@ -160,7 +163,7 @@ class Works:
         else:
             self._reads.append((sink, job))
             if not self._is_local:
-                self._read_wanted.release()
+                self._read_wanted.put(None)
             elif not self._is_reading:
                 self._is_reading = True
                 self._loop.call_soon(self._read)
@@ -185,13 +188,13 @@ class Works:
             left = items[self._writer.carried :]
             self._writes.extendleft(reversed(left))
             items = items[: self._writer.carried]
-        self._batch = (items, outcomes)
-        self._write_wanted.release()
+        self._batches.put((items, outcomes))
 
     def _written(self, items: list[Item], outcomes: list[Outcome]) -> None:
         """Say what came of a batch, now that it is on the disk."""
         try:
             self._report(self._writer.unexpected)
+            self._notice_all(self._writer.refused)
             if self._writer.is_doubtful:
                 self._doubt(items)
             self._deliver(items, outcomes, reads=False)
@@ -220,6 +223,7 @@ class Works:
                 pause = BACKLOG_S
                 continue
             outcome = self._reader.run(item[1], now)
+            self._notice_all(self._reader.refused)
             self._deliver([item], [outcome], reads=True)
         self._report(self._reader.unexpected)
         self._is_reading = bool(self._reads)
@@ -256,15 +260,18 @@ class Works:
             _log.error("unexpected %s at %s", type(error).__name__, " < ".join(reversed(frames)))
         unexpected.clear()
 
+    def _notice_all(self, refused: list[Refusing]) -> None:
+        """Let what was refused be noticed; what was carried out costs nothing here."""
+        if refused:
+            now = now_ms()
+            for code, caller, kind in refused:
+                self.notice(code, caller, now, kind)
+
     # ---- In the threads ----
 
     def _write_in_thread(self) -> None:
         """Wait for the disk."""
-        while True:
-            self._write_wanted.acquire()
-            batch = self._batch
-            if batch is None:
-                return
+        while (batch := self._batches.get()) is not None:
             items, outcomes = batch
             jobs = [job for _, job in items]
             if not self._is_local:
@@ -277,15 +284,25 @@ class Works:
         connection = self._database.reader()
         reader = Reader(connection, self._world)
         while True:
-            self._read_wanted.acquire()
+            self._read_wanted.get()
             try:
                 item = self._reads.popleft()
             except IndexError:
                 break
             outcome = reader.run(item[1], now_ms())
-            self._loop.call_soon_threadsafe(self._read_elsewhere, item, outcome, reader)
+            self._loop.call_soon_threadsafe(
+                self._read_elsewhere, item, outcome, reader.unexpected, reader.refused
+            )
+            reader.unexpected = []
         connection.close()
 
-    def _read_elsewhere(self, item: ReadItem, outcome: Outcome, reader: Reader) -> None:
-        self._report(reader.unexpected)
+    def _read_elsewhere(
+        self,
+        item: ReadItem,
+        outcome: Outcome,
+        unexpected: list[BaseException],
+        refused: list[Refusing],
+    ) -> None:
+        self._report(unexpected)
+        self._notice_all(refused)
         self._deliver([item], [outcome], reads=True)

@@ -23,7 +23,8 @@ def database_at(url: str, path: str, is_there: Callable[[], bool] = lambda: True
         from alcove.server.store.postgres import PostgresDatabase  # noqa: PLC0415
     except ImportError as error:
         raise DatabaseRefused(
-            "PostgreSQL needs a driver that is not installed: pip install 'alcove[postgres]'."
+            "PostgreSQL needs a driver that is not installed: in the folder of Alcove's source, do"
+            " pip install '.[postgres]'."
         ) from error
     return PostgresDatabase(url)
 

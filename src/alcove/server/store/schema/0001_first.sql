@@ -55,10 +55,11 @@ CREATE TABLE account (
     shows_online INTEGER NOT NULL DEFAULT 1,    -- 0 hides it from the online list.
     shows_seen INTEGER NOT NULL DEFAULT 1,      -- 0 hides when it was there last.
     findable TEXT NOT NULL DEFAULT 'exact',     -- Or `beginning`.
-    seen_at INTEGER,                        -- When one of its devices was connected last.
-    seen_before INTEGER                     -- When before that: counts again if that one hides.
+    seen_at INTEGER                         -- When one of its devices was there and did not hide.
 ) STRICT;
 CREATE INDEX account_findable ON account (folded) WHERE findable = 'beginning';
+CREATE INDEX account_host ON account (account) WHERE is_host = 1;
+CREATE INDEX account_by_inviter ON account (invited_by) WHERE invited_by IS NOT NULL;
 
 -- Every version of every signed device list: who is told a version can be shown it.
 CREATE TABLE device_list (
@@ -79,9 +80,8 @@ CREATE TABLE device (
     is_browser INTEGER NOT NULL,            -- 1 when its code comes from the server.
     added_at INTEGER NOT NULL,              -- When its first list came.
     revoked_at INTEGER,                     -- When a list came without it.
-    seen_at INTEGER,                        -- When it was connected last.
-    client TEXT NOT NULL DEFAULT '',        -- Its program's name and version.
-    counter INTEGER NOT NULL DEFAULT 0      -- Its highest request id, once the answers are gone.
+    seen_at INTEGER,                        -- When it was there last.
+    client TEXT NOT NULL DEFAULT ''         -- Its program's name and version.
 ) STRICT;
 CREATE INDEX device_by_account ON device (account);
 
@@ -93,6 +93,7 @@ CREATE TABLE token (
     used_at INTEGER NOT NULL         -- It ends when idle for too long.
 ) STRICT;
 CREATE INDEX token_by_device ON token (device);
+CREATE INDEX token_by_use ON token (used_at);
 
 -- Key packages: public keys with which others add a device to a room.
 CREATE TABLE package (
@@ -119,6 +120,10 @@ CREATE TABLE invite (
     used INTEGER NOT NULL DEFAULT 0     -- How often it was.
 ) STRICT;
 CREATE INDEX invite_by_maker ON invite (made_by);
+CREATE INDEX invite_by_age ON invite (made_at DESC, invite);
+CREATE INDEX invite_by_end ON invite (expires_at);
+CREATE INDEX invite_owner ON invite (invite) WHERE kind = 'owner';
+CREATE INDEX invite_by_account ON invite (account) WHERE account IS NOT NULL;
 
 -- Rooms.
 CREATE TABLE room (
@@ -132,9 +137,9 @@ CREATE TABLE room (
     keep_ms INTEGER NOT NULL DEFAULT 0,   -- How long kept bodies stay; 0 for ever.
     closing_seq INTEGER NOT NULL DEFAULT 0, -- The newest closing commit.
     recent BLOB NOT NULL,                 -- The newest handshakes: seq, name, renews.
-    paused BLOB NOT NULL,                 -- When barriers, closing and healing commits came last.
-    swept INTEGER NOT NULL DEFAULT 0      -- Up to here, live bodies that all have passed are dropped.
+    paused BLOB NOT NULL                  -- When barriers, closing and healing commits came last.
 ) STRICT;
+CREATE INDEX room_by_maker ON room (created_by);
 
 -- Accounts in rooms.
 CREATE TABLE room_account (
@@ -148,7 +153,8 @@ CREATE TABLE room_account (
     slot BLOB,                              -- Sealed: its read position.
     PRIMARY KEY (room, account)
 ) STRICT;
-CREATE INDEX room_account_by_account ON room_account (account);
+CREATE INDEX room_account_by_account ON room_account (account, room);
+CREATE INDEX room_account_pending ON room_account (room, account) WHERE state = 'pending';
 CREATE INDEX room_account_by_asker ON room_account (asked_by, asked_at);
 CREATE INDEX room_account_declined ON room_account (declined_at) WHERE declined_at IS NOT NULL;
 
@@ -161,8 +167,8 @@ CREATE TABLE member (
     passed INTEGER NOT NULL DEFAULT 0,   -- How far it has stored the log.
     left_at INTEGER,                     -- When it said that it leaves: anyone may commit its Remove.
     PRIMARY KEY (room, device)
-) STRICT;
-CREATE INDEX member_by_device ON member (device);
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member_by_device ON member (device, room);
 
 -- The logs.
 CREATE TABLE entry (
@@ -178,18 +184,22 @@ CREATE TABLE entry (
     PRIMARY KEY (room, seq)
 ) STRICT;
 CREATE INDEX entry_handshake ON entry (room, seq) WHERE form = 0;
+CREATE INDEX entry_live ON entry (room, seq) WHERE form = 2 AND body IS NOT NULL;
 CREATE INDEX entry_expiring ON entry (expires_at) WHERE expires_at IS NOT NULL;
 
--- Answers that were given, so that a request that comes again gets the same one.
+-- Answers that were given, so that a request that comes again gets the same one: a line a batch.
 CREATE TABLE answer (
     number INTEGER NOT NULL PRIMARY KEY,  -- Counts up: the oldest answers are forgotten first.
-    device BLOB NOT NULL,      -- Who asked.
-    first INTEGER NOT NULL,    -- The lowest request id in here.
-    last INTEGER NOT NULL,     -- The highest.
     at INTEGER NOT NULL,       -- When.
-    replies BLOB NOT NULL      -- A list of request id, fingerprint of the request, reply.
+    replies BLOB NOT NULL      -- For each device: its line before this one, and what it was told.
 ) STRICT;
-CREATE INDEX answer_by_device ON answer (device, last);
+
+-- How far each device has counted its requests; the newest 256 lines of `answer` may know better.
+CREATE TABLE counter (
+    device BLOB NOT NULL PRIMARY KEY,  -- Who asks; with an "h" behind it for what it asks over HTTP.
+    last INTEGER NOT NULL,             -- Its highest request id.
+    line INTEGER NOT NULL              -- The newest line of `answer` with answers for it.
+) STRICT;
 
 -- Sealed rows beside the logs.
 CREATE TABLE room_row (
@@ -212,6 +222,7 @@ CREATE TABLE snapshot (
     body BLOB NOT NULL,        -- The ratchet tree: devices' public keys and certificates.
     PRIMARY KEY (room, seq)
 ) STRICT;
+CREATE INDEX snapshot_by_maker ON snapshot (made_by);
 
 -- Links by which people join rooms.
 CREATE TABLE link (
@@ -252,11 +263,13 @@ CREATE TABLE inbox (
     letter INTEGER NOT NULL,    -- Which.
     kind TEXT NOT NULL,         -- `welcome`, `hidden` (the same, before its room is accepted), `own`, `sealed`.
     sender BLOB,                -- For `sealed`: the account that sent it, which has its share.
+    room INTEGER,               -- For Welcomes: the room's number.
     PRIMARY KEY (device, letter)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX inbox_by_letter ON inbox (letter);
 CREATE INDEX inbox_by_kind ON inbox (device, kind);
 CREATE INDEX inbox_by_sender ON inbox (sender, device) WHERE sender IS NOT NULL;
+CREATE INDEX inbox_by_room ON inbox (room, device) WHERE room IS NOT NULL;
 
 -- The archives of accounts.
 CREATE TABLE archive (
@@ -279,7 +292,7 @@ CREATE TABLE ask (
     PRIMARY KEY (asker, account)
 ) STRICT;
 CREATE INDEX ask_by_account ON ask (account);
-CREATE INDEX ask_by_age ON ask (asked_at);
+CREATE INDEX ask_by_age ON ask (declined_at, asked_at);
 
 -- Who wants nothing from whom.
 CREATE TABLE block (
@@ -305,11 +318,11 @@ CREATE INDEX blob_by_size ON blob (account, size);
 CREATE INDEX blob_expiring ON blob (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX blob_unfinished ON blob (created_at) WHERE done_at IS NULL;
 
--- What deleted accounts had so much of that it goes bit by bit.
+-- What deleted accounts, devices and rooms had so much of that it goes bit by bit.
 CREATE TABLE leftover (
-    kind TEXT NOT NULL,     -- `account`, `device` or `room`.
-    name BLOB NOT NULL,     -- Its id.
-    until INTEGER NOT NULL, -- Up to this number its audit events are blanked.
+    kind TEXT NOT NULL,     -- Of what: `account`, `archive`, `device`, `inbox` or `room`.
+    name BLOB NOT NULL,     -- Its id; that of the account for `archive`, of the device for `inbox`.
+    until INTEGER NOT NULL, -- Up to which event, row or letter it goes, where numbers count.
     PRIMARY KEY (kind, name)
 ) STRICT;
 
@@ -326,5 +339,7 @@ CREATE TABLE event (
     chain BLOB NOT NULL                   -- Running hash of the log up to here.
 ) STRICT;
 CREATE INDEX event_by_account ON event (account, number);
-CREATE INDEX event_by_device ON event (device);
+CREATE INDEX event_by_device ON event (device, account, number);
 CREATE INDEX event_suspicious ON event (account, number) WHERE suspicious = 1;
+CREATE INDEX event_suspicious_all ON event (number) WHERE suspicious = 1;
+CREATE INDEX event_cleared ON event (number) WHERE kind = 'log_cleared';

@@ -1,0 +1,116 @@
+"""Advice that names commands, written so that it works where it is read.
+
+`alcove admin invites`  ──►  `.venv/bin/alcove admin invites --data there`
+
+In a checkout the program is not on the PATH, and what was said of the data folder has to be said
+again.  Usage mistakes are told here too, in the words of all other errors.
+"""
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+NAME = "alcove"
+PLACES = ("--data", "--config")
+"""The options that say which server is meant."""
+META = "alcove.places"
+
+_COMMAND = re.compile(rf"`{NAME} ((?:--help|serve|up|status|admin|upgrade)[^`]*)`")
+
+
+def program() -> str:
+    """Return what has to be typed for this very program, in the folder where we are."""
+    found = shutil.which(NAME)
+    beside = Path(sys.executable).with_name(NAME)
+    if not beside.exists():
+        return NAME if found else f"{shlex.quote(sys.executable)} -m {NAME}"
+    if found is not None and beside.samefile(found):
+        return NAME
+    here = Path.cwd()
+    short = beside.relative_to(here) if beside.is_relative_to(here) else beside
+    return shlex.quote(str(short))
+
+
+def advised(text: str) -> str:
+    """Return a text whose commands, which stand in backquotes, can be typed as they are."""
+    return _COMMAND.sub(_typed, text)
+
+
+def _typed(match: re.Match[str]) -> str:
+    command = match[1].removesuffix("…").rstrip()
+    return f"`{' '.join([program(), command, *([] if '--help' in command else _places())])}`"
+
+
+def _places() -> list[str]:
+    context = click.get_current_context(silent=True)
+    given = context.meta.get(META, {}) if context else {}
+    return [f"{name} {shlex.quote(given[name])}" for name in PLACES if name in given]
+
+
+def note_place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Remember what was said about which server is meant."""
+    if value is not None:
+        context.meta.setdefault(META, {})[option.opts[0]] = value
+    return value
+
+
+def say(text: str, **how: Any) -> None:
+    """Print a sentence for people."""
+    click.echo(advised(text), **how)
+
+
+# ---- Errors ----
+
+
+class Mistake(click.ClickException):
+    """A command was not written as it is to be."""
+
+    exit_code = 2
+
+
+@contextmanager
+def plainly(context: click.Context | None) -> Iterator[None]:
+    """Tell mistakes in a command as all other errors are told, with advice that works."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # It shows the help.
+    except click.UsageError as error:
+        raise Mistake(f"{_mistake(error)}  {_help(error.ctx or context)}") from error
+    except click.ClickException as error:
+        raise click.ClickException(advised(error.format_message())) from error
+
+
+def _help(context: click.Context | None) -> str:
+    words: list[str] = []
+    while context is not None and context.parent is not None:
+        words.insert(0, context.info_name or "")
+        context = context.parent
+    return advised(f"`{' '.join([NAME, *words, '--help'])}` tells what there is.")
+
+
+def _mistake(error: click.UsageError) -> str:
+    """Return what is wrong, in one sentence."""
+    match error:
+        case click.NoSuchOption():
+            guess = f"; did you mean {error.possibilities[0]}?" if error.possibilities else "."
+            return f"There is no option {error.option_name}{guess}"
+        case click.MissingParameter(param=click.Parameter() as missing):
+            return f"{_named(missing)} is missing."
+        case click.BadParameter(param=click.Parameter(type=click.IntRange() as range_) as bad):
+            return f"{_named(bad)} must be a whole number from {range_.min} to {range_.max}."
+        case _:
+            return f"{error.format_message().removesuffix('.')}."
+
+
+def _named(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Argument):
+        return str(parameter.metavar or parameter.name or "").upper()
+    return max(parameter.opts, key=len)
