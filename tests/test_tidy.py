@@ -63,7 +63,12 @@ LAYERS = {
     ),
     "cli": Layer(
         ours=("server", "wire", "mls", ""),
-        theirs=(("click", ""), ("msgspec", ""), ("aiohttp", "cli/demo/")),
+        theirs=(
+            ("click", ""),
+            ("msgspec", ""),
+            ("aiohttp", "cli/demo/"),
+            ("aiohttp", "cli/selftest/"),
+        ),
         core=False,
     ),
 }

@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import alcove
-from alcove.cli import asking, main, shared
+from alcove.cli import admin_server, asking, main, shared
 from alcove.cli.lazy import Lazy, Promise
 from alcove.cli.shared import exact_size, size, when
+from alcove.server.admin_messages import Tell
 from alcove.server.audit_kinds import KINDS
 from alcove.server.settings import Settings
 from alcove.wire.ids import NAME_CHARACTERS_MAX
@@ -248,6 +249,23 @@ def test_limits_are_shown_with_what_they_mean(host: Host) -> None:
     assert "Devices in one room." in said
     assert row(said, "room_devices_max")[1:4] == ["4096", "default", "at a start"]
     assert len(host.json("admin", "limits")) > 40
+
+
+def test_nobody_can_be_told_anything_while_no_server_runs(host: Host) -> None:
+    assert "the server does not run" in host.fail("admin", "tell", "Back at 20:10.")
+
+
+def test_what_came_of_telling_is_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ask(_: Settings, request: object, kind: type) -> object:
+        asked.append(request)
+        return kind("Everyone was told.")
+
+    monkeypatch.setattr(admin_server, "ask", ask)
+    assert host.say("admin", "tell", "Back at 20:10.") == "Everyone was told.\n"
+    assert host.json("admin", "tell", "Back.") == {"text": "Everyone was told."}
+    assert asked == [Tell("Back at 20:10."), Tell("Back.")]
 
 
 def test_figures_are_shown_also_when_no_server_runs(host: Host) -> None:

@@ -430,7 +430,7 @@ def test_the_dashboard_draws_figures_that_there_are() -> None:
     counted = re.findall(r'"(alcove_\w+)"', read("src/alcove/server/io/figures.py"))
     panels = json.loads(read("deploy/grafana.json"))["panels"]
     drawn = [
-        name.removesuffix("_total")
+        re.sub(r"_(total|bucket|sum|count)$", "", name)
         for panel in panels
         for target in panel["targets"]
         for name in re.findall(r"alcove_\w+", target["expr"])

@@ -13,6 +13,7 @@ from alcove.server.admin_messages import (
     Accounts,
     BotLink,
     Disable,
+    Done,
     EventPage,
     Events,
     Export,
@@ -28,17 +29,19 @@ from alcove.server.admin_messages import (
     Quota,
     Request,
     ResetLink,
+    Tell,
     Uninvite,
 )
 from alcove.server.batch import Chore
 from alcove.server.caller import Caller
-from alcove.server.effects import Ended
+from alcove.server.effects import Ended, ToEveryone
 from alcove.server.handlers import blobs
 from alcove.server.handlers.invites import find_invite
 from alcove.server.io.admin import SPECIAL
 from alcove.server.settings import SETTINGS
+from alcove.wire.codec import decode_answer
 from alcove.wire.errors import Code, Refused
-from alcove.wire.greeting import NewToken
+from alcove.wire.greeting import ANNOUNCEMENT_CHARACTERS_MAX, Announcement, NewToken
 from alcove.wire.invites import NewInvite
 from tests.server.house import House
 from tests.server.test_pages import STATUS
@@ -135,6 +138,7 @@ def test_an_account_may_have_more_space_than_others(house: House) -> None:
     assert usual == house.settings.account_quota_bytes
     details = house.connection.all("SELECT detail FROM event ORDER BY number")
     assert details == [('{"quota":5}',), ('{"quota":0}',), ('{"quota":"as everyone"}',)]
+    assert [kind for kind, *_ in events(house)] == ["quota_changed"] * 3
 
 
 @pytest.mark.parametrize("request_", [Disable("eve"), Quota("eve", 1), ResetLink("eve")])
@@ -292,6 +296,38 @@ def test_events_are_shown_and_an_export_is_written_down_once(house: House) -> No
     assert [kind for kind, *_ in events(house)].count("log_exported") == 1
     assert ask(house, Export(suspicious=True)).events == ()
     assert ask(house, Events(suspicious=True)).events == ()
+
+
+# ---- Telling ----
+
+
+def told(house: House, text: str) -> Any:
+    chore = Chore(lambda tx: admin.tell(tx, Tell(text)), ROOT_USER)
+    (outcome, *_) = house.writer.run([chore], house.now)
+    assert house.writer.unexpected == []
+    house.told += outcome.effects
+    return outcome.result
+
+
+def test_everyone_is_told_in_plain_text_and_the_log_has_only_its_length(house: House) -> None:
+    assert isinstance(told(house, " Back at 20:10.\nBring tea.\n"), Done)
+    (effect,) = house.take_told(ToEveryone)
+    text = "Back at 20:10.\nBring tea."
+    assert decode_answer(effect.message) == Announcement(text=text, at=house.now)
+    (line,) = house.connection.all("SELECT kind, account, address, detail FROM event")
+    assert line == ("host_told", None, "unix:root", '{"characters":25}')
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", "x" * 501, "\x1b[2Jgone", "bell\a", "right\u202eleft", "a\rb"]
+)
+def test_nothing_long_empty_or_that_a_terminal_obeys_is_told(house: House, text: str) -> None:
+    assert isinstance(told(house, text), Refused)
+    assert (house.take_told(ToEveryone), events(house)) == ([], [])
+
+
+def test_what_is_just_short_enough_is_told(house: House) -> None:
+    assert isinstance(told(house, "x" * ANNOUNCEMENT_CHARACTERS_MAX), Done)
 
 
 # ---- All of them ----

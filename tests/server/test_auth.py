@@ -37,6 +37,7 @@ def test_each_key_of_the_server_follows_from_its_secret_and_a_label() -> None:
     assert KEYS.login_pepper == hkdf(SECRET, "alcove server login pepper 1")
     assert KEYS.token_pepper == hkdf(SECRET, "alcove server token pepper 1")
     assert KEYS.link_pepper == hkdf(SECRET, "alcove server link pepper 1")
+    assert KEYS.invite_key == hkdf(SECRET, "alcove server invite key 1")
 
 
 def test_printing_the_keys_shows_the_public_one_only() -> None:
@@ -143,6 +144,15 @@ def test_a_login_key_a_token_and_a_link_have_hashes_of_their_own_kind() -> None:
     assert token == hmac.digest(KEYS.token_pepper, b"same", "sha256")
     assert link == hmac.digest(KEYS.link_pepper, b"same", "sha256")
     assert len({login, token, link}) == 3
+
+
+def test_the_secret_of_an_invite_follows_from_its_id_and_the_servers_secret() -> None:
+    drawn = hmac.digest(KEYS.invite_key, b"abc", "sha256")[:20]
+    assert auth.invite_secret(KEYS, "abc") == auth.new_secret(lambda _: drawn)
+    assert auth.invite_secret(KEYS, "abd") != auth.invite_secret(KEYS, "abc")
+    assert auth.invite_secret(auth.make_server_keys(bytes(32)), "abc") != auth.invite_secret(
+        KEYS, "abc"
+    )
 
 
 def test_hashes_are_the_same_or_not() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from alcove.server.batch import Chore, Job, Reader, Writer
 from alcove.server.caller import Caller
@@ -210,3 +211,15 @@ def test_the_highest_number_of_a_device_survives(house: House) -> None:
     house.start()
     assert house.writer.highest(ada.phone.device) == 90
     assert house.writer.highest(bytes(16)) == 0
+
+
+def test_what_comes_with_a_token_uses_none_of_the_devices_numbers_up(house: House) -> None:
+    ada, _, talk = room(house)
+    by_socket = append(house, talk, ada, 5)
+    thief = replace(ada.phone, door="http")
+    far = [Job(thief, append(house, talk, ada, number).request) for number in (5, 2**53 - 1)]
+    first, _, _, again, second = replies(
+        house.writer, house, [by_socket, *far, by_socket, append(house, talk, ada, 6)]
+    )
+    assert (again, second.id, type(second)) == (first, 6, Appended)
+    assert house.writer.highest(ada.phone.device) == 6

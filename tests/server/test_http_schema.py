@@ -177,6 +177,7 @@ def test_everything_that_is_offered_is_tried() -> None:
     about_files = {
         *("OPTIONS /v1/blobs", "POST /v1/blobs", "GET /v1/blobs/{blob}", "HEAD /v1/blobs/{blob}"),
         *("PATCH /v1/blobs/{blob}", "DELETE /v1/blobs/{blob}"),
+        *("OPTIONS /v1/blobs/{blob}", "POST /v1/blobs/{blob}"),
     }
     assert tried == {f"POST /v1/{verb}" for verb in verbs()} | about_files
 

@@ -19,6 +19,7 @@ from alcove.server.effects import (
     Slotted,
     ToAccount,
     ToDevices,
+    ToEveryone,
     ToMany,
     ToRoom,
 )
@@ -232,6 +233,14 @@ def test_who_comes_and_goes_is_told_to_those_who_share_a_room(connected: Connect
 def test_files_of_blobs_that_are_gone_wait_to_be_deleted(connected: Connected) -> None:
     connected.tell(BlobGone(b"b" * 16))
     assert connected.hub.blobs_gone == [b"b" * 16]
+
+
+def test_everyone_who_is_connected_can_be_told(connected: Connected) -> None:
+    ada, bob, eve = connected.arrive(b"a1", ROOM), connected.arrive(b"a2"), connected.arrive(b"e1")
+    connected.hub.leave(eve, connected.now)
+    connected.tell(ToEveryone(PUSH))
+    assert [said(one) for one in (ada, bob, eve)] == [[Done(id=9)], [Done(id=9)], []]
+    assert list(connected.hub.dirty) == [ada, bob]
 
 
 def test_effects_that_need_a_session_are_nothing_without_one(connected: Connected) -> None:

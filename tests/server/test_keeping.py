@@ -17,9 +17,11 @@ from alcove.server.handlers.letters import deliver
 from alcove.server.keeping import CHORES, DAY_MS, HOUR_MS, Turn
 from alcove.server.store.database import Value
 from alcove.server.tx import Tx
+from alcove.wire.directory import PutAlias
 from alcove.wire.entries import Entries, Passed, PutSnapshot, Read
 from alcove.wire.greeting import NewToken
 from alcove.wire.ids import Position, name_of
+from alcove.wire.rooms import PutLink
 from tests.server.house import House, Person, Talk, member
 
 T = TypeVar("T")
@@ -400,6 +402,21 @@ def test_links_that_have_ended_are_dropped(house: House) -> None:
         b"c" * 32,
         b"d" * 32,
     ]
+
+
+def test_owners_are_told_of_a_public_link_whose_time_is_over_once(house: House) -> None:
+    ada, _, talk = pair(house)
+    request = PutLink(id=house.next_id(), room=talk.room, link=bytes(32), expires_at=house.now)
+    house.ask(ada.phone, request)
+    house.ask(
+        ada.phone,
+        PutAlias(id=house.next_id(), room=talk.room, alias="tea", key=b"key", link=bytes(32)),
+    )
+    for _ in range(3):
+        turn(house, keeping.drop_links)
+        house.now += 1
+    told = all_of(house, "SELECT account FROM event WHERE kind = 'public_link_ended'")
+    assert told == [(ada.account,)]
 
 
 def test_old_requests_to_chat_are_forgotten(house: House) -> None:

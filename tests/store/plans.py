@@ -32,7 +32,7 @@ MAY_SCAN = {
         "The host's figures count everything, by the smallest index of each table.",
     "SELECT COALESCE(SUM(size), 0) FROM blob":
         "Only where the host limits all files together; it reads one small index.",
-    "DELETE FROM link WHERE hash IN ( SELECT hash FROM link WHERE expires_at < ?":
+    "SELECT hash, room, expires_at FROM link WHERE expires_at < ?":
         "Housekeeping, once an hour; a room has at most a hundred links.",
 }  # fmt: skip
 """How statements begin that read a table from end to end, and why each of them may."""

@@ -67,6 +67,24 @@ def test_an_old_database_is_backed_up_and_then_brought_up_to_date(
     assert msgspec.json.decode(event[6]) == {"from": 1, "to": 2}
 
 
+@pytest.mark.parametrize("keep", [1, 3])
+def test_as_many_backups_stay_as_is_set(settings: Settings, second_step: Grow, keep: int) -> None:
+    settings = msgspec.structs.replace(settings, backup_keep=keep)
+    with storage_at(settings):
+        pass
+    folder = places_of(settings).backups
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    older = [folder / f"automatic-2020010{day}-000000-000-schema-1.tar" for day in (1, 2, 3)]
+    for file in older:
+        file.write_bytes(b"old")
+    (folder / "mine.tar").write_bytes(b"by hand")
+    second_step()
+    made = upgrade(settings, NOW, SOFTWARE).backup
+    assert made is not None
+    stays = [*older, made][-keep:]
+    assert sorted(folder.iterdir()) == sorted([*stays, folder / "mine.tar"])
+
+
 def test_the_backup_of_before_the_upgrade_can_be_restored(
     settings: Settings, second_step: Grow
 ) -> None:

@@ -19,13 +19,21 @@ from alcove.cli.lazy import Lazy, Promise
             "alcove.cli.demo:demo",
             "Tell a story of three people and a server, which shows what exists today.",
         ),
+        "selftest": Promise(
+            "alcove.cli.selftest:selftest", "Check that a server works on this machine."
+        ),
         "status": Promise("alcove.cli.status:status", "Show whether the server runs, and how."),
         "admin": Promise("alcove.cli.admin:admin", "Do what only the host may do."),
         "upgrade": Promise(
             "alcove.cli.upgrade:upgrade", "Bring the database up to date with this program."
         ),
     },
-    aliases={"server": "serve"},
+    aliases={"server": "serve", "test": "selftest"},
+    unlisted={
+        "client": Promise(
+            "alcove.cli.client:client", "Say that the program for members comes later."
+        )
+    },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", "-V", prog_name="alcove")

@@ -27,6 +27,7 @@ def _in(module: str, name: str, summary: str) -> Promise:
         "page": _in("admin_page", "page", "Make a one-time link to the admin page."),
         "policy": _in("admin_server", "policy", "Show or change who may do what."),
         "limits": _in("admin_server", "limits", "Show every limit."),
+        "tell": _in("admin_server", "tell", "Tell everyone who is connected something."),
         "stats": _in("admin_server", "stats", "Show figures of the server and its database."),
         "backup": _in("admin_server", "backup", "Write everything into one file."),
         "restore": _in("admin_server", "restore", "Bring everything back from a backup."),

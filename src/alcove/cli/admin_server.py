@@ -1,4 +1,4 @@
-"""`alcove admin policy`, `limits`, `stats`, `backup` and `restore`."""
+"""`alcove admin policy`, `limits`, `tell`, `stats`, `backup` and `restore`."""
 
 import time
 from pathlib import Path
@@ -20,6 +20,7 @@ from alcove.cli.shared import (
 )
 from alcove.server.admin_messages import (
     Backup,
+    Done,
     Limit,
     LimitList,
     Limits,
@@ -27,6 +28,7 @@ from alcove.server.admin_messages import (
     Report,
     Saved,
     Stats,
+    Tell,
 )
 
 
@@ -78,6 +80,21 @@ def _show(found: tuple[Limit, ...], *, as_json: bool) -> None:
         for one in found
     ]
     table(rows, ("NAME", "VALUE", "FROM", "CHANGES", "WHAT IT IS"))
+
+
+@click.command
+@click.argument("text")
+@place_options
+@json_option
+def tell(text: str, data: str | None, config: str | None, *, as_json: bool) -> None:
+    """Tell everyone who is connected something.
+
+    Such as "Back at 20:10, after an update".  TEXT is plain and not sealed, has at most 500
+    characters, and comes from the server, not from you.  Who is away does not get it: what is to
+    stay belongs in the commons.
+    """
+    done = ask(load(data, config), Tell(text), Done)
+    click.echo(msgspec.json.encode(done) if as_json else done.text)
 
 
 @click.command

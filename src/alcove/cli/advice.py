@@ -22,7 +22,7 @@ PLACES = ("--data", "--config")
 """The options that say which server is meant."""
 META = "alcove.places"
 
-_COMMAND = re.compile(rf"`{NAME} ((?:--help|serve|up|status|admin|upgrade)[^`]*)`")
+_COMMAND = re.compile(rf"`{NAME} ((?:--help|serve|up|demo|selftest|status|admin|upgrade)[^`]*)`")
 
 
 def program() -> str:

@@ -26,12 +26,15 @@ class Lazy(click.Group):
         *args: Any,
         promises: Mapping[str, Promise],
         aliases: Mapping[str, str] | None = None,
+        unlisted: Mapping[str, Promise] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.promises = dict(promises)
         self.aliases = dict(aliases or {})
         """Other names, which no list shows."""
+        self.unlisted = dict(unlisted or {})
+        """Commands that no list shows either."""
 
     def make_context(
         self,
@@ -77,11 +80,12 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, loaded now."""
         del ctx
-        promise = self.promises.get(self.aliases.get(cmd_name, cmd_name))
+        name = self.aliases.get(cmd_name, cmd_name)
+        promise = self.promises.get(name) or self.unlisted.get(name)
         if promise is None:
             return None
-        module, _, name = promise.place.partition(":")
-        command = getattr(importlib.import_module(module), name)
+        module, _, function = promise.place.partition(":")
+        command = getattr(importlib.import_module(module), function)
         assert isinstance(command, click.Command)
         return command
 

@@ -35,15 +35,18 @@ from alcove.server.admin_messages import (
     Quota,
     Report,
     ResetLink,
+    Tell,
     Totals,
     Uninvite,
 )
-from alcove.server.effects import Ended
+from alcove.server.effects import Ended, ToEveryone
 from alcove.server.handlers.invites import Kind, address_of, make_invite, owner_link, page_link
 from alcove.server.pages import Status
 from alcove.server.settings import SETTINGS, Settings, SettingsError
 from alcove.server.tx import Tx
+from alcove.wire.codec import encode
 from alcove.wire.errors import Code, Refused
+from alcove.wire.greeting import ANNOUNCEMENT_CHARACTERS_MAX, Announcement
 from alcove.wire.ids import NAME_CHARACTERS_MAX, NAME_CHARACTERS_MIN
 
 ACCOUNTS_PAGE: Final = 200
@@ -270,6 +273,26 @@ def _limits(tx: Tx, ground: Ground, settings: Settings, names: tuple[str, ...]) 
             for name in names
         )
     )
+
+
+# ---- Telling ----
+
+
+def tell(tx: Tx, request: Tell) -> Done:
+    """Tell everyone who is connected something, in plain text."""
+    text = request.text.strip()
+    if not 0 < len(text) <= ANNOUNCEMENT_CHARACTERS_MAX:
+        raise Refused(
+            Code.TOO_LARGE,
+            f"What you tell has 1 to {ANNOUNCEMENT_CHARACTERS_MAX} characters; this has"
+            f" {len(text)}.",
+        )
+    if not all(line.isprintable() for line in text.split("\n")):
+        why = "Control characters are not told, because people's terminals might obey them."
+        raise Refused(Code.MALFORMED, why)
+    tx.effects.append(ToEveryone(encode(Announcement(text=text, at=tx.now))))
+    tx.audit("host_told", None, characters=len(text))
+    return Done("Everyone who is connected now was told.  It is stored nowhere.")
 
 
 # ---- Figures and the audit log ----

@@ -118,6 +118,12 @@ class ClearLog(Struct, frozen=True, tag="clear_log"):
     """Drop all audit events, but for one that says so."""
 
 
+class Tell(Struct, frozen=True, tag="tell"):
+    """Tell everyone who is connected something."""
+
+    text: Typed
+
+
 class Backup(Struct, frozen=True, tag="backup"):
     """Write everything into one file."""
 
@@ -127,7 +133,7 @@ class Backup(Struct, frozen=True, tag="backup"):
 
 Request: TypeAlias = (
     Accounts | Disable | Quota | ResetLink | BotLink | InviteLink | OwnerLink | PageLink | Invites
-    | Uninvite | Policy | Limits | Stats | Events | Export | CheckLog | ClearLog | Backup
+    | Uninvite | Policy | Limits | Stats | Events | Export | CheckLog | ClearLog | Tell | Backup
 )  # fmt: skip
 
 

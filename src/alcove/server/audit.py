@@ -45,6 +45,8 @@ class Audit:
     """The end of the log, and the events that wait to be written."""
 
     def __init__(self) -> None:
+        self.suspicious = 0
+        """How much the rules have found since the start."""
         self._waiting: list[tuple[Any, ...]] = []
         self._suspicion = Suspicion()
         self._number: int | None = None
@@ -67,6 +69,7 @@ class Audit:
             found: dict[str, str | int] = {"rule": finding.rule, "count": finding.count}
             # What was found about an address is for the host; where it was is for nobody else.
             where = address if finding.account is None else ""
+            self.suspicious += 1
             self._waiting.append((now, "suspicious", finding.account, b"", where, found, True))
 
     def drop(self) -> None:

@@ -7,7 +7,8 @@ one stored secret, and what is drawn comes in as an argument.
     secret, 32 bytes ─┼─ "alcove server salt key 1" ────► salts of names, used or not
       (HKDF-SHA256)   ├─ "alcove server login pepper 1" ► hashes of login keys
                       ├─ "alcove server token pepper 1" ► hashes of bearer tokens
-                      └─ "alcove server link pepper 1" ─► hashes of the secrets in links
+                      ├─ "alcove server link pepper 1" ─► hashes of the secrets in links
+                      └─ "alcove server invite key 1" ──► the secrets of invites
 
 The secret belongs in the backup: with another one the server is a stranger to every device, and no
 password opens an account.
@@ -71,6 +72,7 @@ class ServerKeys:
     login_pepper: bytes = field(repr=False)
     token_pepper: bytes = field(repr=False)
     link_pepper: bytes = field(repr=False)
+    invite_key: bytes = field(repr=False)
 
 
 def make_server_keys(secret: bytes) -> ServerKeys:
@@ -84,6 +86,7 @@ def make_server_keys(secret: bytes) -> ServerKeys:
         login_pepper=_derive(secret, "alcove server login pepper 1"),
         token_pepper=_derive(secret, "alcove server token pepper 1"),
         link_pepper=_derive(secret, "alcove server link pepper 1"),
+        invite_key=_derive(secret, "alcove server invite key 1"),
     )
 
 
@@ -166,6 +169,17 @@ def new_secret(entropy: Callable[[int], bytes]) -> str:
     drawn = entropy(NEW_SECRET_BYTES)
     assert len(drawn) == NEW_SECRET_BYTES, "entropy gives as many bytes as it is asked for"
     return base64.b32encode(drawn).decode("ascii").lower()
+
+
+def invite_secret(keys: ServerKeys, invite: str) -> str:
+    """Return the secret of the invite with this id.  It is computed: what is stored is its hash.
+
+    So a request that comes twice gets the same link, though no answer is kept with a secret in it.
+    Links by which an account or the server itself is taken over are not made this way: a copy of
+    the database with the server's secret in it must not open those.
+    """
+    drawn = hmac.digest(keys.invite_key, invite.encode("ascii"), "sha256")[:NEW_SECRET_BYTES]
+    return new_secret(lambda _: drawn)
 
 
 def same(one: bytes, other: bytes) -> bool:

@@ -14,10 +14,11 @@ from alcove.server.answers import BY_TOKEN, Answers
 from alcove.server.caller import NOBODY, Caller
 from alcove.server.effects import Effect, Ended
 from alcove.server.handlers import TABLE
+from alcove.server.handlers.access import Handler
 from alcove.server.store.database import CommitUnknown, Connection, StorageError
 from alcove.server.tx import Tx, World
 from alcove.wire.base import Request
-from alcove.wire.codec import encode
+from alcove.wire.codec import decode_answer, encode
 from alcove.wire.entries import Append
 from alcove.wire.errors import Code, Refused
 
@@ -146,9 +147,10 @@ class Writer:
                 if given is not None:
                     if given.fingerprint != _fingerprint(request):
                         raise Refused(Code.REUSED)
-                    return Outcome(given.reply)
+                    return Outcome(_completed(handler, tx, given.reply))
             tx.space.check(caller, request)
             reply = encode(handler.function(tx, caller, request, now))
+            said = _completed(handler, tx, reply)
             effects = tx.end_request()
         except Refused as refused:
             tx.undo_request()
@@ -165,7 +167,7 @@ class Writer:
                 self._ended.update(dict.fromkeys(effect.devices, Code(effect.why)))
         if remembers:
             self._world.answers.add(who, request.id, _fingerprint(request), reply)
-        return Outcome(reply, effects)
+        return Outcome(said, effects)
 
     def _chore(self, tx: Tx, chore: Chore) -> Outcome:
         tx.begin_request(chore.caller)
@@ -228,6 +230,13 @@ class Reader:
     def look(self, function: Callable[[Tx], T], now: int) -> T:
         """Return what a function that only reads finds."""
         return function(Tx(self._connection, self._world, now))
+
+
+def _completed(handler: Handler, tx: Tx, reply: bytes) -> bytes:
+    """Return a reply as it is said: some hold more than may be kept."""
+    if handler.completed is None:
+        return reply
+    return encode(handler.completed(tx, decode_answer(reply)))
 
 
 def _fingerprint(request: Any) -> bytes:

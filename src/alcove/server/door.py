@@ -27,6 +27,8 @@ class _Rates(msgspec.Struct, frozen=True):
 
     device: Rate
     account: Rate
+    account_kind: str
+    """Another name: who registers chooses an account's id, and could choose a device's."""
     address: Rate
 
 
@@ -50,15 +52,16 @@ class Door:
         """Told of what connections are refused; set by whoever writes down what matters."""
         self._buckets = Buckets(BUCKETS_MAX)
         self._rates = {
-            kind: self._rates_of(getattr(settings, f"rate_{kind}"))
+            kind: self._rates_of(kind, getattr(settings, f"rate_{kind}"))
             for kind in sorted({"blob", *(handler.rate for handler in TABLE.values())})
         }
         self._connects = settings.rate_connect
 
-    def _rates_of(self, rate: Rate) -> _Rates:
+    def _rates_of(self, kind: str, rate: Rate) -> _Rates:
         return _Rates(
             rate,
             _times(rate, self.settings.rate_account_factor),
+            f"{kind}, account",
             _times(rate, self.settings.rate_address_factor),
         )
 
@@ -94,7 +97,7 @@ class Door:
         rates = self._rates[kind]
         if caller.device:
             self._take(kind, caller.device, rates.device, now, cost)
-            self._take(kind, caller.account, rates.account, now, cost)
+            self._take(rates.account_kind, caller.account, rates.account, now, cost)
             self._take(kind, network_of(caller.address), rates.address, now, cost)
         else:
             # A bucket has one rate: those of nobody in particular have names of their own.
@@ -109,11 +112,7 @@ class Door:
     def greet(self, hello: Hello, challenge: bytes, now: int) -> Greeting | Refusal:
         """Return the greeting for a client, or a refusal that names both sides' versions."""
         if hello.newest < OLDEST_VERSION or hello.oldest > VERSION or hello.oldest > hello.newest:
-            why = (
-                f"This server speaks versions {OLDEST_VERSION} to {VERSION} of the protocol, your"
-                f" app {hello.oldest} to {hello.newest}; update the older one."
-            )
-            return Refusal(hello.id, Code.VERSION, why, ours=(OLDEST_VERSION, VERSION))
+            return other_version(hello.oldest, hello.newest).reply(hello.id)
         settings = self.settings
         return Greeting(
             id=hello.id,
@@ -130,6 +129,15 @@ class Door:
             blob_bytes_max=settings.blob_bytes_max,
             batch_entries_max=settings.batch_entries_max,
         )
+
+
+def other_version(oldest: int, newest: int) -> Refused:
+    """Return the refusal of who speaks these versions and none of ours: it names both."""
+    why = (
+        f"This server speaks versions {OLDEST_VERSION} to {VERSION} of the protocol, your"
+        f" app {oldest} to {newest}; update the older one."
+    )
+    return Refused(Code.VERSION, why, ours=(OLDEST_VERSION, VERSION))
 
 
 def _times(rate: Rate, factor: int) -> Rate:

@@ -48,6 +48,12 @@ class ToMany(Struct, frozen=True):
     but: bytes = b""
 
 
+class ToEveryone(Struct, frozen=True):
+    """A push for all connected devices."""
+
+    message: bytes
+
+
 class Routed(Struct, frozen=True):
     """Devices are routed in a room from now on, or no longer."""
 
@@ -119,6 +125,7 @@ Effect = (
     | ToAccount
     | ToRoom
     | ToMany
+    | ToEveryone
     | Routed
     | Following
     | Arrived

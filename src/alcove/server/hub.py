@@ -20,6 +20,7 @@ from alcove.server.effects import (
     Slotted,
     ToAccount,
     ToDevices,
+    ToEveryone,
     ToMany,
     ToRoom,
 )
@@ -162,8 +163,13 @@ class Hub:
             case _:
                 self._tell_rarely(effect, now)
 
-    def _tell_rarely(self, effect: ToMany | Slotted | Ended | Present | BlobGone, now: int) -> None:
+    def _tell_rarely(
+        self, effect: ToMany | ToEveryone | Slotted | Ended | Present | BlobGone, now: int
+    ) -> None:
         match effect:
+            case ToEveryone():
+                for session in self.devices.values():
+                    self._push(session, effect.message)
             case ToMany():
                 self._push_many(effect)
             case Slotted():

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from alcove.server.answers import REPLAYED
 from alcove.server.audit_log import announce_clearing, drop_events, old_events
-from alcove.server.handlers import blobs, chats, deletion, letters, packages
+from alcove.server.handlers import blobs, chats, deletion, letters, links, packages
 from alcove.server.handlers.entries import drop_body
 from alcove.server.handlers.invites import KEPT_DAYS
 from alcove.server.handlers.snapshots import drop_snapshots
@@ -275,16 +275,18 @@ def drop_links(tx: Tx, _: int) -> Turn:
         tx.now - KEPT_DAYS * DAY_MS,
         LINES,
     )
-    count += tx.run(
+    ended = tx.all(
         """
-        DELETE FROM link WHERE hash IN (
-            SELECT hash FROM link WHERE expires_at < ? OR used >= uses LIMIT ?
-        )
+        SELECT hash, room, expires_at FROM link WHERE expires_at < ? OR used >= uses LIMIT ?
         """,
         tx.now,
         LINES,
     )
-    return _turn(count, LINES)
+    for link, room, expires_at in ended:
+        if expires_at is not None and expires_at < tx.now:  # Else the last use has told it.
+            links.tell_ended(tx, room, link)
+        tx.run("DELETE FROM link WHERE hash = ?", link)
+    return _turn(count + len(ended), LINES)
 
 
 def forget_asks(tx: Tx, _: int) -> Turn:

@@ -5,7 +5,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from alcove.server.blobs import CONTENT_TYPE, DIGITS_MAX, ID_HEX, TUS_VERSION
+from alcove.server.blobs import CONTENT_TYPE, DIGITS_MAX, ID_HEX, OVERRIDE, TUS_VERSION
 from alcove.server.handlers import TABLE
 from alcove.server.handlers.access import Handler
 from alcove.wire.errors import Refusal

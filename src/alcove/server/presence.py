@@ -115,7 +115,7 @@ class Presence:
 
     def take_sights(self, most: int) -> list[Sight]:
         """Drain when devices were there, so many at a time."""
-        sights = []
+        sights: list[Sight] = []
         while self._sights and len(sights) < most:
             _, sight = self._sights.popitem()
             if not sight.is_hidden and self._is_hidden(sight.account, sight.device):

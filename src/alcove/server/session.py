@@ -65,6 +65,7 @@ class Session:
         "is_greeted",
         "known",
         "received_bytes",
+        "silent_looks",
         "waiting_bytes",
     )
 
@@ -82,6 +83,8 @@ class Session:
         self._pings_since = now
         self.backlog_bytes = 0
         """What the owner could not send yet; the owner keeps it."""
+        self.silent_looks = 0
+        """How often its owner has looked since it said something; the owner counts."""
         self.received_bytes = 0
         """What came in frames since the hub counted it."""
         self.waiting_bytes = 0
@@ -105,11 +108,12 @@ class Session:
         """Take a frame from the client."""
         settings = self._door.settings
         self.received_bytes += len(frame)
-        most = settings.handshake_bytes_max
+        small, most = settings.message_bytes_max, settings.handshake_bytes_max
         if not self.caller.device:  # Who is not known yet needs no more than registration takes.
+            small = min(small, settings.unsigned_bytes_max)
             most = min(most, settings.unsigned_bytes_max)
         try:
-            requests = decode_requests(frame, settings.message_bytes_max, most)
+            requests = decode_requests(frame, small, most)
         except Refused as refused:
             self._refuse(refused, now)
             self._strikes += 1

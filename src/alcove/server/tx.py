@@ -71,6 +71,7 @@ class Tx:
         self._entries: list[tuple[Value, ...]] = []
         self._entries_before = 0
         self._touched: dict[bytes, None] = {}
+        self._done: list[tuple[str, bytes, dict[str, str | int]]] = []
         self._is_marked = False
 
     # ---- The database ----
@@ -162,13 +163,24 @@ class Tx:
         /,
         *,
         is_suspicious: bool = False,
+        by: bytes | None = None,
         **detail: str | int,
     ) -> None:
-        """Write down what is being done, even when it is refused in the end."""
+        """Write down what is being done, even when it is refused in the end.
+
+        `by` is the device that does it, where that is not the caller's.
+        """
         caller = self.caller
-        device = caller.device if caller else b""
+        device = by or (caller.device if caller else b"")
         address = caller.address if caller else ""
         self._world.audit.add(self.now, kind, account, device, address, detail, is_suspicious)
+
+    def audit_when_done(self, kind: str, account: bytes, **detail: str | int) -> None:
+        """Write down for an account what somebody else does, unless that is refused in the end.
+
+        It is not told who does it, nor from where.
+        """
+        self._done.append((kind, account, detail))
 
     # ---- One request of many ----
 
@@ -181,6 +193,9 @@ class Tx:
 
     def end_request(self) -> list[Effect]:
         """End a request that was carried out, and return what it does to others."""
+        for kind, account, detail in self._done:
+            self._world.audit.add(self.now, kind, account, b"", "", detail, is_suspicious=False)
+        self._done.clear()
         if self._is_marked:
             self._connection.run("RELEASE SAVEPOINT request")
             self._is_marked = False
@@ -199,6 +214,7 @@ class Tx:
             self._flush()
             for room in self._touched:
                 self._world.rooms.drop(room)
+        self._done.clear()
         self.effects = []
 
     def _mark(self) -> None:

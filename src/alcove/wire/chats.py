@@ -72,7 +72,7 @@ class Answered(Push, frozen=True, tag="answered"):
 
 
 class Block(Request, frozen=True, tag="block"):
-    """Let nothing more come from an account, or lift that again."""
+    """Let no request, letter or push in a direct room come from an account, or lift that again."""
 
     account: Id
     blocked: bool

@@ -81,14 +81,17 @@ class PutList(Request, frozen=True, tag="put_list"):
 
 
 class GetLists(Request, frozen=True, tag="get_lists"):
-    """Ask for the newest device lists of these accounts."""
+    """Ask for the newest device lists of these accounts, or for all later ones of one account."""
 
     accounts: Annotated[tuple[Id, ...], Meta(max_length=256)]
     """Accounts that share a room with this one or ask to chat, or this one."""
+    since: Count | None = None
+    """The version of the newest list of it that is known: all after it are told, oldest first, and
+    `accounts` names this one account.  None for the newest lists alone."""
 
 
 class Lists(Reply, frozen=True, tag="lists"):
-    """The lists that there are, in the order in which they were asked for.
+    """The lists that there are, in the order in which they were asked for, or of their versions.
 
     Told of this account, and of those that share a room with it or where one asked the other to
     chat.  Before that, `claim` brings the list along.
@@ -96,7 +99,8 @@ class Lists(Reply, frozen=True, tag="lists"):
 
     lists: tuple[SignedList, ...]
     next: Count | None = None
-    """How many of the accounts were looked at when the page was full; None when all were."""
+    """How many of the accounts were looked at when the page was full, or with `since` the version
+    up to which it goes; None when this was all."""
 
 
 class GetDevices(Request, frozen=True, tag="get_devices"):

@@ -125,7 +125,7 @@ class PublicRoom(Struct, frozen=True):
     members: Count
     """How many accounts are in it."""
     key: LinkKey | None
-    """The link key by which anyone may join, if anyone may."""
+    """The link key by which anyone may join; None when nobody can now."""
     link: Hash | None
     """SHA-256 of that link's secret."""
 

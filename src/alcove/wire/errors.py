@@ -128,17 +128,19 @@ class Refused(Exception):
         *,
         retry_after_ms: int | None = None,
         head: bytes | None = None,
+        ours: tuple[int, int] | None = None,
         at: int | None = None,
     ) -> None:
         self.code = code
         self.why = why or SENTENCES[code]
         self.retry_after_ms = retry_after_ms
         self.head = head
+        self.ours = ours
         self.at = at
         super().__init__(self.why)
 
     def reply(self, request_id: int) -> Refusal:
         """Return what the other side is told."""
         return Refusal(
-            request_id, self.code, self.why, self.retry_after_ms, self.head, None, self.at
+            request_id, self.code, self.why, self.retry_after_ms, self.head, self.ours, self.at
         )

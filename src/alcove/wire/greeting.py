@@ -19,6 +19,9 @@ VERSION = 1
 OLDEST_VERSION = 1
 """The oldest version that it still understands."""
 
+ANNOUNCEMENT_CHARACTERS_MAX = 500
+"""How long what the host tells everyone may be."""
+
 Nonce = Annotated[bytes, Meta(min_length=32, max_length=32)]
 """32 random bytes that are used once."""
 
@@ -139,6 +142,19 @@ class Token(Reply, frozen=True, tag="token"):
 
 class SignOut(Request, frozen=True, tag="sign_out"):
     """End this device's tokens.  The connection ends after the answer."""
+
+
+class Announcement(Push, frozen=True, tag="announcement"):
+    """The host tells everyone who is connected something, such as when the server will be away.
+
+    It is shown once and stored nowhere.  It comes from the server, not from an account, and is not
+    sealed: an app shows it as such, and never as a message of a person.
+    """
+
+    text: Annotated[str, Meta(min_length=1, max_length=ANNOUNCEMENT_CHARACTERS_MAX)]
+    """Plain text in lines, without other control characters."""
+    at: Millis
+    """When it was said."""
 
 
 class Goodbye(Push, frozen=True, tag="goodbye"):

@@ -47,7 +47,7 @@ class Invite(Struct, frozen=True):
 
 
 class Invited(Reply, frozen=True, tag="invited"):
-    """A new invite.  The link is shown this once: its secret is stored as a hash."""
+    """A new invite.  The link is shown to who asked for it: its secret is stored as a hash."""
 
     invite: Invite
     """The invite without its secret."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from alcove.wire.base import Push, Reply, Request
+from alcove.wire.directory import Presence
 from alcove.wire.entries import History, NewEntry, Role, Row, Welcome
 from alcove.wire.ids import Box, Count, Hash, Id, Millis, Name, Seq
 
@@ -88,6 +89,11 @@ class RoomMember(Struct, frozen=True):
     devices: tuple[Id, ...]
     passed: Seq
     """How far the furthest of its devices has passed."""
+    bot: bool
+    presence: Presence | Literal["offline"]
+    """As others may see it."""
+    seen_at: Millis | None
+    """When it was there last; None when it is hidden."""
 
 
 class Members(Reply, frozen=True, tag="members"):
@@ -209,8 +215,9 @@ class Commons(Reply, frozen=True, tag="commons"):
     room: Id | None
     """None when there is no commons."""
     key: bytes | None = None
-    """The link key."""
+    """The link key; None when nobody can join by it now."""
     link: Hash | None = None
+    """SHA-256 of the link's secret."""
 
 
 class Letter(Struct, frozen=True, array_like=True):

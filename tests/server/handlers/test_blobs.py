@@ -56,7 +56,9 @@ def listed(house: House, person: Person, before: int | None = None) -> Blobs:
 def test_an_upload_is_announced_finished_and_counted(house: House) -> None:
     ada, bob = house.add_person("ada"), house.add_person("bob")
     blob = begin(house, ada, 90)
-    assert look_up(house, blob) == Found(ada.account, 90, is_done=False, expires_at=None)
+    assert look_up(house, blob) == Found(
+        ada.account, 90, is_done=False, expires_at=None, created_at=house.now, expiry="never"
+    )
     announced = house.now
     assert listed(house, ada) == Blobs(
         blobs=(Blob(blob, 90, 0, announced, None, 0),), used_bytes=90, quota_bytes=250, next=None
@@ -64,7 +66,9 @@ def test_an_upload_is_announced_finished_and_counted(house: House) -> None:
     for _ in range(2):
         house.now += 1000
         finish(house, ada, blob)
-    assert look_up(house, blob) == Found(ada.account, 90, is_done=True, expires_at=None)
+    assert look_up(house, blob) == Found(
+        ada.account, 90, is_done=True, expires_at=None, created_at=announced, expiry="never"
+    )
     for _ in range(2):
         within(house, bob.phone, lambda tx: blobs.count_download(tx, bob.account, blob))
     assert listed(house, ada).blobs == (Blob(blob, 90, 90, announced, None, 2),)
@@ -153,6 +157,7 @@ def test_expiry_runs_from_the_last_byte_and_then_the_blob_is_gone(house: House) 
     assert not look_up(house, day).is_done
     for blob in (day, week):
         finish(house, ada, blob)
+    assert (look_up(house, day).expiry, look_up(house, week).expiry) == ("day", "week")
     assert look_up(house, day).expires_at == house.now + DAY_MS
     assert look_up(house, week).expires_at == house.now + 7 * DAY_MS
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from alcove.server.effects import Routed, ToAccount, ToMany
+from alcove.server.effects import Arrived, Routed, ToAccount, ToMany
 from alcove.server.handlers import chats
 from alcove.server.handlers.devices import tell_sharing
 from alcove.wire.base import Done
@@ -23,11 +23,15 @@ from alcove.wire.chats import (
     GetBlocks,
 )
 from alcove.wire.devices import ListChanged
+from alcove.wire.directory import PresenceChanged, Signal
 from alcove.wire.entries import Appended
 from alcove.wire.errors import Refusal
-from alcove.wire.rooms import GetMembers, GetRooms, Kind, RoomChanged
+from alcove.wire.events import NewEvent
+from alcove.wire.rooms import GetMembers, GetRooms, Kind, PutSlot, RoomChanged
 from tests.server.handlers.kit import DAY_MS, code, events, open_house, told, within
 from tests.server.house import House, Person, Talk, member
+from tests.server.test_hub import Connected
+from tests.server.test_session import greeted, said
 
 
 @pytest.fixture
@@ -429,6 +433,64 @@ def test_blocks_are_listed_by_name_and_lifted_again(house: House) -> None:
     assert block(house, ada, bob.account, blocked=False) == Done(id=house.number)
     assert [name for _, name, _ in house.ask(ada.phone, GetBlocks()).accounts] == ["eve"]
     assert house.ask(bob.phone, GetBlocks()) == Blocks(accounts=())
+
+
+def test_of_a_direct_room_with_who_is_blocked_nothing_is_pushed_until_that_ends(
+    house: House,
+) -> None:
+    ada, bob, eve = (house.add_person(name) for name in ("ada", "bob", "eve"))
+    direct, _ = ask(house, ada, bob, kind="direct")
+    other, _ = ask(house, eve, bob, kind="direct")
+    answer(house, bob)
+    group, _ = ask(house, ada, bob)
+    connected = Connected()
+    session = greeted(connected.door)
+    rooms = (direct.room, group.room, other.room)
+    arrived = Arrived(bob.account, bob.phone.device, "bob", False, True, rooms)
+    connected.tell(arrived, session=session)
+
+    def pushed() -> list[tuple[str, bytes]]:
+        effects, house.told = house.told, []
+        connected.tell(*effects)
+        connected.later()
+        told = [one for one in said(session) if not isinstance(one, NewEvent | PresenceChanged)]
+        return [(type(one).__name__, one.room) for one in told]
+
+    def act() -> list[tuple[str, bytes]]:
+        for person, talk in ((ada, direct), (ada, group), (eve, other)):
+            assert isinstance(house.say(person.phone, talk), Appended)
+        house.ask(ada.phone, Signal(room=direct.room, body=b"typing"))
+        slot = PutSlot(id=house.next_id(), room=direct.room, body=b"slot")
+        assert house.ask(ada.phone, slot) == Done(id=house.number)
+        return pushed()
+
+    house.told = []
+    elsewhere = [("Nudge", group.room), ("Nudge", other.room)]
+    here = direct.room
+    assert sorted(act()) == sorted(
+        [*elsewhere, ("Nudge", here), ("Signalled", here), ("SlotsChanged", here)]
+    )
+    block(house, bob, ada.account)
+    assert pushed() == []
+    assert sorted(act()) == sorted(elsewhere)
+    block(house, bob, ada.account, blocked=False)
+    assert pushed() == [("Nudge", here)]
+    assert ("Signalled", here) in act()
+
+
+def test_a_device_that_comes_to_a_direct_room_with_who_is_blocked_is_pushed_nothing_either(
+    house: House,
+) -> None:
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    direct, _ = ask(house, ada, bob, kind="direct")
+    answer(house, bob)
+    block(house, bob, ada.account)
+    laptops = [house.add_device(person) for person in (ada, bob)]
+    house.told = []
+    adds = tuple(member(laptop) for laptop in laptops)
+    commit = house.handshake(ada.phone, direct, adds=adds)
+    assert isinstance(house.append(ada.phone, direct, commit), Appended)
+    assert house.take_told(Routed) == [Routed(direct.room, (laptops[0].device,), is_member=True)]
 
 
 def test_nobody_blocks_himself_or_who_is_not_there_or_too_many(

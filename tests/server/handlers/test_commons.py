@@ -6,9 +6,10 @@ import pytest
 
 from alcove.server.handlers import TABLE
 from alcove.wire.base import Done
+from alcove.wire.entries import Appended
 from alcove.wire.rooms import Commons, GetCommons, PutCommons, PutLink
 from tests.server.handlers.kit import code, events, open_house, room_of
-from tests.server.house import House, Person, Talk
+from tests.server.house import House, Person, Talk, member
 
 LINK, KEY = bytes(32), bytes([7] * 32)
 
@@ -37,6 +38,21 @@ def test_everybody_is_handed_the_link_that_the_host_put(house: House) -> None:
     put(house, host, talk, KEY + KEY)
     assert house.ask(eve.phone, GetCommons()).key == KEY + KEY
     assert events(house, host.account)[-1] == "setting_changed"
+
+
+def test_a_link_of_the_commons_that_works_no_more_is_not_handed_out_and_the_host_is_told(
+    house: House,
+) -> None:
+    host, eve = house.add_person("host", is_host=True), house.add_person("eve")
+    talk = room_of(house, host, eve, kind="commons")
+    put_link(house, host, talk)
+    put(house, host, talk)
+    gone = house.handshake(host.phone, talk, removes=(member(eve.phone),), closes=True)
+    assert isinstance(house.append(host.phone, talk, gone), Appended)
+    assert house.ask(eve.phone, GetCommons()) == Commons(room=talk.room)
+    assert events(house, host.account)[-1] == "public_link_ended"
+    put_link(house, host, talk)
+    assert house.ask(eve.phone, GetCommons()) == Commons(room=talk.room, key=KEY, link=LINK)
 
 
 def test_only_the_host_names_the_commons() -> None:

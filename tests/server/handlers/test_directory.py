@@ -180,6 +180,21 @@ def test_a_group_is_found_by_the_beginning_of_its_alias(house: House) -> None:
     assert events(house, ada.account)[-1] == "alias_published"
 
 
+@pytest.mark.parametrize("limits", [{"expires_at": houses.START_MS}, {"uses": 1}])
+def test_a_link_is_handed_out_as_long_as_it_works(house: House, limits: dict[str, int]) -> None:
+    ada, eve = house.add_person("ada"), house.add_person("eve")
+    talk = room_of(house, ada)
+    keys: list[tuple[bytes | None, bytes | None]] = []
+    for given in ({}, limits, {"expires_at": house.now, "uses": 2}):
+        house.ask(ada.phone, PutLink(id=house.next_id(), room=talk.room, link=LINK, **given))
+        if not keys:
+            put(house, ada, talk, "tea", key=KEY, link=LINK)
+            house.connection.run("UPDATE link SET used = 1")
+        (shown,) = house.ask(eve.phone, FindRooms(alias="tea")).rooms
+        keys.append((shown.key, shown.link))
+    assert keys == [(KEY, LINK), (None, None), (KEY, LINK)]
+
+
 def test_an_alias_is_changed_and_withdrawn(house: House) -> None:
     ada = house.add_person("ada")
     talk = room_of(house, ada)

@@ -225,6 +225,11 @@ def test_handshakes_that_a_restore_lost_are_taken_back_as_far_as_they_chain(hous
     assert (reply.taken, reply.head) == (3, 5)
     assert isinstance(house.say(restored.cyd.phone, restored.talk), Appended)
     assert restored.offer(restored.bob).taken == 0, "it has them"
+    found = house.connection.all(
+        "SELECT device, detail FROM event WHERE kind = 'handshakes_offered' AND account = ?",
+        restored.bob.account,
+    )
+    assert found == [(restored.bob.phone.device, '{"count":3}')], "nothing taken is no event"
 
 
 def test_what_is_taken_back_at_once_is_bounded(

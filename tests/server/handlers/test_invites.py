@@ -85,7 +85,21 @@ def test_no_secret_of_a_link_can_be_read_in_the_database(house: House) -> None:
     link = house.ask(ada.phone.caller, NewInvite(id=1)).link
     assert where(house, secret_of(link).encode()) == []
     assert where(house, link.partition("#")[0].rpartition("/")[2].encode()) != []
-    assert not HANDLERS[NewInvite].is_remembered
+
+
+def test_the_same_request_again_gets_the_same_link_and_makes_no_second_one(house: House) -> None:
+    ada = first(house)
+    reply = house.ask(ada.phone.caller, NewInvite(id=5))
+    house.start()
+    assert house.ask(ada.phone.caller, NewInvite(id=5)) == reply
+    assert code(house.ask(ada.phone.caller, NewInvite(id=5, uses=2))) == Code.REUSED
+    assert len(house.ask(ada.phone.caller, GetInvites()).invites) == 2
+    house.ask(ada.phone.caller, DropInvite(id=6, invite=reply.invite.invite))
+    assert house.ask(ada.phone.caller, NewInvite(id=5)) == reply
+    assert len(house.ask(ada.phone.caller, GetInvites()).invites) == 1
+    other = house.ask(ada.phone.caller, NewInvite(id=7))
+    assert secret_of(other.link) != secret_of(reply.link)
+    Someone(house, "bob").come(invite=secret_of(other.link))
 
 
 @pytest.mark.parametrize(

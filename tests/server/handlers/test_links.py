@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from alcove.server.handlers import links
 from alcove.wire.base import Done
-from alcove.wire.entries import Appended
+from alcove.wire.directory import PutAlias
+from alcove.wire.entries import Append, Appended
 from alcove.wire.rooms import DropLink, OpenedLink, OpenLink, PutLink
 from tests.server.handlers.kit import code, events, open_house, room_of, within
 from tests.server.house import House, Person, Talk, member
@@ -154,6 +155,76 @@ def test_a_stranger_can_neither_withdraw_nor_guess_links(house: House) -> None:
     assert code(drop(house, eve, talk, OTHER)) == "not_a_member"
     assert code(drop(house, ada, Talk(NOWHERE[:16], b""))) == "unknown"
     assert isinstance(open_link(house, eve), OpenedLink)
+
+
+def publish(house: House, person: Person, talk: Talk, link: bytes = LINK) -> None:
+    request = PutAlias(id=house.next_id(), room=talk.room, alias="tea", key=b"key", link=link)
+    assert house.ask(person.phone, request) == Done(id=house.number)
+
+
+def endings(house: House, person: Person) -> list[tuple[bytes | None, str, str]]:
+    """Return what an account was told of public links that ended: by whom, from where, what."""
+    return house.tx().all(
+        """
+        SELECT device, address, detail FROM event
+        WHERE account = ? AND kind = 'public_link_ended' ORDER BY number
+        """,
+        person.account,
+    )
+
+
+TOLD = (None, "", '{"alias":"tea"}')
+
+
+def test_the_owners_are_told_when_nobody_can_join_by_a_groups_public_link(house: House) -> None:
+    ada, bob, eve, ida = (house.add_person(name) for name in ("ada", "bob", "eve", "ida"))
+    talk = room_of(house, ada, bob)
+    put(house, bob, talk)
+    put(house, bob, talk, OTHER)
+    publish(house, ada, talk)
+    drop(house, bob, talk, OTHER)
+    assert endings(house, ada) == []
+    drop(house, bob, talk)
+    assert endings(house, ada) == [TOLD]
+    put(house, bob, talk, uses=1)
+    assert isinstance(join(house, eve, talk), Appended)
+    assert endings(house, ada) == [TOLD] * 2
+    put(house, bob, talk, uses=3)
+    assert isinstance(join(house, ida, talk), Appended)
+    assert endings(house, ada) == [TOLD] * 2
+    put(house, bob, talk, uses=2)
+    assert endings(house, ada) == [TOLD] * 3
+    assert endings(house, bob) == []
+
+
+def test_a_last_use_that_is_refused_after_all_ends_nothing(house: House) -> None:
+    ada, eve = house.add_person("ada"), house.add_person("eve")
+    talk = room_of(house, ada)
+    put(house, ada, talk, uses=1)
+    publish(house, ada, talk)
+    house.now -= 60_000
+    me = (member(eve.phone),)
+    commit = house.handshake(eve.phone, talk, joins="link", link=LINK, adds=me)
+    joining = Append(id=house.next_id(), room=talk.room, entries=(commit,))
+    other = PutLink(id=house.next_id(), room=talk.room, link=OTHER)
+    refused, done = house.run((eve.phone, joining), (ada.phone, other))
+    assert (code(refused), done) == ("too_soon", Done(id=house.number))
+    assert endings(house, ada) == []
+    assert isinstance(open_link(house, eve), OpenedLink)
+
+
+def test_the_owners_are_told_when_a_removal_or_time_ends_a_public_link(house: House) -> None:
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    talk = room_of(house, ada, bob)
+    put(house, ada, talk)
+    publish(house, ada, talk)
+    gone = house.handshake(ada.phone, talk, removes=(member(bob.phone),), closes=True)
+    assert isinstance(house.append(ada.phone, talk, gone), Appended)
+    assert endings(house, ada) == [TOLD]
+    put(house, ada, talk, expires_at=house.now)
+    house.now += 1
+    put(house, ada, talk, OTHER)
+    assert endings(house, ada) == [TOLD] * 2
 
 
 def test_all_links_of_a_room_can_be_dropped_at_once(house: House) -> None:

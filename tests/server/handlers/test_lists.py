@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from alcove.server.auth import verify
 from alcove.server.effects import Ended, ToMany
 from alcove.server.handlers import lists
+from alcove.server.tx import digest
 from alcove.wire.base import Done
 from alcove.wire.codec import decode_answer
 from alcove.wire.devices import (
@@ -23,8 +25,9 @@ from alcove.wire.entries import Welcome
 from alcove.wire.errors import Code
 from alcove.wire.greeting import NewToken
 from alcove.wire.rooms import GetInbox
+from alcove.wire.signed import list_bytes
 from tests.server.house import House, member
-from tests.server.people import Someone, code, kinds, lines
+from tests.server.people import Gadget, Someone, code, kinds, lines
 
 
 @pytest.fixture
@@ -302,6 +305,81 @@ def test_a_page_holds_at_least_one_list(tmp_path: Path) -> None:
     ada.publish(*[ada.gadget() for _ in range(20)])
     reply = house.ask(ada.phone.caller, GetLists(accounts=(ada.account,)))
     assert versions(reply) == [("ada", 2)]
+
+
+def history(house: House, asker: Someone, of: Someone, since: int) -> list[SignedList]:
+    """Return all later lists of somebody, as a client reads them page by page."""
+    found: list[SignedList] = []
+    after: int | None = since
+    while after is not None:
+        request = GetLists(accounts=(of.account,), since=after)
+        reply = house.ask(asker.phone.caller, request)
+        found += reply.lists
+        after = reply.next
+    return found
+
+
+def rotate(person: Someone, *gadgets: Gadget) -> None:
+    old, person.identity = person.identity, person.key()
+    assert person.publish(*gadgets, old=old) == Done()
+
+
+def test_who_missed_versions_walks_the_chain_and_sees_that_the_old_key_signed_the_new_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "VERSIONS_PAGE", 2)
+    ada, bob = come(house, "ada", "bob")
+    house.create(ada.phone.caller, bob.phone.caller)
+    pinned_hash, pinned_key = ada.newest, ada.identity.public
+    ada.publish(ada.phone, ada.gadget())
+    ada.publish(ada.phone)
+    rotate(ada, ada.phone)
+    ada.publish(ada.phone, ada.gadget())
+    found = history(house, bob, ada, 1)
+    rotations = []
+    for signed in found:
+        told = msgspec.msgpack.decode(signed.body, type=DeviceList)
+        statement = list_bytes(signed.body)
+        assert told.before == pinned_hash
+        assert verify(told.identity, statement, signed.signature)
+        if told.identity != pinned_key:
+            assert verify(pinned_key, statement, signed.old_signature or b"")
+            rotations.append(told.version)
+        pinned_hash, pinned_key = digest(signed.body), told.identity
+    assert (pinned_hash, pinned_key) == (ada.newest, ada.identity.public)
+    assert (len(found), rotations) == (4, [4])
+
+
+def test_later_lists_come_in_pages_of_at_least_one(tmp_path: Path) -> None:
+    house = House(tmp_path, page_bytes_max=4096)
+    (ada,) = come(house, "ada")
+    ada.publish(*[ada.gadget() for _ in range(20)])
+    ada.publish(ada.phone)
+    ada.publish(ada.phone)
+    pages, since = [], 0
+    for _ in range(3):
+        reply = house.ask(ada.phone.caller, GetLists(accounts=(ada.account,), since=since))
+        pages.append((versions(reply), reply.next))
+        since = reply.next or 0
+    assert pages == [
+        ([("ada", 1)], 1),
+        ([("ada", 2)], 2),
+        ([("ada", 3), ("ada", 4)], None),
+    ]
+    newest = house.ask(ada.phone.caller, GetLists(accounts=(ada.account,), since=4))
+    assert newest == Lists(lists=())
+
+
+def test_later_lists_are_told_to_whom_the_newest_are_and_of_one_account_at_a_time(
+    house: House,
+) -> None:
+    ada, bob, eve = come(house, "ada", "bob", "eve")
+    house.create(ada.phone.caller, bob.phone.caller)
+    assert len(history(house, bob, ada, 0)) == 1
+    assert history(house, eve, ada, 0) == []
+    for accounts in ((), (ada.account, bob.account)):
+        request = GetLists(accounts=accounts, since=0)
+        assert code(house.ask(ada.phone.caller, request)) == Code.MALFORMED
 
 
 def test_a_deleted_account_is_told_nothing(house: House) -> None:

@@ -310,6 +310,25 @@ def test_members_are_told_in_pages(house: House) -> None:
     }
 
 
+def test_members_are_told_with_how_they_are_there_as_far_as_they_show_it(house: House) -> None:
+    ada, bob, talk = pair(house)
+    bot = house.add_person("bot")
+    house.connection.run("UPDATE account SET is_bot = 1 WHERE account = ?", bot.account)
+    house.connection.run("UPDATE account SET seen_at = 5")
+    house.connection.run("UPDATE account SET shows_seen = 0 WHERE account = ?", bob.account)
+    house.append(ada.phone, talk, house.handshake(ada.phone, talk, adds=(member(bot.phone),)))
+    presence = house.world.presence
+    presence.arrive(bot.account, bot.phone.device, "bot", house.now, is_shown=True, is_bot=True)
+    presence.set(bot.account, bot.phone.device, "away", house.now)
+    presence.arrive(bob.account, bob.phone.device, "bob", house.now, is_shown=False)
+    members = house.ask(ada.phone, GetMembers(room=talk.room)).members
+    assert sorted((one.name, one.bot, one.presence, one.seen_at) for one in members) == [
+        ("ada", False, "offline", 5),
+        ("bob", False, "offline", None),
+        ("bot", True, "away", 5),
+    ]
+
+
 def test_sizes_are_limited(house: House) -> None:
     ada, _, talk = pair(house)
     header = MessageHeader(ada.phone.device, house.random(16), "kept", talk.handshake)

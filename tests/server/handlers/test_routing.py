@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alcove.server.effects import Routed, ToDevices
-from alcove.server.handlers import entries
+from alcove.server.handlers import entries, routing
 from alcove.server.handlers.rooms import HANDLERS
 from alcove.wire.chats import Answer, AsksLeft
 from alcove.wire.codec import decode_answers, encode
@@ -161,6 +161,20 @@ def test_a_role_is_for_who_is_there_or_comes(room: Room) -> None:
 def test_rooms_hold_only_so_many_devices(tmp_path: Path) -> None:
     room = Room(House(tmp_path, room_devices_max=4))
     assert code(room.try_commit(room.ada, **adding(room.eve))) == "limit"
+
+
+def test_the_commons_holds_fewer_devices_than_other_rooms(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "COMMONS_DEVICES_MAX", 2)
+    host, ada, bob = (house.add_person(name, is_host=name == "host") for name in ("host", "a", "b"))
+    talk, made = house.create(host.phone, ada.phone, kind="commons")
+    assert isinstance(made, Appended), made
+    house.now += 60_000
+    assert (
+        code(house.append(host.phone, talk, house.handshake(host.phone, talk, **adding(bob))))
+        == "limit"
+    )
 
 
 def test_a_mailbox_is_for_one_account_and_a_direct_room_for_two(house: House) -> None:

@@ -9,7 +9,7 @@ import pytest
 from alcove.server import keeping, presence
 from alcove.server.auth import verify
 from alcove.server.caller import Caller
-from alcove.server.effects import Arrived, Ended
+from alcove.server.effects import Arrived, Ended, ToAccount
 from alcove.server.handlers.signing_in import (
     CHALLENGE_MS,
     CHALLENGES_MAX,
@@ -22,7 +22,7 @@ from alcove.server.handlers.signing_in import (
 from alcove.server.keeping import Turn, write_sights
 from alcove.wire.accounts import PutProfile
 from alcove.wire.base import Done
-from alcove.wire.chats import Answer
+from alcove.wire.chats import Answer, Block
 from alcove.wire.devices import PutPackages
 from alcove.wire.entries import Welcome
 from alcove.wire.errors import Code
@@ -164,6 +164,23 @@ def test_what_an_account_has_not_accepted_is_neither_followed_nor_shown(tmp_path
     assert house.take_told(Arrived)[0].rooms == (talk.room,)
 
 
+def test_direct_rooms_with_who_is_blocked_are_not_followed(house: House, ada: Someone) -> None:
+    bob, eve = Someone(house, "bob").come(), Someone(house, "eve").come()
+    rooms = []
+    for partner in (bob, eve):
+        talk, _ = house.create(
+            ada.phone.caller, partner.phone.caller, kind="direct", partner=partner.account
+        )
+        rooms.append(talk.room)
+    group, _ = house.create(ada.phone.caller, bob.phone.caller)
+    house.ask(ada.phone.caller, Block(id=house.next_id(), account=bob.account, blocked=True))
+    house.told = []
+    by_socket(ada)
+    assert house.take_told(Arrived)[0].rooms == (rooms[1], group.room)
+    by_socket(bob)
+    assert house.take_told(Arrived)[0].rooms == (rooms[0], group.room)
+
+
 def test_a_wrong_signature_is_refused(house: House, ada: Someone) -> None:
     bob = Someone(house, "bob").come()
     for wrong in (
@@ -208,7 +225,47 @@ def test_strangers_cannot_fill_the_log_with_failures(house: House, ada: Someone)
     assert kinds(house).count("sign_in_failed") == 2
 
 
-def visit(house: House) -> list[tuple[int, int, str]]:
+def signs(house: House, kind: str) -> list[tuple[bytes | None, str]]:
+    """Return which devices events of a kind name: as who did it, and in their detail."""
+    return lines(house, "SELECT device, detail FROM event WHERE kind = ? ORDER BY number", kind)
+
+
+@pytest.mark.parametrize(("by", "door"), [(by_socket, "socket"), (by_http, "http")])
+def test_a_sign_in_and_its_token_name_the_device_which_is_not_told_of_itself(
+    house: House, ada: Someone, by: Any, door: str
+) -> None:
+    house.told = []
+    by(ada, token=True)
+    assert signs(house, "signed_in") == [(ada.phone.id, f'{{"door":"{door}"}}')]
+    assert signs(house, "token_created") == [(ada.phone.id, "{}")]
+    told = [(effect.account, effect.but) for effect in house.take_told(ToAccount)]
+    assert told == [(ada.account, ada.phone.id)] * 2
+
+
+def test_a_device_that_knocks_in_vain_is_named(house: House, ada: Someone) -> None:
+    phone, laptop, tablet = ada.phone, ada.gadget(), ada.gadget()
+    ada.publish(phone, laptop, tablet)
+    ada.publish(phone)
+    for gadget in (laptop, tablet, laptop):
+        ada.gadgets = [gadget]
+        assert code(by_socket(ada)) == Code.REVOKED
+    assert signs(house, "sign_in_revoked") == [(laptop.id, "{}"), (tablet.id, "{}")]
+    ada.gadgets = [phone]
+    house.connection.run("UPDATE account SET disabled_at = 1")
+    by_socket(ada)
+    assert signs(house, "sign_in_disabled") == [(phone.id, "{}")]
+
+
+def test_which_device_a_stranger_claims_to_be_is_told_as_a_claim(
+    house: House, ada: Someone
+) -> None:
+    house.told = []
+    by_socket(ada, signature=bytes(64))
+    assert signs(house, "sign_in_failed") == [(None, f'{{"device":"{ada.phone.id.hex()}"}}')]
+    assert [effect.but for effect in house.take_told(ToAccount)] == [b""]
+
+
+def visit(house: House) -> list[tuple[int | None, int | None, str]]:
     """Return when devices and accounts were there last, and by what, as housekeeping writes it."""
     with writing(house) as tx:
         write_sights(tx, 0)

@@ -35,6 +35,7 @@ from alcove.server.admin_messages import (
     Report,
     Saved,
     Stats,
+    Tell,
 )
 from alcove.server.io import admin
 from alcove.server.io.admin import ROUTE, AdminDoor, Desk, answer, caller_of, desk_alone
@@ -43,7 +44,7 @@ from alcove.server.io.places import places_of
 from alcove.server.settings import Settings
 from alcove.server.store.database import DatabaseRefused, StorageError
 from alcove.wire.errors import Code, Refused
-from alcove.wire.greeting import Goodbye
+from alcove.wire.greeting import Announcement, Goodbye
 from tests.server.house import House
 from tests.server.io.live import Live, served
 
@@ -124,6 +125,15 @@ async def test_who_is_disabled_is_thrown_out_at_once(live: Live) -> None:
     assert (await ada.hear_of(Goodbye)).code == Code.DISABLED
     while await ada.hear() is not None:  # Until the connection has ended.
         pass
+
+
+@served()
+async def test_what_the_host_tells_reaches_everyone_who_is_signed_in(live: Live) -> None:
+    ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
+    done = await answer(desk_of(live), Tell("Back at 20:10."), ME)
+    assert isinstance(done, Done)
+    for line in (ada, bob):
+        assert (await line.hear_of(Announcement)).text == "Back at 20:10."
 
 
 @served()
@@ -219,6 +229,8 @@ def test_the_same_requests_are_carried_out_on_the_store_itself(tmp_path: Path) -
         assert (report.status, report.totals.disabled) == (None, 1)
         with pytest.raises(Refused, match="comes from a running server"):
             ask(PageLink())
+        with pytest.raises(Refused, match="Nobody is connected"):
+            ask(Tell("hello"))
         with pytest.raises(Refused, match="only these may"):
             ask(Policy("port", "9"))
     with desk_alone(settings, "test") as desk:

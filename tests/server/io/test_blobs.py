@@ -5,9 +5,12 @@ import base64
 import contextlib
 import hashlib
 import io
+import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +18,7 @@ import pytest
 import uvloop
 
 from alcove.server.io.blobs import Parts
+from alcove.server.settings import Rate
 from alcove.server.store.database import StorageError
 from alcove.wire.blobs import Blobs, DropBlob, GetBlobs
 from alcove.wire.greeting import NewToken
@@ -186,7 +190,7 @@ async def test_headers_that_make_no_sense_are_refused(live: Live) -> None:
         assert (await ada.ask("POST", headers=headers)).status in (400, 413)
     path = await ada.announce(5)
     plain = {**TUS, "Content-Type": "text/plain", "Upload-Offset": "0"}
-    assert (await ada.ask("PATCH", path, headers=plain, data=b"12345")).status == 400
+    assert (await ada.ask("PATCH", path, headers=plain, data=b"12345")).status == 415
     assert (await ada.ask("GET", "/zz")).status == 404
     assert (await ada.ask("GET", "/" + "zz" * 16)).status == 404
     stranger = Files(live, ada.line, "wrong")
@@ -206,6 +210,136 @@ async def test_expiry_is_said_in_metadata_and_options_tell_the_rest(live: Live) 
     options = await ada.ask("OPTIONS")
     assert (options.status, options.headers["Tus-Version"]) == (204, "1.0.0")
     assert options.headers["Tus-Max-Size"] == str(live.running.settings.blob_bytes_max)
+
+
+@served(rate_blob=Rate(1, 60, 3))
+async def test_files_are_asked_for_as_often_as_is_set(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = "/" + "00" * 16
+    statuses = [(await ada.ask(method, path, headers=TUS)).status for method in ("HEAD", "GET")]
+    created = await ada.ask("POST", headers={**TUS, "Upload-Length": "5"})
+    refused = await ada.ask("HEAD", path, headers=TUS)
+    assert ([*statuses, created.status], refused.status) == ([404, 404, 201], 429)
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+# ---- What tus 1.0.0 asks of a server, in its words ----
+
+
+def hours_ahead(answer: Answer) -> float:
+    """Return how long an upload lasts from now on, by its header, in hours."""
+    ends = parsedate_to_datetime(answer.headers["Upload-Expires"])
+    return (ends.timestamp() - time.time()) / 3600
+
+
+@served(upload_hours=5)
+async def test_the_expires_header_is_in_every_answer_to_patch_if_the_upload_is_going_to_expire(
+    live: Live,
+) -> None:
+    ada = await files_of(live, "ada")
+    created = await ada.ask("POST", headers={**TUS, "Upload-Length": "10"})
+    path = created.headers["Location"].removeprefix("/v1/blobs")
+    answers = [
+        created,
+        await ada.put(path, 0, b"1234"),
+        await ada.put(path, 1, b"1234"),
+        await ada.ask("HEAD", path, headers=TUS),
+    ]
+    assert [one.status for one in answers] == [201, 204, 409, 200]
+    assert [round(hours_ahead(one), 1) for one in answers] == [5.0] * 4
+    done = await ada.put(path, 4, b"567890")
+    assert (done.status, "Upload-Expires" in done.headers) == (204, False)
+    assert "Upload-Expires" not in (await ada.ask("HEAD", path, headers=TUS)).headers
+
+
+@served(upload_hours=5)
+async def test_the_time_runs_from_the_last_byte_that_came(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.announce(10)
+    await ada.put(path, 0, b"1234")
+    file = live.running.blobs._blobs._path(bytes.fromhex(path[1:]))  # type: ignore[attr-defined]
+    begun = await ada.ask("HEAD", path, headers=TUS)
+    assert round(hours_ahead(begun), 1) == 5.0
+    later = time.time() + 2 * 3600
+    os.utime(file, (later, later))
+    assert round(hours_ahead(await ada.ask("HEAD", path, headers=TUS)), 1) == 7.0
+
+
+@pytest.mark.parametrize("expiry", ["never", "day", "week"])
+def test_answers_to_head_include_the_metadata_as_it_was_given(tmp_path: Path, expiry: str) -> None:
+    async def story() -> None:
+        async with serving(tmp_path) as live:
+            ada = await files_of(live, "ada")
+            said = f"expiry {base64.b64encode(expiry.encode()).decode()}"
+            path = await ada.announce(5, **{"Upload-Metadata": said})
+            head = await ada.ask("HEAD", path, headers=TUS)
+            assert (head.status, head.headers["Upload-Metadata"]) == (200, said)
+            await ada.put(path, 0, b"12345")
+            head = await ada.ask("HEAD", path, headers=TUS)
+            assert (head.headers["Upload-Metadata"], head.headers["Cache-Control"]) == (
+                said,
+                "no-store",
+            )
+
+    asyncio.run(story())
+
+
+@served()
+async def test_the_method_that_the_override_names_is_carried_out_and_the_actual_one_ignored(
+    live: Live,
+) -> None:
+    ada = await files_of(live, "ada")
+
+    async def instead(method: str, actual: str = "POST", **headers: str) -> Answer:
+        given = {**TUS, **headers, "X-HTTP-Method-Override": method}
+        return await ada.ask(actual, path, headers=given, data=headers and b"12345")
+
+    made = await ada.ask(
+        "OPTIONS", headers={**TUS, "Upload-Length": "5", "X-HTTP-Method-Override": "POST"}
+    )
+    assert made.status == 201
+    path = made.headers["Location"].removeprefix("/v1/blobs")
+    assert (await instead("HEAD")).headers["Upload-Offset"] == "0"
+    patched = await instead("patch", **{**PART, "Upload-Offset": "0"})
+    assert (patched.status, patched.headers["Upload-Offset"]) == (204, "5")
+    assert (await instead("GET")).body == b"12345"
+    assert (await instead("OPTIONS")).headers["Tus-Version"] == "1.0.0"
+    wrong = await instead("POST", "PATCH")
+    assert (wrong.status, wrong.headers["Allow"]) == (405, "DELETE, GET, HEAD, OPTIONS, PATCH")
+    assert (await ada.ask("POST", path, headers=TUS)).status == 405
+    assert (await instead("DELETE", "GET")).status == 204
+    assert (await instead("HEAD")).status == 404
+
+
+@served()
+async def test_a_page_of_another_site_does_nothing_by_naming_another_method(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.upload(b"sealed")
+    headers = {**TUS, "Origin": "https://evil.example", "X-HTTP-Method-Override": "DELETE"}
+    for method in ("GET", "POST", "DELETE"):
+        refused = await ada.ask(method, path, headers=headers)
+        assert (refused.status, b"not_allowed" in refused.body) == (403, True)
+    assert (await ada.ask("GET", path)).status == 200
+
+
+@served()
+async def test_every_extension_that_options_names_is_there(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    for path in ("", await ada.announce(5)):
+        options = await ada.ask("OPTIONS", path)
+        assert options.headers["Tus-Extension"] == "creation,expiration,termination"
+
+
+@served()
+async def test_an_answer_to_another_version_names_ours_and_every_answer_says_which_it_is(
+    live: Live,
+) -> None:
+    ada = await files_of(live, "ada")
+    for method, path in (("POST", ""), ("HEAD", "/" + "00" * 16), ("PATCH", "/" + "00" * 16)):
+        refused = await ada.ask(method, path, headers={"Tus-Resumable": "0.2.2"})
+        assert (refused.status, refused.headers["Tus-Version"]) == (412, "1.0.0")
+        found = await ada.ask(method, path, headers=TUS)
+        assert found.headers["Tus-Resumable"] == "1.0.0"
 
 
 def test_parts_get_smaller_when_many_files_are_under_way() -> None:

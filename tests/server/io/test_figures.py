@@ -1,10 +1,21 @@
 """The figures of a running server: asked for beside the requests, never in their way."""
 
+from pathlib import Path
+
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from alcove.server.handlers import blobs
+from alcove.server.handlers import signing_in as handlers
 from alcove.server.io.figures import SIZES_S
+from alcove.server.io.measures import BOUNDS_S, Commits, cpu_seconds, memory_bytes
 from alcove.server.store.database import StorageError
+from alcove.wire.accounts import PutProfile
+from alcove.wire.events import GetEvents
+from alcove.wire.greeting import NewToken
+from alcove.wire.rooms import GetRooms
 from tests.server.io.live import Line, Live, served
 
 
@@ -48,3 +59,101 @@ async def test_sizes_stand_while_the_database_does_not_answer(
         patch.setattr(figures._database, "size_bytes", fail)
         await figures.measure()
     assert figures.status().file_bytes == 1000
+
+
+# ---- Figures for Prometheus ----
+
+
+def measured(live: Live) -> dict[str, float]:
+    """Return every figure by its name, with its labels' values behind it."""
+    registry = CollectorRegistry()
+    registry.register(live.running.figures)
+    text = generate_latest(registry).decode()
+    return {
+        " ".join([sample.name, *sample.labels.values()]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@served()
+async def test_each_batch_is_counted_with_what_it_held_and_how_long_its_commit_took(
+    live: Live,
+) -> None:
+    ada = await live.newcomer("ada")
+    before = measured(live)
+    for number in range(3):
+        await ada.ask(PutProfile(body=bytes([number])))
+    await ada.ask(GetRooms())
+    after = measured(live)
+
+    def more(name: str) -> float:
+        return after[name] - before[name]
+
+    assert (more("alcove_commit_seconds_count"), more("alcove_written_total")) == (3, 3)
+    assert more("alcove_requests_total") == 4
+    assert more("alcove_commit_seconds_bucket +Inf") == 3
+    assert more("alcove_commit_seconds_sum") > 0
+    assert after["alcove_batch_largest"] >= 1
+
+
+def test_commits_are_grouped_by_how_long_they_took() -> None:
+    commits = Commits()
+    for seconds, jobs in ((0.0005, 1), (0.001, 7), (0.0011, 2), (60.0, 1)):
+        commits.add(seconds, jobs)
+    groups = dict(commits.groups())
+    assert [groups[name] for name in ("0.001", "0.002", "5.0", "+Inf")] == [2, 3, 3, 4]
+    assert (commits.count, commits.jobs, commits.largest) == (4, 11, 7)
+    assert commits.seconds == pytest.approx(60.0026)
+    assert len(groups) == len(BOUNDS_S) + 1
+
+
+@served()
+async def test_refusals_are_counted_by_code(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    before = measured(live)
+    assert (await ada.ask(GetEvents(everyone=True))).code == "host_only"
+    await live.web.post(f"{live.address}/v1/find", json={"name": "ada"})
+    after = measured(live)
+    grown = {name: after[name] - before[name] for name in after if "alcove_refused" in name}
+    assert {name: more for name, more in grown.items() if more} == {
+        "alcove_refused_total host_only": 1,
+        "alcove_refused_total sign_in_first": 1,
+    }
+
+
+@served()
+async def test_failures_that_nobody_foresaw_are_counted(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handlers, "_make_token", None)
+        assert (await ada.ask(NewToken())).code == "internal"
+    assert measured(live)["alcove_failures_total"] == 1
+
+
+@served()
+async def test_what_is_suspicious_is_counted(live: Live) -> None:
+    def many(kind: str) -> None:
+        for _ in range(100):
+            live.world.audit.add(live.now, kind, b"a" * 16, b"", "192.0.2.1", {}, False)
+
+    many("signed_out")
+    assert measured(live)["alcove_suspicious_events_total"] == 0
+    many("login_failed")
+    assert measured(live)["alcove_suspicious_events_total"] > 0
+
+
+@served()
+async def test_the_machine_is_measured_too(live: Live) -> None:
+    began = cpu_seconds()
+    found = measured(live)
+    assert found["alcove_cpu_seconds_total"] >= began > 0
+    assert found["alcove_memory_bytes"] == 0 or found["alcove_memory_bytes"] > 10_000_000
+
+
+@pytest.mark.parametrize("text", [None, "", "12", "12 many"])
+def test_memory_that_the_system_does_not_tell_is_nothing(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "statm"
+    if text is not None:
+        file.write_text(text)
+    assert memory_bytes(file) == 0

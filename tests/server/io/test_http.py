@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, WSServerHandshakeError
 from aiohttp.test_utils import make_mocked_request
 
 from alcove.server.io.http import address_of
@@ -92,6 +92,22 @@ async def test_refusals_have_a_status_and_a_sentence(live: Live) -> None:
     headers = {"Authorization": "Basic YTpi"}
     async with live.web.post(f"{live.address}/v1/find", json={}, headers=headers) as response:
         assert response.status == 401
+
+
+@served()
+async def test_a_peer_of_another_version_is_told_both_versions(live: Live) -> None:
+    for method, path in (("POST", "/v2/find"), ("GET", "/v0/socket"), ("GET", "/v37/blobs/x")):
+        async with live.web.request(method, f"{live.address}{path}", data=b"") as response:
+            refusal = await response.json()
+        theirs = path[2:].partition("/")[0]
+        assert (response.status, refusal["code"], refusal["ours"]) == (426, "version", [1, 1])
+        assert f"versions 1 to 1 of the protocol, your app {theirs} to {theirs};" in refusal["why"]
+    with pytest.raises(WSServerHandshakeError) as error:
+        await live.web.ws_connect(f"{live.address}/v2/socket")
+    assert error.value.status == 426
+    for path in ("/v/find", "/vx/find", "/v2", "/v12345678901/find", "/version/2/"):
+        async with live.web.get(f"{live.address}{path}") as response:
+            assert response.status == 404, path
 
 
 @served(message_bytes_max=65536)

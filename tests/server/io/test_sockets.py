@@ -12,7 +12,7 @@ from alcove.server.session import Session
 from alcove.server.settings import Rate
 from alcove.wire.base import Done
 from alcove.wire.codec import encode, encode_frame
-from alcove.wire.devices import GetDevices
+from alcove.wire.devices import Devices, GetDevices
 from alcove.wire.entries import (
     Append,
     Appended,
@@ -287,3 +287,21 @@ def test_of_who_sends_faster_than_it_is_answered_no_more_is_taken_than_can_wait(
         assert taken.left == []
 
     asyncio.run(story())
+
+
+@served()
+async def test_who_is_silent_is_pinged_and_given_up_without_an_answer(live: Live) -> None:
+    ada, bob = await live.newcomer("ada"), await live.newcomer("bob")
+    look = live.running.sockets._look_for_silence
+    assert isinstance(await ada.ask(GetDevices()), Devices)
+    assert isinstance(await bob.ask(GetDevices()), Devices)
+    for _ in range(sockets.LOOKS):
+        look()
+    assert isinstance(await ada.ask(GetDevices()), Devices)
+    look()
+    assert isinstance(await ada.ask(GetDevices()), Devices)
+    for _ in range(sockets.LOOKS):
+        look()
+    while len(live.running.sockets) == 2:  # noqa: ASYNC110 - Nobody announces an end.
+        await asyncio.sleep(0)
+    assert isinstance(await ada.ask(GetDevices()), Devices)

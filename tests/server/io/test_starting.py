@@ -19,6 +19,7 @@ from alcove.server.io import machine, serve
 from alcove.server.io.logs import end_logging
 from alcove.server.io.machine import CannotStart, Listener
 from alcove.server.io.serve import Start, run
+from alcove.server.io.sockets import Sockets
 from alcove.server.io.storage import opened_storage
 from alcove.server.io.upgrade import Upgraded
 from alcove.server.settings import Settings
@@ -120,6 +121,21 @@ def test_a_server_stops_also_when_nobody_listens_any_more(tmp_path: Path) -> Non
     assert run(Start(settings(tmp_path), (), (), diary, shows_link=False)) is False
     assert diary.checks["ready"]
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("wait_s", [0, 5, 500])
+def test_a_stop_waits_for_connections_as_long_as_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_s: int
+) -> None:
+    waits: list[float] = []
+
+    async def stop(_: object, patience_s: float) -> None:
+        waits.append(patience_s)
+
+    monkeypatch.setattr(Sockets, "stop", stop)
+    started(settings(tmp_path, drain_timeout_s=wait_s))
+    (waited,) = waits
+    assert wait_s * 0.9 - 1 < waited <= wait_s
 
 
 def test_once_there_is_a_host_no_link_is_spoken_of(tmp_path: Path) -> None:

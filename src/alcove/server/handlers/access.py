@@ -23,3 +23,5 @@ class Handler:
     """How much of the limit a request takes; None for one."""
     is_remembered: bool = True
     """Whether its answer is kept, so that the same request again has no second effect."""
+    completed: Callable[[Any, Any], Any] | None = None
+    """(tx, reply) -> the same with what must not be kept: it is computed each time."""

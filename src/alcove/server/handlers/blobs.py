@@ -38,6 +38,7 @@ class Found:
     size: int
     is_done: bool
     """Whether it may be read."""
+    expires_at: int | None
     created_at: int
     expiry: Expiry
     """What its uploader asked for."""
@@ -105,7 +106,7 @@ def look_up(tx: Tx, blob: bytes, now: int) -> Found:
     refuse_unless(not is_done or expires_at is None or expires_at > now, Code.UNKNOWN)
     runs_from = done_at if is_done else created_at
     duration = None if expires_at is None else expires_at - runs_from
-    return Found(account, size, is_done, created_at, EXPIRIES[duration])
+    return Found(account, size, is_done, expires_at, created_at, EXPIRIES[duration])
 
 
 def count_download(tx: Tx, account: bytes, blob: bytes) -> None:

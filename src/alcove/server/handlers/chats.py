@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from alcove.server.caller import Caller
 from alcove.server.effects import Routed
 from alcove.server.handlers.access import Handler
+from alcove.server.handlers.blocks import is_blocked, route_pair
 from alcove.server.handlers.devices import audit_quietly
 from alcove.server.handlers.letters import discard, release
 from alcove.server.handlers.reads import in_parts
@@ -112,11 +113,6 @@ def tell_asked(tx: Tx, state: RoomState, account: bytes, now: int) -> None:
 def _declined_ms(tx: Tx) -> int:
     """Return for how long after a request was declined the same account cannot ask again."""
     return tx.settings.declined_days * DAY_MS
-
-
-def is_blocked(tx: Tx, account: bytes, by: bytes) -> bool:
-    """Return whether an account has blocked another one."""
-    return tx.one("SELECT 1 FROM block WHERE account = ? AND blocked = ?", account, by) is not None
 
 
 def forget_asks(tx: Tx, now: int, limit: int = FORGOTTEN_AT_ONCE) -> int:
@@ -403,11 +399,13 @@ def block(tx: Tx, caller: Caller, request: Block, now: int) -> Done:
     is_there = is_blocked(tx, caller.account, request.account)
     if request.blocked and not is_there:
         _block(tx, caller, request.account, now)
+        route_pair(tx, caller.account, request.account, is_told=False)
         tx.audit("account_blocked", caller.account)
     elif is_there and not request.blocked:
         tx.run(
             "DELETE FROM block WHERE account = ? AND blocked = ?", caller.account, request.account
         )
+        route_pair(tx, caller.account, request.account, is_told=True)
         tx.audit("account_unblocked", caller.account)
     return Done(id=request.id)
 

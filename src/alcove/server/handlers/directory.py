@@ -139,18 +139,22 @@ def put_alias(tx: Tx, caller: Caller, request: PutAlias, _: int) -> Done:
     return Done(id=request.id)
 
 
-def find_rooms(tx: Tx, _: Caller, request: FindRooms, __: int) -> PublicRooms:
-    """Find public groups by the beginning of their alias."""
+def find_rooms(tx: Tx, _: Caller, request: FindRooms, now: int) -> PublicRooms:
+    """Find public groups by the beginning of their alias; their links as long as those work."""
     lines = tx.all(
         """
         SELECT r.room, p.alias, p.description,
             (SELECT COUNT(*) FROM room_account a WHERE a.room = p.room)
                 - (SELECT COUNT(*) FROM room_account a
                    WHERE a.room = p.room AND a.state = 'pending'),
-            p.link_key, p.link
+            CASE WHEN l.hash IS NULL THEN NULL ELSE p.link_key END, l.hash
         FROM alias p JOIN room r ON r.number = p.room
+        LEFT JOIN link l ON l.hash = p.link
+            AND COALESCE(l.expires_at, ?) >= ? AND (l.uses IS NULL OR l.used < l.uses)
         WHERE p.alias >= ? AND p.alias < ? ORDER BY p.alias LIMIT ?
         """,
+        now,
+        now,
         request.alias.lower(),
         request.alias.lower() + LAST_CHARACTER,
         tx.settings.found_max,

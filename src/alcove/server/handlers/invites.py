@@ -8,7 +8,9 @@ import base64
 from dataclasses import dataclass
 from typing import Literal
 
-from alcove.server.auth import new_secret, secret_hash
+from msgspec.structs import replace
+
+from alcove.server.auth import invite_secret, new_secret, secret_hash
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
 from alcove.server.settings import Settings
@@ -70,11 +72,18 @@ def new_invite(tx: Tx, caller: Caller, request: NewInvite, now: int) -> Invited:
             Code.LIMIT,
             "You have as many invites as one account may have; withdraw one first.",
         )
-    invite, link = make_invite(
-        tx, "invite", caller.account, uses=request.uses, days=request.days, now=now,
-        certificate=tx.certificate,
+    invite, _ = _add(
+        tx, "invite", caller.account, uses=request.uses, expires_at=now + request.days * DAY_MS,
+        now=now, is_computed=True,
     )  # fmt: skip
-    return Invited(id=request.id, invite=invite, link=link)
+    return Invited(id=request.id, invite=invite, link="")
+
+
+def with_link(tx: Tx, invited: Invited) -> Invited:
+    """Return a new invite with its link: the same one, however often it is asked for."""
+    name = invited.invite.invite
+    link = _link(tx, name, invite_secret(tx.keys, name), tx.certificate)
+    return replace(invited, link=link)
 
 
 def get_invites(tx: Tx, caller: Caller, request: GetInvites, _: int) -> Invites:
@@ -120,10 +129,14 @@ def make_invite(
     invite, secret = _add(
         tx, kind, made_by, uses=uses, expires_at=now + days * DAY_MS, now=now, account=account
     )
+    return invite, _link(tx, invite.invite, secret, certificate)
+
+
+def _link(tx: Tx, invite: str, secret: str, certificate: bytes | None) -> str:
     parts = [secret, f"k{tx.keys.public.hex()}"]
     if certificate is not None:
         parts.append(f"t{certificate.hex()}")
-    return invite, f"{address_of(tx.settings)}/i/{invite.invite}#{'.'.join(parts)}"
+    return f"{address_of(tx.settings)}/i/{invite}#{'.'.join(parts)}"
 
 
 def _add(
@@ -135,11 +148,12 @@ def _add(
     expires_at: int,
     now: int,
     account: bytes | None = None,
+    is_computed: bool = False,
 ) -> tuple[Invite, str]:
-    """Store a new link, and return it and its secret."""
+    """Store a new link, and return it and its secret, drawn or computed from its id."""
     tx.run("DELETE FROM invite WHERE expires_at < ?", now - KEPT_DAYS * DAY_MS)
     name = base64.b32encode(tx.random(ID_BYTES)).decode("ascii").lower()
-    secret = new_secret(tx.random)
+    secret = invite_secret(tx.keys, name) if is_computed else new_secret(tx.random)
     invite = Invite(name, kind, made_by, now, expires_at, uses, 0)
     line = (
         name,
@@ -246,8 +260,8 @@ def use_page_link(tx: Tx, secret: str, now: int) -> None:
 
 
 HANDLERS: dict[type, Handler] = {
-    # Its answer holds a secret, of which only a hash may be stored: asked twice, it makes two.
-    NewInvite: Handler(new_invite, "socket", "write", is_remembered=False),
+    # Its answer holds a secret, of which only a hash may be stored: what is kept is the rest.
+    NewInvite: Handler(new_invite, "socket", "write", completed=with_link),
     GetInvites: Handler(get_invites, "device", "read", writes=False),
     DropInvite: Handler(drop_invite, "device", "write"),
 }

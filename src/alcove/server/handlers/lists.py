@@ -35,6 +35,9 @@ from alcove.wire.signed import certificate_bytes, device_id, list_bytes
 ROOMS_COMPARED_MAX = 20_000
 """How many rooms of others are compared with the caller's for one page of lists."""
 
+VERSIONS_PAGE = 64
+"""How many lists of one account are told at a time."""
+
 _decode_list = msgspec.msgpack.Decoder(DeviceList).decode
 _decode_certificate = msgspec.msgpack.Decoder(Certificate).decode
 
@@ -232,6 +235,8 @@ def newest_list(tx: Tx, account: bytes) -> SignedList:
 
 def get_lists(tx: Tx, caller: Caller, request: GetLists, _: int) -> Lists:
     """Tell the newest lists of accounts that have something to do with the caller."""
+    if request.since is not None:
+        return _later_lists(tx, caller, request, request.since)
     mine = _rooms_of(tx, caller.account)
     lists: list[SignedList] = []
     size = 0
@@ -249,6 +254,35 @@ def get_lists(tx: Tx, caller: Caller, request: GetLists, _: int) -> Lists:
         if lists and size > tx.settings.page_bytes_max:
             return Lists(id=request.id, lists=tuple(lists), next=looked_at)
         lists.append(newest)
+    return Lists(id=request.id, lists=tuple(lists))
+
+
+def _later_lists(tx: Tx, caller: Caller, request: GetLists, since: int) -> Lists:
+    """Tell all lists of one account after a version, so that its chain can be checked."""
+    refuse_unless(
+        len(request.accounts) == 1,
+        Code.MALFORMED,
+        "Ask for the later lists of one account at a time.",
+    )
+    (account,) = request.accounts
+    if not is_near(tx, caller.account, account):
+        return Lists(id=request.id, lists=())
+    lines = tx.all(
+        """
+        SELECT version, body, signature, old_signature FROM device_list
+        WHERE account = ? AND version > ? ORDER BY version LIMIT ?
+        """,
+        account,
+        since,
+        VERSIONS_PAGE + 1,
+    )
+    lists: list[SignedList] = []
+    size = 0
+    for version, body, signature, old_signature in lines:
+        size += len(body)
+        if len(lists) == VERSIONS_PAGE or (lists and size > tx.settings.page_bytes_max):
+            return Lists(id=request.id, lists=tuple(lists), next=version - 1)
+        lists.append(SignedList(body, signature, old_signature))
     return Lists(id=request.id, lists=tuple(lists))
 
 

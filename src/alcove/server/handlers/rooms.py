@@ -153,8 +153,8 @@ def get_members(tx: Tx, caller: Caller, request: GetMembers, _: int) -> Members:
     number = reading(tx, caller, request.room)
     lines = tx.all(
         """
-        SELECT a.account, p.name, a.role, a.state FROM room_account a
-        JOIN account p ON p.account = a.account
+        SELECT a.account, p.name, a.role, a.state, p.is_bot, p.shows_seen, p.seen_at
+        FROM room_account a JOIN account p ON p.account = a.account
         WHERE a.room = ? AND a.account > ? ORDER BY a.account LIMIT ?
         """,
         number,
@@ -165,9 +165,11 @@ def get_members(tx: Tx, caller: Caller, request: GetMembers, _: int) -> Members:
     found = _devices_of(tx, number, [account for account, *_ in page]) if page else ({}, {})
     devices, passed = found
     members = tuple(
-        RoomMember(account, name, role, guest, tuple(devices.get(account, ())),
-                   passed.get(account, 0))
-        for account, name, role, guest in page
+        RoomMember(
+            account, name, role, guest, tuple(devices.get(account, ())), passed.get(account, 0),
+            bool(is_bot), tx.presence.of(account), seen_at if shows_seen else None,
+        )
+        for account, name, role, guest, is_bot, shows_seen, seen_at in page
     )  # fmt: skip
     return Members(id=request.id, members=members, more=len(lines) > request.limit)
 

@@ -7,6 +7,7 @@ itself an owner, or bring devices that nobody certified.  Clients check all of i
 
 from alcove.server.caller import Caller
 from alcove.server.effects import Routed
+from alcove.server.handlers.blocks import blockers_in
 from alcove.server.handlers.chats import asked_first, tell_asked
 from alcove.server.handlers.links import drop_links
 from alcove.server.handlers.reads import in_parts
@@ -18,6 +19,8 @@ from alcove.wire.entries import HandshakeHeader, Member, Role, Routing
 from alcove.wire.errors import Code, Refused
 from alcove.wire.rooms import RoomChanged
 
+COMMONS_DEVICES_MAX = 1000
+"""How many devices the commons has: each comes with a commit of its own, and may add a pause."""
 RESYNC_FIRST_MS = 60 * 1000
 RESYNC_MOST_MS = 24 * 60 * 60 * 1000
 
@@ -121,7 +124,10 @@ def _judge_adds(tx: Tx, state: RoomState, routing: Routing) -> None:
         refuse_unless(known.get(member.device) == member.account, Code.REVOKED)
     refuse_unless(len({member.device for member in new}) == len(new), Code.BAD_HEADER)
     size = len(state.members) + len(new)
-    refuse_unless(size <= tx.settings.room_devices_max, Code.LIMIT)
+    most = tx.settings.room_devices_max
+    if state.kind == "commons":
+        most = min(most, COMMONS_DEVICES_MAX)
+    refuse_unless(size <= most, Code.LIMIT)
     if state.kind == "mailbox":
         refuse_unless(all(one.account == state.created_by for one in new), Code.NOT_ALLOWED)
     if state.kind == "direct":
@@ -292,7 +298,9 @@ def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -
     tx.insert("room_account (room, account, role, state, asked_by, asked_at)", accounts)
     tx.insert("member (room, device, account, since, passed)", sorted(devices))
     if active:
-        tx.effects.append(Routed(state.room, tuple(active), is_member=True))
+        blockers = blockers_in(tx, state.number) if state.kind == "direct" else ()
+        told = tuple(device for device in active if state.members[device] not in blockers)
+        tx.effects.append(Routed(state.room, told, is_member=True))
         but_me = tuple(device for device in active if device != caller.device)
         tx.push(but_me, RoomChanged(room=state.room, state="active"))
     pending = [account for account in new if account in asked]

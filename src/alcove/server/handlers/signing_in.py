@@ -37,6 +37,14 @@ MINUTE_MS = 60 * 1000
 """Times of last use are right to the minute: writing each would cost more than it tells."""
 
 
+_UNBLOCKED = """
+    AND NOT (r.kind = 'direct' AND EXISTS (
+        SELECT 1 FROM room_account o CROSS JOIN block b
+        WHERE o.room = m.room AND b.account = m.account AND b.blocked = o.account
+    ))
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Bearer:
     """Whose request it is that came with a token."""
@@ -102,7 +110,7 @@ def sign_in(tx: Tx, caller: Caller, request: SignIn, now: int) -> SignedIn:
     device = _find(tx, caller, request, challenge, now)
     client = "".join(letter for letter in caller.client if letter.isprintable())
     tx.presence.see(device.account, request.device, now, client)
-    tx.audit("signed_in", device.account, door=caller.door, device=request.device.hex())
+    tx.audit("signed_in", device.account, by=request.device, door=caller.door)
     token = _make_token(tx, device.account, request.device, now) if request.token else None
     if caller.door == "socket":
         tx.effects.append(
@@ -112,7 +120,7 @@ def sign_in(tx: Tx, caller: Caller, request: SignIn, now: int) -> SignedIn:
                 device.name,
                 bool(device.is_host),
                 bool(device.shows_online),
-                _rooms_of(tx, request.device),
+                _rooms_of(tx, device.account, request.device),
                 bool(device.is_bot),
             )
         )
@@ -146,38 +154,53 @@ def _find(tx: Tx, caller: Caller, request: SignIn, challenge: bytes, now: int) -
         request.device,
     )
     if line is None:
-        _audit_failure(tx, caller, "sign_in_failed", None, now)
+        _audit_failure(tx, caller, "sign_in_failed", None, request.device, now)
         raise Refused(Code.REVOKED)
     device = _Device(*line)
     statement = sign_in_bytes(tx.keys.public, challenge, request.device, caller.version)
     if not verify(device.public_key, statement, request.signature):
-        _audit_failure(tx, caller, "sign_in_failed", device.account, now)
+        _audit_failure(tx, caller, "sign_in_failed", device.account, request.device, now)
         raise Refused(Code.NOT_SIGNED)
     if device.revoked_at is not None:
-        _audit_failure(tx, caller, "sign_in_revoked", device.account, now)
+        _audit_knock(tx, caller, "sign_in_revoked", device.account, request.device, now)
         raise Refused(Code.REVOKED)
     if device.disabled_at is not None:
-        _audit_failure(tx, caller, "sign_in_disabled", device.account, now)
+        _audit_knock(tx, caller, "sign_in_disabled", device.account, request.device, now)
         raise Refused(Code.DISABLED)
     return device
 
 
-def _audit_failure(tx: Tx, caller: Caller, kind: str, account: bytes | None, now: int) -> None:
-    """Write a failure down, once a minute: a stranger must not fill the log with them."""
+def _audit_failure(
+    tx: Tx, caller: Caller, kind: str, account: bytes | None, device: bytes, now: int
+) -> None:
+    """Write a failure down, once a minute: a stranger must not fill the log with them.
+
+    That it was this device nobody has proved: it is what somebody said.
+    """
     if tx.pauses.once((kind, account, network(caller.address)), MINUTE_MS, now) == 0:
-        tx.audit(kind, account)
+        tx.audit(kind, account, device=device.hex())
 
 
-def _rooms_of(tx: Tx, device: bytes) -> tuple[bytes, ...]:
-    """Return the rooms whose entries the device gets."""
+def _audit_knock(
+    tx: Tx, caller: Caller, kind: str, account: bytes, device: bytes, now: int
+) -> None:
+    """Write down that a device knocked that may not come in, once a minute for each."""
+    if tx.pauses.once((kind, device, network(caller.address)), MINUTE_MS, now) == 0:
+        tx.audit(kind, account, by=device)
+
+
+def _rooms_of(tx: Tx, account: bytes, device: bytes) -> tuple[bytes, ...]:
+    """Return the rooms whose entries the device gets: not of direct rooms with who is blocked."""
+    blocks = tx.one("SELECT 1 FROM block WHERE account = ? LIMIT 1", account)
+    only = "" if blocks is None else _UNBLOCKED
     lines = tx.all(
-        """
+        f"""
         SELECT r.room FROM member m
         JOIN room r ON r.number = m.room
         JOIN room_account a ON a.room = m.room AND a.account = m.account
-        WHERE m.device = ? AND m.left_at IS NULL AND a.state = 'active'
+        WHERE m.device = ? AND m.left_at IS NULL AND a.state = 'active' {only}
         ORDER BY r.number
-        """,
+        """,  # noqa: S608 - Our words.
         device,
     )
     return tuple(room for (room,) in lines)
@@ -226,7 +249,7 @@ def _make_token(tx: Tx, account: bytes, device: bytes, now: int) -> str:
     token = new_secret(tx.random)
     line = (token_hash(tx.keys, token), device, now, now)
     tx.insert("token (hash, device, made_at, used_at)", [line])
-    tx.audit("token_created", account)
+    tx.audit("token_created", account, by=device)
     return token
 
 

@@ -33,6 +33,7 @@ from alcove.server.admin_messages import (
     Request,
     Saved,
     Stats,
+    Tell,
 )
 from alcove.server.auth import make_server_keys
 from alcove.server.batch import Chore, Reader, Writer
@@ -129,6 +130,13 @@ async def _page(desk: Desk, _: PageLink, caller: Caller) -> Link:
     return await desk.hands.do(admin.page, caller)
 
 
+async def _tell(desk: Desk, request: Tell, caller: Caller) -> Done:
+    if desk.status() is None:
+        why = "Nobody is connected, because the server does not run: start it with `alcove serve`."
+        raise Refused(Code.NOT_ALLOWED, why)
+    return await desk.hands.do(lambda tx: admin.tell(tx, request), caller)
+
+
 async def _check_log(desk: Desk, _: CheckLog, __: Caller) -> Checked:
     walk = await desk.hands.look(audit_log.begin_walk)
     while not walk.is_over:
@@ -179,6 +187,7 @@ SPECIAL: Final[dict[type, Callable[[Desk, Any, Caller], Awaitable[Any]]]] = {
     PageLink: _page,
     CheckLog: _check_log,
     ClearLog: _clear_log,
+    Tell: _tell,
     Backup: _backup,
 }
 """What takes several transactions, or needs more than the database."""

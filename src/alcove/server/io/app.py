@@ -13,7 +13,7 @@ from alcove.server.door import Door
 from alcove.server.hub import Hub
 from alcove.server.io.admin_page import AdminPage
 from alcove.server.io.blobs import BlobDoor, FileBlobs
-from alcove.server.io.figures import Figures
+from alcove.server.io.figures import Counters, Figures
 from alcove.server.io.gate import Gate
 from alcove.server.io.guard import guard
 from alcove.server.io.http import HttpDoor
@@ -82,7 +82,7 @@ def build(
     folder = Path(settings.blob_folder or Path(settings.data) / "blobs")
     http = HttpDoor(works, door, alcove.__version__)
     blobs = BlobDoor(works, door, http, FileBlobs(folder), world.space)
-    figures = Figures(works, door, sockets, database, folder)
+    figures = Figures(works, sockets, database, folder, Counters(door, noticing, world.audit))
     pages = Pages(settings, works, http, figures, ServerName(settings.name, address))
     admin_page = AdminPage(works, door, http, figures, database, world)
     app = web.Application(middlewares=[guard(door, gate, http), pages.told_plainly])

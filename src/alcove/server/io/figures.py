@@ -5,13 +5,22 @@ import shutil
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 import alcove
+from alcove.server.audit import Audit
 from alcove.server.door import Door
+from alcove.server.io.measures import cpu_seconds, memory_bytes
+from alcove.server.io.noticing import Noticing
 from alcove.server.io.sockets import Sockets
 from alcove.server.io.works import Works, now_ms
 from alcove.server.pages import SAMPLES_MAX, Outside, Status
@@ -26,14 +35,24 @@ SIZES_S = 30
 """How often sizes are asked of the disk."""
 
 
+@dataclass(frozen=True)
+class Counters:
+    """Who counts what was refused and found."""
+
+    door: Door
+    noticing: Noticing
+    audit: Audit
+
+
 class Figures(Collector):
     """What is counted, sampled by `tick` once a second."""
 
     def __init__(
-        self, works: Works, door: Door, sockets: Sockets, database: Database, blobs: Path
+        self, works: Works, sockets: Sockets, database: Database, blobs: Path, counters: Counters
     ) -> None:
-        self._works, self._door, self._sockets = works, door, sockets
+        self._works, self._sockets = works, sockets
         self._database, self._blobs = database, blobs
+        self._door, self._counters = counters.door, counters
         self.started_at = now_ms()
         self._entries: deque[int] = deque([0], maxlen=RATE_S + 1)
         self._rates: deque[float] = deque(maxlen=SAMPLES_MAX)
@@ -114,6 +133,10 @@ class Figures(Collector):
             ("alcove_disk_free_bytes", "What is free for the data folder.", free or 0),
             ("alcove_outgoing_bytes", "What waits for slow readers.",
              self._sockets.backlog.waiting_bytes),
+            ("alcove_memory_bytes", "What the process takes of the machine's memory.",
+             memory_bytes()),
+            ("alcove_batch_largest", "Requests in the largest batch since the start.",
+             works.commits.largest),
             ("alcove_started_seconds", "When the server was started.", self.started_at / 1000),
         ]  # fmt: skip
         counters: list[tuple[str, str, float]] = [
@@ -127,11 +150,34 @@ class Figures(Collector):
                 self._sockets.backlog.cut_off + self._sockets.incoming.cut_off,
             ),
             ("alcove_refused_by_limits", "Requests that a limit refused.", self._door.refused),
+            (
+                "alcove_written",
+                "Requests, and chores of the server, in batches that may write.",
+                works.commits.jobs,
+            ),
+            ("alcove_failures", "Failures that nobody foresaw: the log has them.", works.failures),
+            (
+                "alcove_suspicious_events",
+                "Patterns that a rule of the audit log has found.",
+                self._counters.audit.suspicious,
+            ),
+            ("alcove_cpu_seconds", "How long processors have worked for it.", cpu_seconds()),
         ]
         for name, text, value in gauges:
             yield GaugeMetricFamily(name, text, value=value)
         for name, text, value in counters:
             yield CounterMetricFamily(name, text, value=value)
+        text = "Requests and connections that were refused, by the refusal's code."
+        refused = CounterMetricFamily("alcove_refused", text, labels=["code"])
+        for code, count in self._counters.noticing.codes.items():
+            refused.add_metric([code], count)
+        yield refused
+        yield HistogramMetricFamily(
+            "alcove_commit_seconds",
+            "How long a batch took to be on the disk; with PostgreSQL, to be carried out too.",
+            buckets=list(works.commits.groups()),
+            sum_value=works.commits.seconds,
+        )
 
 
 def _sizes_of(database: Database, blobs: Path) -> tuple[int, int, int]:

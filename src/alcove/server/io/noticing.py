@@ -37,6 +37,8 @@ class Noticing:
 
     def __init__(self, works: Works) -> None:
         self._works = works
+        self.codes = dict.fromkeys(Code, 0)
+        """How many requests were refused since the start, by code."""
         self._pauses = Pauses(REMEMBERED_MAX)
         self._events = Buckets(len(KINDS))
         self._writing: set[asyncio.Task[None]] = set()
@@ -46,6 +48,7 @@ class Noticing:
 
         There is none when there was one of this kind about the same account or address just now.
         """
+        self.codes[code] += 1
         kind = KINDS.get(code)
         if kind is None:
             return

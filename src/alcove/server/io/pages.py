@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import re
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from alcove.server.door import other_version
 from alcove.server.handlers.invites import look_at_invite
 from alcove.server.io.figures import Figures
 from alcove.server.io.http import HttpDoor, address_of, refusal_response
@@ -42,6 +44,7 @@ PROXY_HEADERS = ("X-Forwarded-For", "Forwarded", "Via")
 """What a proxy adds, even one that the settings do not know of."""
 PROTOCOL: Final = "/v1/"
 """What programs ask below this is refused as the protocol has it."""
+_VERSION: Final = re.compile(r"/v(\d{1,9})/", re.ASCII)
 ELSEWHERE: Final = "Check the address, or ask who sent it."
 
 
@@ -186,6 +189,10 @@ class Pages:
             response.headers["Allow"] = allowed
             return response
         except web.HTTPNotFound:
+            version = _VERSION.match(request.path)
+            if version is not None and request.path[: version.end()] != PROTOCOL:
+                theirs = int(version[1])
+                return refusal_response(other_version(theirs, theirs))
             return self._wrong(request, 404, ELSEWHERE)
 
     def _wrong(self, request: web.Request, status: int, sentence: str) -> web.Response:

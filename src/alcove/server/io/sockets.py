@@ -28,7 +28,10 @@ DRAIN_S = 0.02
 """How often a connection that reads too slowly is looked at."""
 WAITING_BYTES_MAX = 1024 * 1024
 """With more than this of one connection waiting for answers, no more is taken from it."""
+LOOKS = 4
+"""How many times in `idle_timeout_s` silent connections are looked for."""
 _BINARY = 0x82
+_PING = b"\x89\0"
 _SHORT, _MEDIUM = 126, 65536
 
 
@@ -71,7 +74,6 @@ class Sockets:
             return web.Response(status=503, text=refused.why, headers={"Retry-After": str(seconds)})
         response = web.WebSocketResponse(
             max_msg_size=settings.handshake_bytes_max + ENVELOPE_BYTES + 1,
-            heartbeat=settings.idle_timeout_s,
             compress=False,
             autoping=False,  # Pings are answered here, and counted.
             timeout=5,
@@ -116,6 +118,7 @@ class Sockets:
         works, limit = self._works, self._door.settings.outgoing_bytes_max
         while session.goodbye is None:
             message = await response.receive()
+            session.silent_looks = 0
             if message.type is WSMsgType.PING:
                 session.ping(now_ms())
                 with suppress(ConnectionError):
@@ -133,7 +136,7 @@ class Sockets:
             session.receive(message.data, now_ms())
             works.submit(session)
             self._send(session)
-            while (  # noqa: ASYNC110 - A transport tells nobody else that it has drained.
+            while (
                 (
                     transport.get_write_buffer_size() > limit
                     or session.waiting_bytes > WAITING_BYTES_MAX
@@ -142,6 +145,7 @@ class Sockets:
                 and session.goodbye is None
             ):
                 await asyncio.sleep(DRAIN_S)
+                session.silent_looks = 0  # It is we who do not listen.
         self._send(session)
         with suppress(ConnectionError):
             await response.close(code=1000)
@@ -191,8 +195,13 @@ class Sockets:
 
     async def tick(self) -> None:
         """Look at deadlines and at slow readers, for as long as the server runs."""
+        loop = asyncio.get_running_loop()
+        looked_at = loop.time()
         while True:
             await asyncio.sleep(TICK_S)
+            if loop.time() - looked_at >= self._door.settings.idle_timeout_s / LOOKS:
+                looked_at = loop.time()
+                self._look_for_silence()
             now = now_ms()
             hub = self._works.hub
             hub.tick(now)
@@ -204,3 +213,12 @@ class Sockets:
             hub.dirty.update(slow)
             dirty, hub.dirty = hub.dirty, {}
             self.flush(dirty)
+
+    def _look_for_silence(self) -> None:
+        """Ping who has said nothing for long, and give up who does not answer that either."""
+        for session, transport in list(self._transports.items()):
+            session.silent_looks += 1
+            if session.silent_looks > 2 * LOOKS:
+                transport.abort()
+            elif session.silent_looks == LOOKS + 1 and not transport.is_closing():
+                transport.write(_PING)

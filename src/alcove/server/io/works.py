@@ -25,6 +25,7 @@ from alcove.server.batch import Chore, Job, Outcome, Reader, Refusing, Writer
 from alcove.server.caller import NOBODY, Caller, Notice, unnoticed
 from alcove.server.handlers import TABLE
 from alcove.server.hub import Hub
+from alcove.server.io.measures import Commits
 from alcove.server.session import Session
 from alcove.server.store.database import Database
 from alcove.server.tx import Tx, World
@@ -73,6 +74,9 @@ class Works:
         """Told of what handlers refuse; set by whoever writes down what matters."""
         self.batches = 0
         self.requests = 0
+        self.commits = Commits()
+        self.failures = 0
+        """How often something failed that nobody foresaw."""
         self._world = world
         self._loop = asyncio.get_running_loop()
         self._is_local = database.is_local
@@ -250,6 +254,7 @@ class Works:
 
     def _report(self, unexpected: list[BaseException]) -> None:
         """Log failures that nobody foresaw: their kind and place, never their words."""
+        self.failures += len(unexpected)
         for error in unexpected:
             frames = []
             trace = error.__traceback__
@@ -274,10 +279,12 @@ class Works:
         while (batch := self._batches.get()) is not None:
             items, outcomes = batch
             jobs = [job for _, job in items]
+            began = monotonic()
             if not self._is_local:
                 outcomes = self._writer.run(jobs, now_ms())
             elif not self._writer.commit():
                 outcomes = self._writer.refuse(jobs)
+            self.commits.add(monotonic() - began, len(jobs))
             self._loop.call_soon_threadsafe(self._written, items, outcomes)
 
     def _read_in_thread(self) -> None:
