@@ -133,6 +133,15 @@ def test_an_answer_that_does_not_come_is_told(
     assert "✗ TimeoutError: an answer did not come in time" in run().stdout
 
 
+def test_that_nobody_reads_along_any_more_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(serving, "check", gone)
+    with pytest.raises(BrokenPipeError):
+        selftest.passes("serving", Path())
+
+
 # ---- The machine ----
 
 

@@ -5,7 +5,7 @@ The doors tell what they refuse, and the works what handlers refuse: both by `re
 
 import asyncio
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from alcove.server.caller import Caller
 from alcove.server.io.works import Works
@@ -60,9 +60,9 @@ class Noticing:
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def _write(self, kind: str, caller: Caller, detail: dict[str, str]) -> None:
+    async def _write(self, kind: str, caller: Caller, detail: dict[str, Any]) -> None:
         def audit(tx: Tx) -> None:
-            tx.audit(kind, caller.account or None, is_suspicious=False, **detail)
+            tx.audit(kind, caller.account or None, **detail)
 
         with suppress(Refused):  # A full disk, say: the refusal itself was said.
             await self._works.do(audit, caller)
