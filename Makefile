@@ -18,10 +18,10 @@ NODE := $(if $(wildcard tests/interop/package-lock.json),.venv/.node-is-installe
 
 # What may be set on the command line.
 VECTORS ?= ../shared/mls-vectors/*.json
-COVERAGE ?= 95
+COVERAGE ?= 100
 # What waits for sockets, files and people is measured apart from the cores.
 EDGES := */server/io/*,*/cli/*,*/__main__.py
-EDGES_COVERAGE ?= 75
+EDGES_COVERAGE ?= 95
 WORKERS ?= 2
 ARGS ?=
 

@@ -15,7 +15,6 @@ from alcove.server import pages
 from alcove.server.io.static import read_static
 from alcove.wire.invites import Invite
 
-pytestmark = pytest.mark.slow
 
 STATIC = read_static()
 NAME = pages.ServerName("Harbour", "chat.harbour.example")

@@ -223,3 +223,13 @@ def test_what_comes_with_a_token_uses_none_of_the_devices_numbers_up(house: Hous
     )
     assert (again, second.id, type(second)) == (first, 6, Appended)
     assert house.writer.highest(ada.phone.device) == 6
+
+
+def test_what_comes_too_late_for_a_batch_is_not_begun(house: House) -> None:
+    ada, bob, talk = room(house)
+    jobs = [append(house, talk, ada, 50), append(house, talk, bob, 60)]
+    outcomes = house.writer.carry_out(jobs, house.now, lambda: True)
+    assert house.writer.commit()
+    assert (len(outcomes), house.writer.carried) == (1, 1)
+    (reply,) = replies(house.writer, house, jobs[1:])
+    assert reply.first == decode_answer(outcomes[0].reply).first + 1

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from alcove.server.caller import Caller
 from alcove.server.door import Door
 from alcove.server.handlers import TABLE
 from alcove.server.settings import SETTINGS, Rate
-from alcove.wire.accounts import Register, Reset
+from alcove.wire.accounts import ChangeBox, Register, Reset
 from alcove.wire.directory import Find, FindRooms, GetOnline, SetPresence, Signal
 from alcove.wire.entries import OfferHandshakes, PutSnapshot
 from alcove.wire.errors import Code, Refused
-from alcove.wire.rooms import CreateRoom
+from alcove.wire.greeting import Hello
+from alcove.wire.rooms import CreateRoom, PutCommons
 from tests.server.test_session import NOW, make_door
 
 MINUTE_MS = 60_000
@@ -148,3 +150,24 @@ def test_every_rate_that_can_be_set_bounds_something() -> None:
     elsewhere = {"rate_connect", "rate_page", "rate_claim_one", "rate_account_factor",
                  "rate_address_factor"}  # fmt: skip
     assert {one.name for one in SETTINGS if one.section == "rates"} == named | elsewhere
+
+
+def refused_kind(door: Door, caller: Caller, kind: type) -> Code | None:
+    try:
+        door.check(caller, kind)
+    except Refused as refused:
+        return refused.code
+    return None
+
+
+def test_only_who_may_make_a_request_is_let_through() -> None:
+    door, member = make_door(), device(1, 1, "192.0.2.1")
+    by_token = msgspec.structs.replace(member, door="http")
+    host = msgspec.structs.replace(member, is_host=True)
+    assert refused_kind(door, member, Hello) == Code.MALFORMED
+    assert refused_kind(door, Caller("192.0.2.1"), GetOnline) == Code.SIGN_IN_FIRST
+    assert refused_kind(door, by_token, ChangeBox) == Code.SOCKET_ONLY
+    assert refused_kind(door, member, PutCommons) == Code.HOST_ONLY
+    assert refused_kind(door, host, PutCommons) is None
+    door.is_stopping = True
+    assert refused_kind(door, host, PutCommons) == Code.STOPPING

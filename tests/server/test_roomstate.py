@@ -1,6 +1,10 @@
 """Rooms in memory: those that were used last, and never very many members."""
 
+from pathlib import Path
+
 from alcove.server.roomstate import Guest, Rooms, RoomState
+from alcove.wire.ids import NOTHING_BEFORE
+from tests.server.house import House
 
 
 def room(name: bytes, members: int = 1) -> RoomState:
@@ -69,3 +73,13 @@ def test_what_was_forgotten_counts_for_nothing() -> None:
     rooms.put(one)
     rooms.put(room(b"4", 5))
     assert known(rooms, one) == [True]
+
+
+def test_a_room_whose_log_is_being_deleted_is_empty(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    talk, _ = house.create(house.add_person("ada").phone)
+    house.connection.run("DELETE FROM entry")
+    house.start()
+    state = house.tx().room(talk.room)
+    assert state is not None
+    assert (state.head, state.chain) == (0, NOTHING_BEFORE)
