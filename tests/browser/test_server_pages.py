@@ -15,7 +15,6 @@ from alcove.server import pages
 from alcove.server.io.static import read_static
 from alcove.wire.invites import Invite
 
-
 STATIC = read_static()
 NAME = pages.ServerName("Harbour", "chat.harbour.example")
 NOW = 1_790_000_000_000
