@@ -281,6 +281,16 @@ def test_welcomes_come_with_the_commit_that_makes_them(house: House) -> None:
     assert lines == [(carol.phone.device, "welcome")]
 
 
+def test_who_removes_itself_sends_no_welcomes(house: House) -> None:
+    ada, _, talk = pair(house)
+    eve = house.add_person("eve")
+    routing = {"adds": (member(eve.phone),), "removes": (member(ada.phone),)}
+    commit = house.handshake(ada.phone, talk, **routing, closes=True)
+    welcome = Welcome((eve.phone.device,), b"sealed")
+    reply = house.append(ada.phone, talk, commit, welcomes=(welcome,))
+    assert reply.code == "not_a_member"
+
+
 def test_a_room_is_listed_with_its_place_and_its_members(house: House) -> None:
     ada, bob, talk = pair(house)
     last = house.say(ada.phone, talk)

@@ -9,6 +9,7 @@ from aiohttp import ClientResponse, WSServerHandshakeError
 from aiohttp.test_utils import make_mocked_request
 
 from alcove.server.io.http import address_of
+from alcove.server.store.database import StorageError
 from alcove.wire.greeting import NewToken, SignIn
 from tests.server.io.live import Line, Live, served
 
@@ -42,6 +43,21 @@ async def test_a_token_of_a_device_opens_the_door(live: Live) -> None:
     (person,) = reply["people"]
     assert (person["name"], person["presence"]) == ("ada", "online")
     assert base64.b64decode(person["account"]) == ada.account
+
+
+@served()
+async def test_who_reads_is_let_in_though_nothing_can_be_written(live: Live) -> None:
+    token = await token_of(await live.newcomer("ada"))
+    works = live.running.works
+    await works.do(lambda tx: tx.run("UPDATE token SET used_at = used_at - 120000"))
+
+    def fail() -> None:
+        raise StorageError
+
+    works._writer._connection.commit = fail  # type: ignore[method-assign]
+    assert (await post(live, "get_devices", token))[0] == 200
+    assert (await post(live, "put_archive", token, id=1, rows=[]))[1]["code"] == "storage"
+    del works._writer._connection.commit
 
 
 @served()

@@ -192,6 +192,23 @@ def test_counts_of_very_many_devices_are_written_at_once(
     story(tmp_path, run)
 
 
+def test_counts_are_written_a_few_devices_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LINES", 2)
+
+    async def run(live: Live) -> None:
+        people = [await live.newcomer(name) for name in ("ada", "bob", "eve")]
+        works = live.running.works
+        works.hub.stored = {one.device: 3 for one in people}
+        before = works.batches
+        await keeper_of(live).write_counts()
+        assert works.batches - before == 2
+        assert await works.look(counted) == [('{"count":3}',)] * 3
+
+    story(tmp_path, run)
+
+
 def test_counts_that_could_not_be_written_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,12 +7,16 @@ import pytest
 from aiohttp import WSMessage, WSMsgType
 from aiohttp.http_websocket import WS_CLOSED_MESSAGE
 
+from alcove.server.batch import Job
 from alcove.server.io import sockets
+from alcove.server.io.works import BACKLOG_S
 from alcove.server.session import Session
 from alcove.server.settings import Rate
+from alcove.server.store.database import CommitUnknown
 from alcove.wire.base import Done
 from alcove.wire.codec import encode, encode_frame
 from alcove.wire.devices import Devices, GetDevices
+from alcove.wire.directory import SetPresence
 from alcove.wire.entries import (
     Append,
     Appended,
@@ -193,6 +197,38 @@ async def test_readers_who_together_hold_too_much_are_cut_off_and_others_go_on(l
     assert (await eve.ask(GetDevices())).devices
     while sockets.backlog.waiting_bytes:  # noqa: ASYNC110 - Nobody announces that it was taken.
         await asyncio.sleep(0)
+
+
+@served()
+async def test_when_nobody_knows_what_was_stored_nothing_is_answered(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    works = live.running.works
+
+    def go_away() -> bool:
+        works._writer._fail(CommitUnknown("the connection to the database was lost"))
+        return False
+
+    works._writer.commit = go_away  # type: ignore[method-assign]
+    await ada.send(SetPresence(id=500, presence="away"))
+    said = [await ada.hear(), await ada.hear()]
+    del works._writer.commit
+    assert [getattr(one, "code", one) for one in said] == ["storage", None]
+    assert isinstance(said[0], Goodbye)
+
+
+@served()
+async def test_reads_of_who_reads_slowly_do_not_keep_others_waiting(live: Live) -> None:
+    slow, ada = await live.newcomer("slow"), await live.newcomer("ada")
+    works = live.running.works
+    session = works.hub.devices[slow.device]
+    job = Job(session.caller, GetDevices(id=7))
+    session.backlog_bytes = works._backlog_max + 1
+    for _ in range(400):
+        works._reads.append((session, job))
+    began = asyncio.get_running_loop().time()
+    assert (await ada.ask(GetDevices())).devices
+    assert asyncio.get_running_loop().time() - began < 100 * BACKLOG_S
+    works._reads.clear()
 
 
 @served()

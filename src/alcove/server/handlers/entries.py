@@ -105,10 +105,11 @@ def append_all(
         pending += follow_commit(tx, caller, state, header, name, now)
         begin_resync_pause(tx, caller, state, header, now)
         added |= {member.device: None for member in header.routing.adds}
-    if request.rows:
+    if request.rows or request.welcomes:  # A commit of these may have removed its sender.
         refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
     for welcome in request.welcomes:
-        refuse_unless(all(one in added for one in welcome.devices), Code.BAD_HEADER)
+        is_here = all(one in added and one in state.members for one in welcome.devices)
+        refuse_unless(is_here, Code.BAD_HEADER)
         refuse_unless(len(welcome.body) <= tx.settings.handshake_bytes_max, Code.TOO_LARGE)
         deliver(tx, state, caller.device, "welcome", welcome.devices, welcome.body, now)
     put_rows(tx, state, request.rows)

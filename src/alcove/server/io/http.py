@@ -183,7 +183,8 @@ class HttpDoor:
             self.count_stranger("token", request, self._door.settings.rate_sign_in)
             raise Refused(Code.SIGN_IN_FIRST)
         if bearer.is_due:
-            await self._works.do(lambda tx: touch_token(tx, bearer, now), bearer.caller)
+            with contextlib.suppress(Refused):  # On a full disk what is there can still be read.
+                await self._works.do(lambda tx: touch_token(tx, bearer, now), bearer.caller)
         return bearer.caller
 
     def stranger(self, request: web.Request) -> Caller:

@@ -6,6 +6,7 @@ However much there is to do, it takes a fifth of the time at most; the rest belo
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -115,14 +116,17 @@ class Keeper:
         """Write down how many messages accounts had stored since the last time."""
         hub = self._works.hub
         stored, hub.stored = hub.stored, {}
-        if not stored:
-            return
-        try:
-            await self._works.do(lambda tx: count_messages(tx, stored))
-        except Refused:
-            for device, count in hub.stored.items():
-                stored[device] = stored.get(device, 0) + count
-            hub.stored = stored
+        while stored:
+            some = dict(islice(stored.items(), LINES))
+            try:
+                await self._works.do(_counting(some))
+            except Refused:
+                for device, count in hub.stored.items():
+                    stored[device] = stored.get(device, 0) + count
+                hub.stored = stored
+                return
+            for device in some:
+                del stored[device]
 
     # ---- Files ----
 
@@ -162,6 +166,10 @@ class Keeper:
 
 def _bound(chore: Chore, since: int) -> Callable[[Tx], Turn]:
     return lambda tx: chore.turn(tx, since)
+
+
+def _counting(stored: dict[bytes, int]) -> Callable[[Tx], int]:
+    return lambda tx: count_messages(tx, stored)
 
 
 def _giving_up(blob: bytes) -> Callable[[Tx], None]:

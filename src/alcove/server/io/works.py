@@ -200,39 +200,52 @@ class Works:
             self._report(self._writer.unexpected)
             self._notice_all(self._writer.refused)
             if self._writer.is_doubtful:
-                self._doubt(items)
+                items, outcomes = self._doubt(items, outcomes)
             self._deliver(items, outcomes, reads=False)
         finally:
             # What the sockets hold already belongs to the next batch: they are looked at first.
             self._loop.call_soon(self._write)
 
-    def _doubt(self, items: list[Item]) -> None:
-        """Answer nothing: whoever asked comes back and asks again, with the same ids."""
+    def _doubt(
+        self, items: list[Item], outcomes: list[Outcome]
+    ) -> tuple[list[Item], list[Outcome]]:
+        """End all connections, and return what is left to be answered: what came another way.
+
+        On a connection nothing is answered: whoever asked comes back and asks again, with the same
+        ids.
+        """
         self.hub.end_all(Code.STORAGE)
-        for sink, _ in items:
-            if isinstance(sink, Session):
-                sink.end(Code.STORAGE)
+        left: list[tuple[Item, Outcome]] = []
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(item[0], Session):
+                item[0].end(Code.STORAGE)
+                self.hub.dirty[item[0]] = None
+            else:
+                left.append((item, outcome))
+        return [item for item, _ in left], [outcome for _, outcome in left]
 
     def _read(self) -> None:
         """Carry out some of the reads that wait."""
         now = now_ms()
-        pause = 0.0
-        for _ in range(min(READS_AT_ONCE, len(self._reads))):
+        done = 0
+        for _ in range(len(self._reads)):
+            if done == READS_AT_ONCE:
+                break
             item = self._reads.popleft()
             sink = item[0]
             if _was_sent_away(sink):
                 continue
             if isinstance(sink, Session) and sink.backlog_bytes > self._backlog_max:
-                self._reads.append(item)  # What it has not taken yet is enough.
-                pause = BACKLOG_S
+                self._reads.append(item)  # What it has not taken yet is enough; others go first.
                 continue
             outcome = self._reader.run(item[1], now)
             self._notice_all(self._reader.refused)
             self._deliver([item], [outcome], reads=True)
+            done += 1
         self._report(self._reader.unexpected)
         self._is_reading = bool(self._reads)
         if self._is_reading:
-            self._loop.call_later(pause, self._read)
+            self._loop.call_later(0.0 if done else BACKLOG_S, self._read)
 
     def _deliver(self, items: Sequence[Item], outcomes: Sequence[Outcome], *, reads: bool) -> None:
         self.batches += 1
