@@ -249,6 +249,13 @@ def test_every_module_is_tidy(check: Check) -> None:
     assert [problem for module in modules for problem in check(module)] == []
 
 
+def test_the_map_of_the_server_names_every_room_of_it() -> None:
+    house = ROOT / "src" / "alcove" / "server"
+    told = set(re.findall(r"[a-z_]+", (house / "__init__.py").read_text("utf-8")))
+    rooms = {path.stem for path in house.iterdir() if not path.name.startswith("__")}
+    assert rooms - told - {"static"} == set()
+
+
 def test_the_layer_table_names_only_what_exists() -> None:
     source = ROOT / "src" / "alcove"
     for package, layer in LAYERS.items():

@@ -1,6 +1,8 @@
 """Answers that are remembered: in memory, in the table, over restarts, and not for ever."""
 
+import random
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.server.house import House
 from tests.server.people import told_to
 
 ADA, BOB = b"ada's phone", b"bob's phone"
+STEPS_OF_A_GAME: Final = 80
 
 
 @pytest.fixture
@@ -208,3 +211,48 @@ def test_a_chore_can_ask_for_the_same(house: House) -> None:
     tx.finish()
     house.connection.commit()
     assert told_to(house, ada.phone.device) == []
+
+
+# ---- Against a dictionary ----
+
+
+def play(house: House, dice: random.Random) -> None:
+    """Ask in many batches, with restarts and batches that fail, and compare with a dictionary."""
+    told: dict[tuple[bytes, int], bytes] = {}
+    devices = [b"device %d" % number for number in range(dice.choice([1, 3, 8]))]
+    memory = Memory(house)
+    for _ in range(STEPS_OF_A_GAME):
+        if dice.random() < 0.1:
+            memory.restart()
+        memory.connection.begin()
+        new: dict[tuple[bytes, int], bytes] = {}
+        for _ in range(dice.randrange(6)):
+            device = dice.choice(devices)
+            highest = max((number for who, number in told | new if who == device), default=0)
+            number = dice.choice([highest + 1, highest + dice.randrange(1, 4), highest - 1])
+            number = max(1, number - dice.choice([0, 0, dice.randrange(40)]))
+            known = (told | new).get((device, number))
+            assert memory.find(device, number) == known
+            is_refused = dice.random() < 0.1
+            if known is None and not is_refused:
+                new[device, number] = dice.randbytes(4)
+                memory.answers.add(device, number, b"", new[device, number])
+        memory.answers.write(memory.connection, memory.now)
+        if dice.random() < 0.1:
+            memory.connection.rollback()
+            memory.restart()
+        else:
+            memory.connection.commit()
+            told |= new
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_answer_is_lost_or_made_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    dice = random.Random(seed)
+    monkeypatch.setattr(answers, "STEPS", 10**9)
+    monkeypatch.setattr(answers, "DEVICES_MAX", dice.choice([1, 2, 3, 50]))
+    monkeypatch.setattr(answers, "ANSWERS_MAX", dice.choice([0, 1, 5, 30, 1000]))
+    monkeypatch.setattr(answers, "REPLAYED", dice.choice([1, 2, 5, 20]))
+    play(House(tmp_path), dice)

@@ -9,6 +9,10 @@ changes.  Each device's part of a line names the line before it with answers for
     line 9   [ada: before 7, 4]      [bob: before 8, 4]       counter: ada 4, line 9;  bob 4, line 9
 
 Counters are written `REPLAYED` lines late: whoever starts reads that many lines again.
+
+Why no answer is missed.  Of a device's numbers, those above `highest` were never used; those above
+`older_highest` stand in `recent` if they had an answer; all others stand in `older_line` or in a
+line that is reached from it.  Of the counters that are behind, `_stale` has all, the oldest first.
 """
 
 from collections import OrderedDict, deque
