@@ -12,6 +12,7 @@ from alcove.server.session import (
     PINGS_MAX,
     PINGS_MS,
     PUSH_BYTES_MAX,
+    REFUSALS_MAX,
     Session,
     frame_of,
 )
@@ -332,3 +333,17 @@ def test_refusals_are_told_to_whoever_takes_notice_and_nothing_else_is() -> None
         (Code.MALFORMED, session.caller, NOW + 2, None),
         (Code.TOO_MANY, session.caller, NOW + 3, None),
     ]
+
+
+def test_who_never_heeds_that_it_is_too_much_is_sent_away() -> None:
+    session = signed_in(make_door(rate_read=Rate(1, 1, 1)))
+    read = Read(room=ROOM, since=Position(7, 0))
+    frame, now = encode_frame([read] * 250), NOW
+    for _ in range(REFUSALS_MAX // 250):
+        session.receive(frame, now)  # The first of them is let in: then it counts anew.
+        now += 1000
+    session.receive(frame, now)
+    assert session.goodbye is None
+    for _ in range(REFUSALS_MAX // 250):
+        session.receive(frame, now)
+    assert session.goodbye == "too_many"

@@ -9,7 +9,7 @@ body it cannot know: this package never imports `alcove.mls`, and a test checks 
     who asks              session, door, caller, limits, auth, page_sessions
     what is carried out   batch, answers, tx, effects, roomstate, handlers/
     what others see       hub, presence
-    what is bounded       backlog (outgoing), incoming (frames that are not whole), space (disk, day)
+    what is bounded       backlog (outgoing), incoming (parts of frames), space (disk and day)
     what is written down  audit, audit_kinds, audit_log, suspicion
     what goes in time     keeping
     what a host sets      settings, settings_sources, settings_together, values, policy

@@ -31,11 +31,10 @@ BEHIND_MAX = 1024
 REPLAYED = 256
 """How many lines may hold numbers that no counter has yet."""
 STEPS = 32
-"""Who makes us look through more lines than this has to wait before the next time."""
 PAUSE_MS = 1000
+"""Who makes us look through lines has to wait so long for every so many of them."""
 BY_TOKEN = b"h"
 """Stands behind a device's id for what it asks over HTTP, which is counted apart."""
-TOO_OLD = "This request's number is far behind those that the device has used; count on from them."
 
 
 class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -116,7 +115,7 @@ class Answers:
         if given is not None:
             return given
         if request_id <= state.highest - BEHIND_MAX:
-            raise Refused(Code.REUSED, TOO_OLD)
+            raise Refused(Code.TOO_OLD)
         if request_id > state.older_highest:
             return None
         return self._look_up(connection, device, state, request_id, now)
@@ -220,14 +219,13 @@ class Answers:
     ) -> Given | None:
         """Go from line to line, as long as the number may be in one before."""
         wait = state.rests_until - now
-        if 0 < wait <= PAUSE_MS:
+        if 0 < wait <= PAUSE_MS * (BEHIND_MAX // STEPS):
             raise Refused(Code.TOO_MANY, retry_after_ms=wait)
         line, highest = state.older_line, state.older_highest
         steps = 0
         while request_id <= highest:
             steps += 1
-            if steps > STEPS:
-                state.rests_until = now + PAUSE_MS
+            state.rests_until = now + PAUSE_MS * (steps // STEPS)
             parts = self._read(connection, line)
             part = next((one for one in parts if one.device == device), None)
             if part is None:  # It was forgotten.

@@ -1,7 +1,8 @@
 """The audit log: what was done, in one hash-chained order that nobody edits.
 
-An event is gathered while its request runs and written with the batch, whether or not the request
-was refused.  `suspicion` looks at the stream and adds events of its own.
+An event is gathered when its request was carried out, and written with the batch; one of an attempt
+also when the request was refused (`Tx.audit`).  `suspicion` looks at the stream and adds events of
+its own.
 """
 
 import hashlib

@@ -15,6 +15,7 @@ from alcove.server.caller import NOBODY, Caller
 from alcove.server.effects import Effect, Ended
 from alcove.server.handlers import TABLE
 from alcove.server.handlers.access import Handler
+from alcove.server.handlers.signing_in import check_token
 from alcove.server.store.database import CommitUnknown, Connection, StorageError
 from alcove.server.tx import Tx, World
 from alcove.wire.base import Request
@@ -139,9 +140,7 @@ class Writer:
         who = caller.device if caller.door != "http" else caller.device + BY_TOKEN
         remembers = handler.writes and handler.is_remembered and request.id and caller.device
         try:
-            why = self._ended.get(caller.device)
-            if why is not None:
-                raise Refused(why)
+            self._check(tx, caller)
             if remembers:
                 given = self._world.answers.find(self._connection, who, request.id, now)
                 if given is not None:
@@ -169,9 +168,18 @@ class Writer:
             self._world.answers.add(who, request.id, _fingerprint(request), reply)
         return Outcome(said, effects)
 
+    def _check(self, tx: Tx, caller: Caller) -> None:
+        """Refuse who was sent away since the request came in."""
+        why = self._ended.get(caller.device)
+        if why is not None:
+            raise Refused(why)
+        if caller.token:
+            check_token(tx, caller)
+
     def _chore(self, tx: Tx, chore: Chore) -> Outcome:
         tx.begin_request(chore.caller)
         try:
+            self._check(tx, chore.caller)
             result = chore.function(tx)
             return Outcome(b"", tx.end_request(), result)
         except Refused as refused:
@@ -215,6 +223,8 @@ class Reader:
         tx.caller = job.caller
         self.refused = []
         try:
+            if job.caller.token:
+                check_token(tx, job.caller)
             reply = TABLE[type(job.request)].function(tx, job.caller, job.request, now)
         except Refused as refused:
             self.refused.append((refused.code, job.caller, type(job.request)))

@@ -24,6 +24,8 @@ class Caller(Struct, frozen=True):
     client: str = ""
     version: int = VERSION
     """Of the protocol: what the greeting said; without a greeting, over HTTP, the newest."""
+    token: bytes = b""
+    """The hash of the token that it came with, over HTTP."""
 
 
 NOBODY = Caller(address="", door="admin")

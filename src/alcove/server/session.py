@@ -31,6 +31,9 @@ PINGS_MAX = 30
 PINGS_MS = 10_000
 """The time over which pings are counted."""
 
+REFUSALS_MAX = 1000
+"""How many requests in a row are refused as too many before their connection is ended."""
+
 _SMALL_LIST = 16
 
 
@@ -54,6 +57,7 @@ class Session:
         "_pings",
         "_pings_since",
         "_reads",
+        "_refusals",
         "_strikes",
         "_writes",
         "backlog_bytes",
@@ -78,6 +82,7 @@ class Session:
         self._nudges: dict[bytes, int] = {}
         self._reads = 0
         self._writes = 0
+        self._refusals = 0
         self._strikes = 0
         self._pings = 0
         self._pings_since = now
@@ -123,13 +128,18 @@ class Session:
         for request in requests:
             try:
                 self._take(request, now)
+                self._refusals = 0
             except Refused as refused:
                 self._refuse(refused, now, request)
+                if refused.code in (Code.TOO_MANY, Code.BUSY):
+                    self._refusals += 1
+                    if self._refusals > REFUSALS_MAX:
+                        self.end(Code.TOO_MANY)
         if self._jobs:
             self.waiting_bytes += len(frame)
 
     def ping(self, now: int) -> None:
-        """Take a ping; who sends them without end is sent away."""
+        """Take a ping or its answer; who sends them without end is sent away."""
         if now - self._pings_since >= PINGS_MS:
             self._pings, self._pings_since = 0, now
         self._pings += 1

@@ -3,10 +3,16 @@
 Many requests share one transaction: their entries and answers are gathered and written together,
 before the next statement that could look at them and at the latest before the commit.  When one
 request fails after it has written, its part alone is undone: the others do not notice.
+
+Undone with a refused request is what it changed in the database, the entries that it added, what
+others would have been told, and the audit events of what it did; rooms that it touched are read
+again.  What counts tries is not undone: pauses, buckets, challenges that were used, who was there,
+and audit events that are attempts.  A guess must not be free because it was wrong.
 """
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 from alcove.server.answers import Answers
 from alcove.server.audit import Audit
@@ -71,7 +77,10 @@ class Tx:
         self._entries: list[tuple[Value, ...]] = []
         self._entries_before = 0
         self._touched: dict[bytes, None] = {}
-        self._done: list[tuple[str, bytes, dict[str, str | int]]] = []
+        self._events: list[tuple[bool, tuple[Any, ...]]] = []
+        """The request's events, and whether they are attempts, until it is clear how it ends."""
+        self._told: list[Effect] = []
+        """What the audit has to tell of events that were written before the end of the batch."""
         self._is_marked = False
 
     # ---- The database ----
@@ -92,6 +101,11 @@ class Tx:
         """Change something and return how many lines were changed."""
         self._mark()
         return self._connection.run(sql, *values)
+
+    def change(self, sql: str, *values: Value) -> list[Line]:
+        """Change something and return what the statement says of the lines that it changed."""
+        self._mark()
+        return self._connection.all(sql, *values)
 
     def insert(self, into: str, lines: list[tuple[Value, ...]]) -> None:
         """Add many lines; `into` is `table (column, ...)`."""
@@ -130,6 +144,7 @@ class Tx:
     def forget_room(self, room: bytes) -> None:
         """Say that a room was changed by other means than its state in memory."""
         self._world.rooms.drop(room)
+        self._touched[room] = None  # It may be read again before the request is refused.
 
     def add_entry(self, line: tuple[Value, ...]) -> None:
         """Add a line to `entry`, together with those of other requests."""
@@ -162,25 +177,23 @@ class Tx:
         account: bytes | None,
         /,
         *,
+        is_attempt: bool = False,
+        is_quiet: bool = False,
         is_suspicious: bool = False,
         by: bytes | None = None,
         **detail: str | int,
     ) -> None:
-        """Write down what is being done, even when it is refused in the end.
+        """Write down what the request does, unless it is refused in the end.
 
+        An attempt is what it tried or why it fails: it is written down in any case.  Quietly means
+        without who did it and from where, for an account that must not learn that of another one.
         `by` is the device that does it, where that is not the caller's.
         """
-        caller = self.caller
+        caller = None if is_quiet else self.caller
         device = by or (caller.device if caller else b"")
         address = caller.address if caller else ""
-        self._world.audit.add(self.now, kind, account, device, address, detail, is_suspicious)
-
-    def audit_when_done(self, kind: str, account: bytes, **detail: str | int) -> None:
-        """Write down for an account what somebody else does, unless that is refused in the end.
-
-        It is not told who does it, nor from where.
-        """
-        self._done.append((kind, account, detail))
+        event = (self.now, kind, account, device, address, detail, is_suspicious)
+        self._events.append((is_attempt, event))
 
     # ---- One request of many ----
 
@@ -193,9 +206,7 @@ class Tx:
 
     def end_request(self) -> list[Effect]:
         """End a request that was carried out, and return what it does to others."""
-        for kind, account, detail in self._done:
-            self._world.audit.add(self.now, kind, account, b"", "", detail, is_suspicious=False)
-        self._done.clear()
+        self._gather_events(is_done=True)
         if self._is_marked:
             self._connection.run("RELEASE SAVEPOINT request")
             self._is_marked = False
@@ -214,8 +225,14 @@ class Tx:
             self._flush()
             for room in self._touched:
                 self._world.rooms.drop(room)
-        self._done.clear()
+        self._gather_events(is_done=False)
         self.effects = []
+
+    def _gather_events(self, *, is_done: bool) -> None:
+        for is_attempt, event in self._events:
+            if is_done or is_attempt:
+                self._world.audit.add(*event)
+        self._events.clear()
 
     def _mark(self) -> None:
         """Before a request's first change: what others did is flushed, and can be returned to."""
@@ -245,11 +262,22 @@ class Tx:
 
     # ---- The whole batch ----
 
+    def settle(self) -> None:
+        """Write the entries, events and answers of the requests before this one.
+
+        For a request that must find all of them in the database.  It comes before the request's
+        first change, because what others did must not be undone with it.
+        """
+        assert not self._is_marked, "others' part would be undone with this request's"
+        self._flush()
+        self._world.answers.write(self._connection, self.now)
+        self._told += self._world.audit.write(self._connection)
+
     def finish(self) -> list[Effect]:
         """Write what is still gathered, and return what the audit has to tell."""
         self._flush()
         self._world.answers.write(self._connection, self.now)
-        return self._world.audit.write(self._connection)
+        return [*self._told, *self._world.audit.write(self._connection)]
 
 
 def digest(data: bytes) -> bytes:

@@ -54,6 +54,7 @@ class Code(StrEnum):
     RESTORED = "restored"
     # Everything.
     REUSED = "reused"
+    TOO_OLD = "too_old"
     STORAGE = "storage"
     INTERNAL = "internal"
 
@@ -95,6 +96,7 @@ SENTENCES: dict[Code, str] = {
     Code.NOT_ALLOWED: "You may not do this here.",
     Code.RESTORED: "That place is of another life of this log; ask where it stands now.",
     Code.REUSED: "Another request used this number; was this device restored from a copy?",
+    Code.TOO_OLD: "This number is far behind those that the device has used; count on from them.",
     Code.STORAGE: "The server cannot store anything at the moment; nothing was changed.",
     Code.INTERNAL: "Something went wrong in the server; nothing was changed.",
 }

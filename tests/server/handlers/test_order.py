@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from alcove.server.answers import PAUSE_MS
+from alcove.server.answers import BEHIND_MAX, PAUSE_MS, STEPS
 from alcove.server.effects import Log, Routed
 from alcove.wire.codec import decode_answers, encode
 from alcove.wire.entries import (
@@ -92,7 +92,9 @@ def test_an_answer_is_found_after_many_others_and_after_a_restart(house: House) 
     assert [house.ask(ada.phone, request) for request in requests] == replies
     house.start()
     for request, reply in zip(requests, replies, strict=True):
-        house.now += PAUSE_MS  # Who makes the server look far back has to wait.
+        house.now += (
+            PAUSE_MS * BEHIND_MAX // STEPS
+        )  # Who makes the server look far back has to wait.
         assert house.ask(ada.phone, request) == reply
 
 

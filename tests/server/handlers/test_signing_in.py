@@ -8,6 +8,7 @@ import pytest
 
 from alcove.server import keeping, presence
 from alcove.server.auth import verify
+from alcove.server.batch import Chore
 from alcove.server.caller import Caller
 from alcove.server.effects import Arrived, Ended, ToAccount
 from alcove.server.handlers.signing_in import (
@@ -23,7 +24,7 @@ from alcove.server.keeping import Turn, write_sights
 from alcove.wire.accounts import PutProfile
 from alcove.wire.base import Done
 from alcove.wire.chats import Answer, Block
-from alcove.wire.devices import PutPackages
+from alcove.wire.devices import GetDevices, PutPackages
 from alcove.wire.entries import Welcome
 from alcove.wire.errors import Code
 from alcove.wire.greeting import (
@@ -415,7 +416,7 @@ def test_a_token_says_whose_request_it_is(house: House, ada: Someone) -> None:
     for token in (over_http.token, over_socket.token):
         found = bearer(house, token)
         assert found is not None
-        assert found.caller == caller
+        assert found.caller == msgspec.structs.replace(caller, token=found.hash)
         assert not found.is_due
     assert kinds(house, ada.account).count("token_created") == 2
 
@@ -430,6 +431,21 @@ def test_no_token_can_be_read_in_the_database(house: House, ada: Someone) -> Non
     new = house.ask(ada.phone.caller, NewToken(id=5)).token
     assert where(house, token.encode(), new.encode()) == []
     assert where(house, b"token_created") != []
+
+
+def test_what_came_with_a_token_is_not_done_after_it_has_ended(house: House, ada: Someone) -> None:
+    found = bearer(house, by_http(ada, token=True).token)
+    assert found is not None
+    put = PutProfile(id=5, body=None)
+    assert house.ask(found.caller, put) == Done(id=5)
+    house.connection.run("UPDATE device SET revoked_at = ?", house.now)
+    assert code(house.ask(found.caller, put)) == "sign_in_first"
+    assert code(house.ask(found.caller, GetDevices())) == "sign_in_first"
+    chore = Chore(lambda tx: tx.now, found.caller)
+    (outcome,) = house.writer.run([chore], house.now)
+    assert outcome.result.code == "sign_in_first"
+    house.connection.run("UPDATE device SET revoked_at = NULL")
+    assert house.ask(found.caller, put) == Done(id=5)
 
 
 def test_a_token_ends_when_it_is_not_used(house: House, ada: Someone) -> None:

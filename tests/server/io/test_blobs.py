@@ -432,6 +432,56 @@ async def test_a_newer_upload_takes_the_place_of_one_that_stalls(live: Live) -> 
 
 
 @served()
+async def test_an_upload_of_a_file_that_is_deleted_ends_and_keeps_no_space(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.announce(1000)
+    trickle = Trickle(bytes(300))
+    upload = begin(ada, path, trickle)
+    await running(ada)
+    assert (await ada.ask("DELETE", path, headers=TUS)).status == 204
+    await live.running.blobs.drop_files()
+    ended = await upload
+    assert (ended.status, b'"unknown"' in ended.body) == (404, True)
+    assert not live.running.blobs._uploading
+    trickle.may_go_on.set()
+
+
+@served()
+async def test_bytes_for_a_file_that_was_just_deleted_make_no_file(live: Live) -> None:
+    ada = await files_of(live, "ada")
+    path = await ada.announce(1000)
+    files = live.running.blobs._blobs
+    await files.drop(bytes.fromhex(path[1:]))
+    assert (await ada.put(path, 0, bytes(1000))).status == 404
+    assert await files.changed_at(bytes.fromhex(path[1:])) == 0
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_download_of_a_file_that_is_deleted_ends_and_keeps_no_space(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def story() -> None:
+        async with serving(tmp_path) as live:
+            ada = await files_of(live, "ada")
+            path = await ada.upload(bytes(16_000_000))  # More than a connection's buffers hold.
+            token = f"Authorization: Bearer {ada.token}"
+            request = f"GET /v1/blobs{path} HTTP/1.1\r\nHost: x\r\n{token}\r\n\r\n"
+            lines = live.running.gate.count
+            with socket.create_connection(("127.0.0.1", live.port)) as reader:
+                reader.sendall(request.encode())
+                assert await asyncio.to_thread(reader.recv, 12) == b"HTTP/1.1 200"
+                assert (await ada.ask("DELETE", path, headers=TUS)).status == 204
+                await live.running.blobs.drop_files()
+                async with asyncio.timeout(30):
+                    while live.running.gate.count > lines:  # noqa: ASYNC110 - Nobody tells.
+                        await asyncio.sleep(0)
+            assert not live.running.blobs._blobs._sending  # type: ignore[attr-defined]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(story())
+
+
+@served()
 async def test_an_account_that_was_disabled_meanwhile_finishes_nothing(live: Live) -> None:
     ada = await files_of(live, "ada")
     path = await ada.announce(1000)

@@ -1,14 +1,17 @@
 """The HTTP door: the same requests as JSON, with a token, and refusals as HTTP says them."""
 
 import base64
+import gzip
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import ClientResponse, WSServerHandshakeError
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
 from alcove.server.io.http import address_of
+from alcove.server.settings import Rate
 from alcove.server.store.database import StorageError
 from alcove.wire.greeting import NewToken, SignIn
 from tests.server.io.live import Line, Live, served
@@ -172,3 +175,31 @@ def test_only_a_proxy_says_where_a_request_comes_from(
     request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": said})
     request = request.clone(remote="127.0.0.1")
     assert address_of(request, is_behind_proxy=is_behind_proxy) == address
+
+
+def test_the_last_proxy_is_believed_also_when_it_adds_a_line_of_its_own() -> None:
+    lines = CIMultiDict(
+        [("X-Forwarded-For", "192.0.2.66"), ("X-Forwarded-For", "10.0.0.1, 203.0.113.9")]
+    )
+    request = make_mocked_request("GET", "/", headers=lines)
+    assert address_of(request, is_behind_proxy=True) == "203.0.113.9"
+
+
+@served()
+async def test_a_packed_body_is_refused_and_never_unpacked(live: Live) -> None:
+    url, packed = f"{live.address}/v1/salt", gzip.compress(b" " * 1_000_000)
+    headers = {"Content-Encoding": "gzip"}
+    async with live.web.post(url, data=packed, headers=headers) as response:
+        assert (await response.json())["code"] == "malformed"
+    async with live.web.post(url, data=packed) as response:
+        assert (await response.json())["code"] == "malformed"
+
+
+@served(rate_page=Rate(1, 60, 1))
+async def test_only_files_know_another_method_than_the_requests_own(live: Live) -> None:
+    codes = []
+    for _ in range(2):
+        headers = {"X-HTTP-Method-Override": "GET"}
+        async with live.web.get(f"{live.address}/status", headers=headers) as response:
+            codes.append(response.status)
+    assert codes == [200, 429]

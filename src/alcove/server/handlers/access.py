@@ -24,4 +24,8 @@ class Handler:
     is_remembered: bool = True
     """Whether its answer is kept, so that the same request again has no second effect."""
     completed: Callable[[Any, Any], Any] | None = None
-    """(tx, reply) -> the same with what must not be kept: it is computed each time."""
+    """(tx, reply) -> the same with what must not be kept: it is computed each time.
+
+    So what is asked twice is answered the same byte for byte, but for this part: it depends on the
+    settings and the certificate of the moment.
+    """

@@ -10,7 +10,7 @@ from alcove.server.auth import login_hash, same, secret_hash
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.archive import drop_archive
-from alcove.server.handlers.devices import audit_quietly, tell_sharing
+from alcove.server.handlers.devices import tell_sharing
 from alcove.server.handlers.invites import Found, count_use, find_invite
 from alcove.server.handlers.leftovers import left_until
 from alcove.server.handlers.lists import Accepted, audit_list, check_list, publish, read_list
@@ -105,7 +105,7 @@ def _let_in(tx: Tx, request: Register, now: int) -> Found | None:
         shown = secret_hash(tx.keys, request.server_password)
         if same(shown, secret_hash(tx.keys, tx.settings.server_password)):
             return None
-    tx.audit("registration_refused", None)
+    tx.audit("registration_refused", None, is_attempt=True)
     raise Refused(Code.NOT_INVITED)
 
 
@@ -116,7 +116,7 @@ def _audit_use(tx: Tx, invite: Found, account: bytes) -> None:
     elif invite.kind == "bot":
         tx.audit("bot_enrolled", account)
     else:
-        audit_quietly(tx, "invite_used", invite.made_by, invite=invite.invite)
+        tx.audit("invite_used", invite.made_by, is_quiet=True, invite=invite.invite)
 
 
 # ---- Coming back ----

@@ -59,7 +59,7 @@ def announce(tx: Tx, account: bytes, size: int, expiry: Expiry, now: int) -> byt
         "SELECT COALESCE(MAX(created_at), 0) FROM blob WHERE account = ?", account
     ) or (0,)
     if quota and used + size > quota:
-        tx.audit("quota_hit", account, quota="account", size=size)
+        tx.audit("quota_hit", account, is_attempt=True, quota="account", size=size)
         raise Refused(Code.QUOTA, "There is no space left for this account.")
     _check_server(tx, account, size)
     blob = tx.random(BLOB_ID_BYTES)
@@ -157,7 +157,7 @@ def _check_server(tx: Tx, account: bytes, size: int) -> None:
         return
     (used,) = tx.one("SELECT COALESCE(SUM(size), 0) FROM blob") or (0,)
     if used + size > quota:
-        tx.audit("quota_hit", account, quota="server", size=size)
+        tx.audit("quota_hit", account, is_attempt=True, quota="server", size=size)
         raise Refused(Code.QUOTA, "There is no space left on this server; ask its host.")
 
 

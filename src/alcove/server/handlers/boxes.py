@@ -164,9 +164,9 @@ def _check_login(
         return locked
     tx.pauses.doubling(key, GUESS_PAUSE_FIRST_MS, GUESS_PAUSE_MOST_MS, now)
     if locked is None:
-        tx.audit("login_unknown", None)
+        tx.audit("login_unknown", None, is_attempt=True)
     else:
-        tx.audit("login_failed", locked.account)
+        tx.audit("login_failed", locked.account, is_attempt=True)
     raise Refused(Code.WRONG_LOGIN)
 
 
@@ -181,7 +181,7 @@ def check_code(tx: Tx, found: Locked, code: str | None, now: int) -> None:
     step = totp_step_accepted(found.totp_secret, code, now, found.totp_step)
     if step is None:
         tx.pauses.doubling(key, GUESS_PAUSE_FIRST_MS, GUESS_PAUSE_MOST_MS, now)
-        tx.audit("code_failed", found.account)
+        tx.audit("code_failed", found.account, is_attempt=True)
         raise Refused(Code.WRONG_CODE)
     tx.run("UPDATE account SET totp_step = ? WHERE account = ?", step, found.account)
 

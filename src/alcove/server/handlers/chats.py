@@ -17,7 +17,6 @@ from alcove.server.caller import Caller
 from alcove.server.effects import Routed
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.blocks import is_blocked, route_pair
-from alcove.server.handlers.devices import audit_quietly
 from alcove.server.handlers.letters import discard, release
 from alcove.server.handlers.reads import in_parts
 from alcove.server.roomstate import RoomState
@@ -375,7 +374,7 @@ def _decline(tx: Tx, account: bytes, number: int, room: bytes, asker: bytes, now
     )
     tx.push(devices, RoomChanged(room=room, state="gone"))
     tx.audit("request_declined", account)
-    audit_quietly(tx, "request_unwanted", asker)
+    tx.audit("request_unwanted", asker, is_quiet=True)
 
 
 def devices_in(tx: Tx, number: int, account: bytes) -> tuple[bytes, ...]:

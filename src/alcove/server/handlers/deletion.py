@@ -10,8 +10,8 @@
 A device of the account stays in the room's cryptography until a member commits its removal; the
 server gives it nothing any more.
 
-First the account itself goes, so that nobody signs in, is found or added to a room any more.  All
-else goes bit by bit, so that nobody has to wait for it: the first bit at once, the rest in turns of
+First the account itself goes, so that nobody signs in, is found or added to a room any more.  What
+its batch has gathered of it is written before, so that it goes too.  All else goes bit by bit, so that nobody has to wait for it: the first bit at once, the rest in turns of
 housekeeping.  The table `leftover` says of what, and is written with the first step.
 """
 
@@ -24,7 +24,7 @@ from alcove.server.handlers.access import Handler
 from alcove.server.handlers.archive import sweep_archive
 from alcove.server.handlers.boxes import check_code, open_lock
 from alcove.server.handlers.chats import take_out
-from alcove.server.handlers.devices import audit_quietly, drop_what_waits, tell_sharing
+from alcove.server.handlers.devices import drop_what_waits, tell_sharing
 from alcove.server.handlers.leftovers import LINES, leave_over
 from alcove.server.handlers.letters import clear, discard, drop_letters
 from alcove.server.tx import Tx
@@ -70,6 +70,7 @@ FORGOTTEN = (
 def delete_account(tx: Tx, caller: Caller, request: DeleteAccount, now: int) -> Done:
     """Delete the caller's account, for who shows the login key and the code once more."""
     found = open_lock(tx, caller, request.lock, request.login, now)
+    tx.settle()  # What this batch holds of the account already must go with the rest.
     check_code(tx, found, request.code, now)
     delete_for_good(tx, caller.account)
     return Done(id=request.id)
@@ -93,7 +94,7 @@ def delete_for_good(tx: Tx, account: bytes) -> None:
         tx.run("DELETE FROM token WHERE device = ?", device)
     tx.run("DELETE FROM account WHERE account = ?", account)
     leave_over(tx, "account", account, until)
-    audit_quietly(tx, "account_deleted", None, erased_events=erased)
+    tx.audit("account_deleted", None, is_quiet=True, erased_events=erased)
     sweep_leftovers(tx)
 
 

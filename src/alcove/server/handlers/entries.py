@@ -83,6 +83,7 @@ def append_all(
     added: dict[bytes, None] = {}
     # Who makes a room or joins one may go on with one commit at once.
     free_commits = int(is_new)
+    asked: frozenset[bytes] = frozenset()
     for entry in request.entries:
         header = decode_header(entry.header)
         refuse_unless(header.sender == caller.device, Code.BAD_HEADER)
@@ -98,11 +99,11 @@ def append_all(
             state.judge_handshake(header)
             if header.joins == "link":
                 may_join_by(tx, state, header.link, now)
-            judge_commit(tx, caller, state, header, now, is_paused=not free_commits)
+            asked = judge_commit(tx, caller, state, header, now, is_paused=not free_commits)
             free_commits = int(header.joins is not None)
         stored.append(_add(tx, state, header, entry, now))
         name = entry_name(state.room, entry.header, entry.body)
-        pending += follow_commit(tx, caller, state, header, name, now)
+        pending += follow_commit(tx, caller, state, header, name, now, asked)
         begin_resync_pause(tx, caller, state, header, now)
         added |= {member.device: None for member in header.routing.adds}
     if request.rows or request.welcomes:  # A commit of these may have removed its sender.
@@ -228,7 +229,7 @@ def passed(tx: Tx, caller: Caller, request: Passed, _: int) -> Done:
         furthest[room] = max(position.seq, furthest.get(room, 0))
     for room, seq in furthest.items():
         # A room that is not in memory is not read for this: it may have thousands of devices.
-        changed = tx.all(
+        changed = tx.change(
             """
             UPDATE member SET passed = ?
             WHERE room = (SELECT number FROM room WHERE room = ?) AND device = ? AND passed < ?
@@ -316,11 +317,12 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
             account = sender or (adds[0].account if adds else b"")
             by = Caller(caller.address, caller.door, account, header.sender)
         try:
-            judge_commit(tx, by, state, header, now, is_paused=False)
+            asked = judge_commit(tx, by, state, header, now, is_paused=False)
         except Refused:
             break
         taken.append(_add(tx, state, header, entry, now))
-        follow_commit(tx, by, state, header, entry_name(state.room, entry.header, entry.body), now)
+        name = entry_name(state.room, entry.header, entry.body)
+        follow_commit(tx, by, state, header, name, now, asked)
     if taken:
         message = encode(NewEntries(room=state.room, entries=tuple(taken)))
         tx.effects.append(Log(state.room, first, state.head, b"", message))

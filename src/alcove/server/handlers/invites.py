@@ -80,7 +80,10 @@ def new_invite(tx: Tx, caller: Caller, request: NewInvite, now: int) -> Invited:
 
 
 def with_link(tx: Tx, invited: Invited) -> Invited:
-    """Return a new invite with its link: the same one, however often it is asked for."""
+    """Return a new invite with its link: the same secret, however often it is asked for.
+
+    Not byte for byte the same: it names the address and the certificate that the server has now.
+    """
     name = invited.invite.invite
     link = _link(tx, name, invite_secret(tx.keys, name), tx.certificate)
     return replace(invited, link=link)
@@ -243,7 +246,7 @@ def find_invite(tx: Tx, secret: str, kinds: tuple[Kind, ...], now: int) -> Found
         invite, kind, account, made_by, expires_at, uses, used = line
         if kind in kinds and now < expires_at and used < uses:
             return Found(invite, kind, account, made_by)
-    tx.audit("link_refused", None)
+    tx.audit("link_refused", None, is_attempt=True)
     raise Refused(Code.LINK_ENDED)
 
 

@@ -212,7 +212,7 @@ def _take_out_welcomes(tx: Tx, room: int, devices: Sequence[bytes]) -> None:
     """Take the Welcomes to a room out of inboxes: a newer one comes, or nobody wants them."""
     for marks, part in in_parts(devices):
         sql = f"DELETE FROM inbox WHERE room = ? AND device IN ({marks}) RETURNING letter"  # noqa: S608 - Only marks.
-        lines = tx.all(sql, room, *part)
+        lines = tx.change(sql, room, *part)
         _drop_unneeded(tx, sorted({letter for (letter,) in lines}))
 
 

@@ -107,10 +107,10 @@ def tell_ended(tx: Tx, room: int, link: bytes) -> None:
             OWNERS_TOLD_MAX,
         )
         for (owner,) in owners:
-            tx.audit_when_done("public_link_ended", owner, alias=published[0])
+            tx.audit("public_link_ended", owner, is_quiet=True, alias=published[0])
     elif tx.one("SELECT 1 FROM server WHERE name = ? AND value = ?", COMMONS_LINK, link):
         for (host,) in tx.all("SELECT account FROM account WHERE is_host = 1"):
-            tx.audit_when_done("public_link_ended", host, name="commons")
+            tx.audit("public_link_ended", host, is_quiet=True, name="commons")
 
 
 def works(tx: Tx, link: bytes | None, now: int) -> bool:
@@ -143,7 +143,7 @@ def may_join_by(tx: Tx, state: RoomState, link: bytes | None, now: int) -> None:
     line = tx.one("SELECT room, expires_at, uses, used FROM link WHERE hash = ?", link)
     room, *limits = line or (0, None, 0, 0)
     if not _works(*limits, now=now):
-        tx.audit("link_refused", tx.caller.account if tx.caller else None)
+        tx.audit("link_refused", tx.caller.account if tx.caller else None, is_attempt=True)
         raise Refused(Code.LINK_ENDED)
     refuse_unless(room == state.number, Code.NOT_ALLOWED)
     tx.run("UPDATE link SET used = used + 1 WHERE hash = ?", link)

@@ -82,7 +82,7 @@ def accept_list(tx: Tx, caller: Caller, signed: SignedList, proposed: DeviceList
         accepted = check_list(tx, signed, proposed, name, identity)
     except Refused as refused:
         if refused.code in (Code.NOT_SIGNED, Code.BAD_LIST):
-            tx.audit("list_refused", proposed.account)
+            tx.audit("list_refused", proposed.account, is_attempt=True)
         raise
     publish(tx, accepted, now)
     audit_list(tx, accepted)

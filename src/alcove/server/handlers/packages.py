@@ -12,7 +12,6 @@ hour instead, with the hash of the request that took it: the same request gets t
 
 from alcove.server.caller import Caller
 from alcove.server.handlers.access import Handler
-from alcove.server.handlers.devices import audit_quietly
 from alcove.server.handlers.lists import newest_list
 from alcove.server.settings import Rate
 from alcove.server.store.database import Value
@@ -135,7 +134,7 @@ def claim(tx: Tx, caller: Caller, request: Claim, now: int) -> Claimed:
     ]
     if packages and not is_mine and not given:
         tx.audit("packages_claimed", caller.account, count=len(packages))
-        audit_quietly(tx, "packages_taken", account, count=len(packages))
+        tx.audit("packages_taken", account, is_quiet=True, count=len(packages))
     return Claimed(id=request.id, list=newest_list(tx, account), packages=tuple(packages))
 
 
@@ -177,7 +176,7 @@ def _take(
     is_last_resort = number == LAST_RESORT
     if is_last_resort:
         tx.run("UPDATE package SET used = used + 1 WHERE device = ? AND number = 0", device)
-        audit_quietly(tx, "last_resort_claimed", account, device=device.hex())
+        tx.audit("last_resort_claimed", account, is_quiet=True, device=device.hex())
     else:
         tx.run(
             "UPDATE package SET claim = ?, claimed_at = ? WHERE device = ? AND number = ?",

@@ -27,8 +27,12 @@ RESYNC_MOST_MS = 24 * 60 * 60 * 1000
 
 def judge_commit(
     tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int, *, is_paused: bool
-) -> None:
-    """Refuse a commit that its sender may not make, or not yet."""
+) -> frozenset[bytes]:
+    """Refuse a commit that its sender may not make, or not yet; return who is to be asked first.
+
+    Nothing is changed by it, and what it lets through is not refused any more: who takes several
+    commits can stop at the first that is refused, and keep those before it.
+    """
     routing = header.routing
     if header.joins is not None:
         _judge_joining(tx, caller, state, header, now, is_paused=is_paused)
@@ -44,6 +48,30 @@ def judge_commit(
         refuse_unless(header.renews, Code.BAD_HEADER)
     if is_paused:
         _judge_pause(tx, caller, state, header, now)
+    new = _new_accounts(state, routing)
+    _check_room_for(tx, state, routing, new)
+    others = [account for account in new if account != caller.account]
+    return asked_first(tx, caller.account, others, state.kind, now)
+
+
+def _new_accounts(state: RoomState, routing: Routing) -> list[bytes]:
+    """Return the accounts that a commit brings into a room."""
+    accounts = dict.fromkeys(member.account for member in routing.adds)
+    return [account for account in accounts if account not in state.accounts]
+
+
+def _gone(state: RoomState, routing: Routing) -> tuple[list[Member], list[bytes]]:
+    """Return which devices a commit routes away, and which accounts have none here after it."""
+    again = {member.device for member in routing.adds}
+    gone = [
+        member
+        for member in routing.removes
+        if member.device not in again and member.device in state.members
+    ]
+    devices = {member.device for member in gone}
+    still = {account for device, account in state.members.items() if device not in devices}
+    still |= {member.account for member in routing.adds}
+    return gone, sorted({member.account for member in gone} - still)
 
 
 def _removes_others(routing: Routing) -> bool:
@@ -174,16 +202,25 @@ def _judge_pause(
 
 
 def follow_commit(
-    tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, name: bytes, now: int
+    tx: Tx,
+    caller: Caller,
+    state: RoomState,
+    header: HandshakeHeader,
+    name: bytes,
+    now: int,
+    asked: frozenset[bytes] = frozenset(),
 ) -> list[bytes]:
-    """Do to the room what a stored handshake says, and return the accounts that are asked first."""
+    """Do to the room what a stored handshake says, and return the accounts that are asked first.
+
+    Who is to be asked first, `judge_commit` has said; what founds a room brings nobody else.
+    """
     routing, seq = header.routing, state.head
     state.mark(Mark(seq, name, header.renews))
     if header.closes:
         state.closing_seq = seq
     _note_pause(tx, caller, state, header, now)
     _remove(tx, caller, state, routing)
-    pending = _add(tx, caller, state, routing, now)
+    pending = _add(tx, caller, state, routing, asked, now)
     for account, role in routing.roles:
         guest = state.accounts.get(account)
         if guest is not None:  # It may have been removed by the same commit.
@@ -231,12 +268,7 @@ def _note_pause(
 
 def _remove(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
     """Route devices away; an account whose last device goes is in the room no longer."""
-    again = {member.device for member in routing.adds}
-    gone = [
-        member
-        for member in routing.removes
-        if member.device not in again and member.device in state.members
-    ]
+    gone, left = _gone(state, routing)
     is_forced = any(
         one.account != caller.account and one.device not in state.leaving for one in gone
     )
@@ -246,10 +278,8 @@ def _remove(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
     for marks, part in in_parts(sorted(member.device for member in gone)):
         sql = f"DELETE FROM member WHERE room = ? AND device IN ({marks})"  # noqa: S608 - Only marks.
         tx.run(sql, state.number, *part)
-    still = {*state.members.values(), *(member.account for member in routing.adds)}
     if is_forced:  # Whoever was made to go may know a link.
         drop_links(tx, state)
-    left = sorted({member.account for member in gone} - still)
     for account in left:
         state.accounts.pop(account, None)
     for marks, part in in_parts(left):
@@ -261,14 +291,11 @@ def _remove(tx: Tx, caller: Caller, state: RoomState, routing: Routing) -> None:
         tx.push(devices, RoomChanged(room=state.room, state="gone"))
 
 
-def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -> list[bytes]:
+def _add(
+    tx: Tx, caller: Caller, state: RoomState, routing: Routing, asked: frozenset[bytes], now: int
+) -> list[bytes]:
     """Route devices here; accounts that want to be asked first wait as pending."""
-    new = list(
-        dict.fromkeys(one.account for one in routing.adds if one.account not in state.accounts)
-    )
-    _check_room_for(tx, state, new)
-    others = [account for account in new if account != caller.account]
-    asked = asked_first(tx, caller.account, others, state.kind, now)
+    new = _new_accounts(state, routing)
     role: Role = "owner" if state.kind == "direct" else "member"
     for account in new:
         state.accounts[account] = Guest(role, "pending" if account in asked else "active")
@@ -309,9 +336,12 @@ def _add(tx: Tx, caller: Caller, state: RoomState, routing: Routing, now: int) -
     return pending
 
 
-def _check_room_for(tx: Tx, state: RoomState, accounts: list[bytes]) -> None:
+def _check_room_for(tx: Tx, state: RoomState, routing: Routing, accounts: list[bytes]) -> None:
     """Refuse an account too many in a room, and a room too many for an account."""
-    count = len(state.accounts) + len(accounts)
+    if not accounts:
+        return
+    _, left = _gone(state, routing)
+    count = len(state.accounts) - len(left) + len(accounts)
     refuse_unless(count <= tx.settings.room_accounts_max, Code.LIMIT)
     most = tx.settings.account_rooms_max
     for marks, part in in_parts(accounts):

@@ -178,7 +178,7 @@ def _audit_failure(
     That it was this device nobody has proved: it is what somebody said.
     """
     if tx.pauses.once((kind, account, network(caller.address)), MINUTE_MS, now) == 0:
-        tx.audit(kind, account, device=device.hex())
+        tx.audit(kind, account, is_attempt=True, device=device.hex())
 
 
 def _audit_knock(
@@ -186,7 +186,7 @@ def _audit_knock(
 ) -> None:
     """Write down that a device knocked that may not come in, once a minute for each."""
     if tx.pauses.once((kind, device, network(caller.address)), MINUTE_MS, now) == 0:
-        tx.audit(kind, account, by=device)
+        tx.audit(kind, account, is_attempt=True, by=device)
 
 
 def _rooms_of(tx: Tx, account: bytes, device: bytes) -> tuple[bytes, ...]:
@@ -272,8 +272,23 @@ def caller_of_token(tx: Tx, token: str, address: str, now: int) -> Bearer | None
     if line is None:
         return None
     used_at, device, client, account, name, is_host = line
-    caller = Caller(address, "http", account, device, name, bool(is_host), client)
+    caller = Caller(address, "http", account, device, name, bool(is_host), client, token=hashed)
     return Bearer(caller, hashed, now - used_at >= MINUTE_MS)
+
+
+def check_token(tx: Tx, caller: Caller) -> None:
+    """Refuse what came with a token that has ended since it was looked up."""
+    line = tx.one(
+        """
+        SELECT 1 FROM token t
+        JOIN device d ON d.device = t.device
+        JOIN account a ON a.account = d.account
+        WHERE t.hash = ? AND d.revoked_at IS NULL AND a.disabled_at IS NULL
+        """,
+        caller.token,
+    )
+    if line is None:
+        raise Refused(Code.SIGN_IN_FIRST)
 
 
 def touch_token(tx: Tx, bearer: Bearer, now: int) -> None:

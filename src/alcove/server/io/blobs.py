@@ -8,12 +8,12 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from email.utils import formatdate
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from alcove.server.blobs import (
@@ -32,6 +32,7 @@ from alcove.server.door import Door
 from alcove.server.handlers import blobs as handlers
 from alcove.server.handlers.blobs import HOUR_MS, Found
 from alcove.server.io.http import HttpDoor, refusal_response
+from alcove.server.io.uploads import Upload
 from alcove.server.io.works import Works, now_ms
 from alcove.server.openapi import CONFLICT, LATE, OTHER_TYPE, REPLACED, WRONG_VERSION
 from alcove.server.space import Space
@@ -66,6 +67,10 @@ class Blobs(Protocol):
         """Return when bytes of a blob came last, in milliseconds since 1970; 0: none has come."""
         ...
 
+    async def begin(self, blob: bytes) -> None:
+        """Make the place for a blob's bytes: nothing is added where there is none."""
+        ...
+
     async def append(self, blob: bytes, offset: int, parts: AsyncIterator[bytes], most: int) -> int:
         """Add bytes at the end, at most so many, and return the size when they are safe."""
         ...
@@ -75,7 +80,7 @@ class Blobs(Protocol):
         ...
 
     async def drop(self, blob: bytes) -> None:
-        """Delete a blob's bytes; that they are gone already is no error."""
+        """Delete a blob's bytes, and end its downloads; that they are gone already is no error."""
         ...
 
 
@@ -106,6 +111,7 @@ class FileBlobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._parts = Parts()
+        self._sending: dict[bytes, list[asyncio.Timeout]] = {}
 
     def _path(self, blob: bytes) -> Path:
         name = blob.hex()
@@ -125,6 +131,12 @@ class FileBlobs:
         except FileNotFoundError:
             return 0
 
+    async def begin(self, blob: bytes) -> None:
+        """Make the place for a blob's bytes: nothing is added where there is none."""
+        path = self._path(blob)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
     async def append(self, blob: bytes, offset: int, parts: AsyncIterator[bytes], most: int) -> int:
         """Add bytes at the end, at most so many, and return the size when they are safe."""
         with self._parts.one_more():
@@ -133,9 +145,10 @@ class FileBlobs:
     async def _append(
         self, blob: bytes, offset: int, parts: AsyncIterator[bytes], most: int
     ) -> int:
-        path = self._path(blob)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            file = os.open(self._path(blob), os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise Refused(Code.UNKNOWN) from error  # It was deleted a moment ago.
         waiting: list[bytes] = []
         size = 0
         try:
@@ -161,8 +174,9 @@ class FileBlobs:
         """Return the answer that sends a blob or the part asked for, and then says so."""
         return _Download(
             sent,
-            self._parts,
+            lambda: self._send(blob),
             self._path(blob),
+            chunk_size=self._parts.size,
             headers={
                 "Content-Type": "application/octet-stream",
                 "Content-Disposition": "attachment",
@@ -171,21 +185,49 @@ class FileBlobs:
             },
         )
 
+    @asynccontextmanager
+    async def _send(self, blob: bytes) -> AsyncIterator[None]:
+        """Count a download for as long as the block lasts, which is until the blob is dropped."""
+        async with asyncio.timeout(None) as end:
+            sending = self._sending.setdefault(blob, [])
+            sending.append(end)
+            try:
+                with self._parts.one_more():
+                    yield
+            finally:
+                sending.remove(end)
+                if not sending:
+                    self._sending.pop(blob, None)
+
     async def drop(self, blob: bytes) -> None:
-        """Delete a blob's bytes; that they are gone already is no error."""
+        """Delete a blob's bytes, and end its downloads; that they are gone already is no error."""
+        # In this order: whoever opens the file before is in the list, and later on nobody can.
         await asyncio.to_thread(self._path(blob).unlink, missing_ok=True)
+        for end in self._sending.pop(blob, []):
+            end.reschedule(0)
 
 
 class _Download(web.FileResponse):
     """A file on its way out, which knows when it has been sent."""
 
-    def __init__(self, sent: Sent, parts: Parts, path: Path, *, headers: dict[str, str]) -> None:
-        super().__init__(path, chunk_size=parts.size, headers=headers)
-        self._sent, self._parts = sent, parts
+    def __init__(
+        self,
+        sent: Sent,
+        counted: Callable[[], AbstractAsyncContextManager[None]],
+        path: Path,
+        **options: Any,
+    ) -> None:
+        super().__init__(path, **options)
+        self._sent, self._counted = sent, counted
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        with self._parts.one_more():
-            writer = await super().prepare(request)
+        try:
+            async with self._counted():
+                writer = await super().prepare(request)
+        except TimeoutError as error:
+            if request.transport is not None:
+                request.transport.abort()  # The rest that was promised does not come.
+            raise ConnectionResetError("The download was ended.") from error
         if self.status < web.HTTPBadRequest.status_code:
             await self._sent()
         return writer
@@ -199,43 +241,6 @@ def _write(file: int, parts: list[bytes]) -> int:
     return done
 
 
-class _Upload:
-    """One upload that is running: it ends when nothing comes, or when a newer one takes over."""
-
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._waiting: asyncio.Timeout | None = None
-        self._ended = asyncio.Event()
-        self.is_replaced = False
-        self.is_late = False
-
-    async def parts(self, content: StreamReader) -> AsyncIterator[bytes]:
-        """Return what comes, for as long as it goes on coming."""
-        while not self.is_replaced:
-            try:
-                async with asyncio.timeout(self._patience_s) as self._waiting:
-                    part = await content.readany()
-            except TimeoutError:
-                self.is_late = not self.is_replaced
-                return
-            finally:
-                self._waiting = None
-            if not part:
-                return
-            yield part
-
-    async def replace(self) -> None:
-        """Let it end where it is, and wait until it has."""
-        if self._waiting is not None and not self.is_replaced:
-            self._waiting.reschedule(0)
-        self.is_replaced = True
-        await self._ended.wait()
-
-    def end(self) -> None:
-        """Say that nothing is written by this upload any more."""
-        self._ended.set()
-
-
 class BlobDoor:
     """The routes under `/v1/blobs`."""
 
@@ -244,7 +249,7 @@ class BlobDoor:
     ) -> None:
         self._works, self._door, self._http, self._blobs = works, door, http, blobs
         self._space = space
-        self._uploading: dict[bytes, _Upload] = {}
+        self._uploading: dict[bytes, Upload] = {}
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes of this door."""
@@ -315,6 +320,7 @@ class BlobDoor:
         blob = await self._works.do(
             lambda tx: handlers.announce(tx, caller.account, size, expiry, now_ms()), caller
         )
+        await self._blobs.begin(blob)
         headers = {
             **TUS_HEADERS,
             "Location": f"/v1/blobs/{blob.hex()}",
@@ -350,7 +356,7 @@ class BlobDoor:
         self._space.check_addition(caller.account)
         while (older := self._uploading.get(blob)) is not None:
             await older.replace()  # Its connection may be dead without anybody having said so.
-        mine = self._uploading[blob] = _Upload(self._door.settings.upload_timeout_s)
+        mine = self._uploading[blob] = Upload(self._door.settings.upload_timeout_s)
         try:
             offset = await self._blobs.size(blob)
             if number(request.headers, "Upload-Offset") != offset:
@@ -361,6 +367,8 @@ class BlobDoor:
         finally:
             del self._uploading[blob]
             mine.end()
+        if mine.is_gone:
+            raise Refused(Code.UNKNOWN)
         headers = {**TUS_HEADERS, "Upload-Offset": str(offset)}
         if offset < found.size:
             headers |= await self._expires(blob, found)
@@ -421,10 +429,16 @@ class BlobDoor:
         return web.Response(status=204, headers=TUS_HEADERS)
 
     async def drop_files(self) -> None:
-        """Delete the files of blobs whose lines are gone."""
+        """Delete the files of blobs whose lines are gone, and end what is under way with them.
+
+        A file that is still open takes space for which nobody is asked any more.
+        """
         gone, self._works.hub.blobs_gone = self._works.hub.blobs_gone, []
         for blob in gone:
             await self._blobs.drop(blob)
+            upload = self._uploading.get(blob)
+            if upload is not None:
+                upload.be_gone()
 
 
 def _refusal(refused: Refused, status: int | None = None) -> web.Response:

@@ -44,6 +44,7 @@ class Line(RequestHandler):
         "_untaken_since_s",
         "gate",
         "has_begun",
+        "has_spoken",
         "is_surplus",
     )
 
@@ -55,6 +56,8 @@ class Line(RequestHandler):
         """Whether this connection is one too many, and is only let in to hear that."""
         self.has_begun = False
         """Whether the headers of a request have come."""
+        self.has_spoken = False
+        """Whether anything has come since somebody last looked, who sets it back."""
         self._come_bytes = 0
         self._incoming: Incoming | None = None
         self._left: int | None = None
@@ -68,6 +71,7 @@ class Line(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the network."""
+        self.has_spoken = True
         if self._left is not None:
             self._left -= len(data)
             if self._left < 0:
@@ -277,6 +281,7 @@ class GatedRunner(web.AppRunner):
         idle_s = float(2 * settings.idle_timeout_s)
         self._options = {
             "access_log": None,
+            "auto_decompress": False,  # What is packed small may be large: see `guard`.
             "keepalive_timeout": PROXY_KEEPALIVE_S if settings.behind_proxy else idle_s,
             "lingering_time": float(settings.hello_timeout_s),
         }

@@ -13,7 +13,8 @@ from alcove.server.io.origins import is_foreign_origin
 from alcove.wire.errors import Code, Refused
 
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
-COUNTED_ELSEWHERE: Final = ("/v1/blobs/", "/v1/socket")
+BLOBS: Final = "/v1/blobs"
+COUNTED_ELSEWHERE: Final = (f"{BLOBS}/", "/v1/socket")
 """What has a limit of its own; everything else that is read is a page."""
 HEALTH: Final = "/health"
 FULL_MS: Final = 1000
@@ -48,7 +49,10 @@ def _check(request: web.Request, door: Door, http: HttpDoor) -> None:
     line = request.protocol
     if isinstance(line, Line) and line.is_surplus and request.path != HEALTH:
         raise Refused(Code.FULL, retry_after_ms=FULL_MS)
-    is_safe = request.method in SAFE and OVERRIDE not in request.headers
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused(Code.MALFORMED, "Bodies are taken as they are, not packed.")
+    is_overridden = OVERRIDE in request.headers and request.path.startswith(BLOBS)
+    is_safe = request.method in SAFE and not is_overridden
     if (not is_safe or "Upgrade" in request.headers) and is_foreign_origin(request, door.settings):
         why = "Only pages of this server may do this, not those of another site."
         raise Refused(Code.NOT_ALLOWED, why)

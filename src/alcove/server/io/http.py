@@ -49,7 +49,8 @@ def address_of(request: web.Request, *, is_behind_proxy: bool) -> str:
     """Return where a request comes from; behind a proxy, what the proxy says last."""
     address = request.remote or ""
     if is_behind_proxy:
-        said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        lines = request.headers.getall("X-Forwarded-For", [])  # A proxy may add one of its own.
+        said = ",".join(lines).rpartition(",")[2].strip()
         with contextlib.suppress(ValueError):
             address = str(ipaddress.ip_address(said))
     return address

@@ -23,7 +23,7 @@ KINDS: Final[dict[Code, str]] = {
     Code.FULL: "server_full",
     Code.REUSED: "device_restored",
 }
-"""The refusals that are events, and of which kind."""
+"""The refusals that are events, and of which kind: not TOO_OLD, which is a device far behind."""
 PAUSE_MS: Final = 60_000
 """How often there is an event of one kind about one account or address."""
 REMEMBERED_MAX: Final = 10_000

@@ -30,6 +30,10 @@ WAITING_BYTES_MAX = 1024 * 1024
 """With more than this of one connection waiting for answers, no more is taken from it."""
 LOOKS = 4
 """How many times in `idle_timeout_s` silent connections are looked for."""
+TURN_BYTES = 16 * 1024
+"""How much of what has come from one connection is taken before others have a turn."""
+FRAME_COST_BYTES = 512
+"""What a frame counts for at least: small ones cost time too."""
 _BINARY = 0x82
 _PING = b"\x89\0"
 _SHORT, _MEDIUM = 126, 65536
@@ -53,6 +57,7 @@ class Sockets:
         self._door = door
         self._transports: dict[Session, asyncio.WriteTransport] = {}
         self._responses: dict[Session, web.WebSocketResponse] = {}
+        self._lines: dict[Session, Line] = {}
         self._slow: dict[Session, None] = {}
         self.backlog = Backlog(door)
         self.incoming = Incoming(door)
@@ -87,6 +92,7 @@ class Sockets:
         line = line_of(request)
         if line is not None:
             line.count_frames(self.incoming)
+            self._lines[session] = line
         self._transports[session] = transport
         self._responses[session] = response
         try:
@@ -94,6 +100,7 @@ class Sockets:
         finally:
             if line is not None:
                 self.incoming.release(line)
+                del self._lines[session]
             del self._transports[session], self._responses[session]
             self._slow.pop(session, None)
             self.backlog.drop(session)
@@ -116,15 +123,17 @@ class Sockets:
     ) -> None:
         """Take frames until the connection ends; slowly, when it reads slowly."""
         works, limit = self._works, self._door.settings.outgoing_bytes_max
+        turn = TURN_BYTES
         while session.goodbye is None:
             message = await response.receive()
             session.silent_looks = 0
+            if message.type is WSMsgType.PONG:
+                session.ping(now_ms())  # They cost as much.
+                continue
             if message.type is WSMsgType.PING:
                 session.ping(now_ms())
                 with suppress(ConnectionError):
                     await response.pong(message.data)
-                continue
-            if message.type is WSMsgType.PONG:
                 continue
             if message.type is not WSMsgType.BINARY:
                 if message.type is WSMsgType.TEXT:
@@ -133,6 +142,10 @@ class Sockets:
                 return
             if line is not None:
                 line.frame_came()
+            turn -= len(message.data) + FRAME_COST_BYTES
+            if turn < 0:
+                turn = TURN_BYTES
+                await asyncio.sleep(0)
             session.receive(message.data, now_ms())
             works.submit(session)
             self._send(session)
@@ -217,6 +230,10 @@ class Sockets:
     def _look_for_silence(self) -> None:
         """Ping who has said nothing for long, and give up who does not answer that either."""
         for session, transport in list(self._transports.items()):
+            line = self._lines.get(session)
+            if line is not None and line.has_spoken:  # A large frame may be slow to come.
+                line.has_spoken = False
+                session.silent_looks = 0
             session.silent_looks += 1
             if session.silent_looks > 2 * LOOKS:
                 transport.abort()
