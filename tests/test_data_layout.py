@@ -38,7 +38,6 @@ SCANS = {
     "server/io/backup.py": "A backup.",
     "server/io/figures.py": "The sum of all files' sizes, twice a minute, in a thread.",
     "server/io/restore.py": "A restore.",
-    "server/keeping.py": "Links that have ended, a few thousand at most, now and then.",
 }
 """Where the server may read a whole table, and on what occasion."""
 

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MADE = ("build", "dist", "node_modules")
+
+
+def ignored(gitignore: str) -> list[str]:
+    """Return the folders of a name that Git ignores: they are made here, such as by `make up`."""
+    return re.findall(r"^([\w.]+)/$", gitignore, re.MULTILINE)
+
+
+MADE = ignored((ROOT / ".gitignore").read_text(encoding="utf-8"))
 
 FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1[ \t]*$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -229,6 +236,12 @@ def test_an_unknown_target_is_found(text: str, problems: int) -> None:
 )
 def test_an_unknown_module_is_found(text: str, problems: int) -> None:
     assert len(unknown_modules(text)) == problems
+
+
+def test_what_git_ignores_is_no_part_of_the_map() -> None:
+    assert ignored("# Made.\nbuild/\n*.py[cod]\n.env\n\ndata/\n") == ["build", "data"]
+    assert "data" in MADE
+    assert "src" not in MADE
 
 
 def test_a_wrong_map_is_found() -> None:

@@ -259,6 +259,7 @@ def test_the_status_page_hides_the_figures_that_it_is_not_told(browser: Any, sit
     seen.page.get_by_text("Running", exact=True).wait_for()
     assert seen.page.locator("#registration").inner_text() == "By invite"
     assert seen.page.locator(".inside:visible").count() == 0
+    assert "on the server's own machine only" in seen.page.locator("#elsewhere").inner_text()
     assert seen.complaints == []
 
 

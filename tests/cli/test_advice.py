@@ -1,5 +1,6 @@
 """Advice names commands that work where it is read, and mistakes are told as all errors are."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "alcove").touch()
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
     monkeypatch.setattr(shutil, "which", lambda _: None)
+    for name in ("ALCOVE_DATA", "ALCOVE_CONFIG", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -34,6 +37,35 @@ def test_in_a_checkout_the_path_of_the_program_is_told(here: Path) -> None:
 def test_elsewhere_the_whole_path_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/usr")
     assert program() == str(here / "alcove")
+
+
+def test_in_the_root_the_path_keeps_its_first_slash(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    assert program() == str(here / "alcove")
+
+
+def test_a_folder_that_a_variable_named_is_said_too(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALCOVE_DATA", "my folder")
+    assert advised("`alcove serve`") == "`.venv/bin/alcove serve --data 'my folder'`"
+    monkeypatch.setenv("ALCOVE_CONFIG", "a.toml")
+    assert advised("`alcove up`").endswith("alcove up --data 'my folder' --config a.toml`")
+    del here
+
+
+def test_who_is_lent_a_user_is_told_to_be_that_user_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "mira")
+    monkeypatch.setenv("USER", "alcove")
+    monkeypatch.setattr(os, "geteuid", lambda: 8888)
+    assert advised("`alcove status`") == "`sudo -u alcove .venv/bin/alcove status`"
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert advised("`alcove status`") == "`.venv/bin/alcove status`"
+    del here
 
 
 def test_what_is_on_the_path_is_called_by_its_name(

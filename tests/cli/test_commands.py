@@ -19,6 +19,7 @@ from alcove.cli.lazy import Lazy, Promise
 from alcove.cli.shared import exact_size, size, when
 from alcove.server.admin_messages import Tell
 from alcove.server.audit_kinds import KINDS
+from alcove.server.io.places import user_name
 from alcove.server.settings import Settings
 from alcove.wire.ids import NAME_CHARACTERS_MAX
 from tests.server.house import House
@@ -104,6 +105,31 @@ def test_a_group_keeps_the_order_of_its_commands() -> None:
     assert "b  Bee.\n  a  Ay." in group.get_help(click.Context(group))
 
 
+# ---- Whose the data folder is ----
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("admin", "accounts"), ("admin", "restore", "x.backup"), ("upgrade",)],
+)
+def test_another_user_than_the_owner_is_refused_before_anything_is_made(
+    host: Host, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    before = sorted(host.folder.iterdir())
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    said = host.fail(*words)
+    owner = user_name(os.getuid())
+    assert said.startswith(f"{host.folder / 'alcove.sqlite'} belongs to the user {owner}, ")
+    assert said.endswith(f"sudo -u {owner} before it.")
+    assert sorted(host.folder.iterdir()) == before
+    (host.folder / "alcove.lock").touch()
+    assert host.fail(*words).startswith(f"{host.folder / 'alcove.lock'} belongs to")
+
+
+def test_a_user_without_a_name_is_told_by_number() -> None:
+    assert user_name(2**31 - 7) == str(2**31 - 7)
+
+
 # ---- Accounts ----
 
 
@@ -133,17 +159,31 @@ def test_more_accounts_than_a_page_are_all_shown(
 
 def test_an_account_is_disabled_and_let_in_again(host: Host) -> None:
     host.house.add_person("Ada")
-    assert host.say("admin", "disable", "@ada") == (
-        "Ada is disabled, and its connections have ended.\n"
-    )
+    assert host.say("admin", "disable", "@ada") == ("Ada is disabled, and connected no more.\n")
     assert host.json("admin", "disable", "ada")["disabled_at"] is not None
     assert host.say("admin", "enable", "ada") == "Ada may sign in again.\n"
     assert host.fail("admin", "disable", "eve").startswith("Nobody here has that name")
 
 
+def test_who_disables_a_host_is_told_what_that_means(host: Host) -> None:
+    host.house.add_person("Ada", is_host=True)
+    host.house.add_person("Bob")
+    assert host.run("admin", "disable", "Bob").stderr == ""
+    done = host.run("admin", "disable", "Ada")
+    assert "Ada is a host: what only a host may do waits until `" in done.stderr
+    assert f"admin enable Ada --data {host.folder}`" in done.stderr
+    assert host.run("admin", "enable", "Ada").stderr == ""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("5 GB", "5 GB"), ("1MiB", "1 MiB"), ("0", "no limit"), ("default", "2 GB")],
+    [
+        ("5 GB", "at most 5 GB of files"),
+        ("1MiB", "at most 1 MiB of files"),
+        ("5", "at most 5 bytes of files"),
+        ("0", "files without a limit of its own"),
+        ("default", "at most 2 GB of files"),
+    ],
 )
 def test_space_for_files_is_written_as_people_write_it(host: Host, text: str, said: str) -> None:
     host.house.add_person("ada")
@@ -239,7 +279,7 @@ def test_policies_are_shown_with_what_counts_and_where_it_was_set(
     assert (found["value"], found["source"], found["changed"]) == (
         "closed", "alcove admin policy", True,
     )  # fmt: skip
-    assert host.fail("admin", "policy", "port", "1").startswith("That cannot change while")
+    assert host.fail("admin", "policy", "port", "1").startswith("port cannot change while")
 
 
 def test_limits_are_shown_with_what_they_mean(host: Host) -> None:
@@ -300,8 +340,14 @@ def test_an_upgrade_says_what_it_would_do_and_did(host: Host) -> None:
     assert host.json("upgrade", "--check")["steps"] == []
     assert "nothing was changed" in host.say("upgrade")
     assert host.json("upgrade") == {"steps": [], "backup": None}
-    made = CliRunner().invoke(main, ["upgrade", "--data", "fresh"])
-    assert made.stdout.startswith("The database is up to date now: 0001_first")
+
+
+def test_an_upgrade_of_a_folder_that_is_not_there_makes_nothing(host: Host) -> None:
+    done = CliRunner().invoke(main, ["upgrade", "--data", "fresh"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: There is no server in fresh: ")
+    assert not Path("fresh").exists()
+    del host
 
 
 def test_an_upgrade_without_room_or_that_is_not_ours_fails(
@@ -482,7 +528,7 @@ def test_sizes_and_times_are_written_for_people() -> None:
         "2.0 GB",
         "5000.0 TB",
     ]
-    assert [exact_size(one) for one in (0, 2 * 10**9)] == ["no limit", "2 GB"]
+    assert [exact_size(one) for one in (5, 2 * 10**9)] == ["5 bytes", "2 GB"]
     assert when(None) == "never"
     assert len(when(1_800_000_000_000)) == 16
     assert not shared.is_terminal()

@@ -188,6 +188,14 @@ def test_the_owner_link_is_made_as_long_as_there_is_no_host(house: House) -> Non
     assert ask(house, OwnerLink()).code == Code.EXISTS
 
 
+def test_of_a_reset_link_the_list_says_for_whom_it_is(house: House) -> None:
+    made = {}
+    for name in ("ada", "bob"):
+        house.add_person(name)
+        made[ask(house, ResetLink(name)).invite] = name
+    assert {one.invite: one.account for one in ask(house, Invites()).invites} == made
+
+
 def test_links_are_listed_and_withdrawn(house: House) -> None:
     ada = house.add_person("ada")
     house.ask(ada.phone, NewInvite(uses=2))
@@ -197,7 +205,7 @@ def test_links_are_listed_and_withdrawn(house: House) -> None:
     assert isinstance(found, InviteList)
     mine, hers = found.invites
     assert (mine.invite, mine.made_by, mine.uses, mine.used) == (link.invite, "", 1, 0)
-    assert (hers.made_by, hers.uses) == ("ada", 2)
+    assert (hers.made_by, hers.uses, hers.account) == ("ada", 2, "")
     assert "no more" in ask(house, Uninvite(hers.invite)).text
     assert events(house)[-1] == ("invite_withdrawn", ada.account, "unix:root")
     assert [one.invite for one in ask(house, Invites()).invites] == [link.invite]

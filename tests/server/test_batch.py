@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from alcove.server.batch import Chore, Job, Reader, Writer
 from alcove.server.caller import Caller
-from alcove.server.effects import Ended
-from alcove.server.handlers import TABLE
+from alcove.server.effects import Ended, ToAccount
+from alcove.server.handlers import TABLE, entries
 from alcove.server.handlers.access import Handler
 from alcove.server.store.database import StorageError
 from alcove.server.tx import Tx
@@ -81,6 +81,115 @@ def test_a_request_that_was_refused_after_writing_is_undone(
     said = replies(house.writer, house, jobs)
     assert (type(said[0]), said[1].code) == (Appended, "limit")
     assert house.tx().one("SELECT COUNT(*) FROM room") == (1,)
+
+
+def test_what_a_refused_request_did_to_lines_that_it_read_back_is_undone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, talk = room(house)
+    changed = []
+
+    def refuse(tx: Tx, *_: Any) -> Done:
+        changed.extend(tx.change("DELETE FROM room RETURNING room"))
+        raise Refused(Code.LIMIT)
+
+    (said,) = replies(house.writer, house, [Job(ada.phone, handled_by(monkeypatch, refuse))])
+    assert (said.code, changed) == ("limit", [(talk.room,)])
+    assert house.tx().one("SELECT COUNT(*) FROM room") == (1,)
+
+
+def test_a_room_that_was_forgotten_and_read_again_by_a_refused_request_is_as_before(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob, talk = room(house)
+
+    def refuse(tx: Tx, *_: Any) -> Done:
+        tx.run("DELETE FROM member WHERE device = ?", bob.phone.device)
+        tx.forget_room(talk.room)
+        assert bob.phone.device not in tx.known_room(talk.room).members
+        raise Refused(Code.LIMIT)
+
+    jobs = [Job(ada.phone, handled_by(monkeypatch, refuse)), append(house, talk, bob, 50)]
+    said = replies(house.writer, house, jobs)
+    assert [getattr(one, "code", "stored") for one in said] == ["limit", "stored"]
+
+
+@pytest.mark.parametrize(
+    ("is_refused", "written"),
+    [
+        (False, ["signed_out", "code_failed", "request_sent"]),
+        (True, ["code_failed"]),
+    ],
+)
+def test_the_audit_log_says_what_was_done_and_of_what_was_refused_only_the_attempts(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_refused: bool, written: list[str]
+) -> None:
+    ada = house.add_person("ada")
+
+    def act(tx: Tx, *_: Any) -> Done:
+        tx.audit("signed_out", ada.account)
+        tx.audit("code_failed", ada.account, is_attempt=True)
+        tx.audit("request_sent", ada.account, is_quiet=True)
+        if is_refused:
+            raise Refused(Code.LIMIT)
+        return Done()
+
+    replies(house.writer, house, [Job(ada.phone, handled_by(monkeypatch, act))])
+    found = house.tx().all("SELECT kind, device, address FROM event ORDER BY number")
+    me = (ada.phone.device, ada.phone.address)
+    assert found == [(one, *((None, "") if one == "request_sent" else me)) for one in written]
+
+
+def test_a_request_finds_the_entries_of_those_before_it_and_its_own_until_it_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob, talk = room(house)
+    count = "SELECT COUNT(*) FROM entry WHERE seq > 2"
+    found = []
+
+    def look(tx: Tx, caller: Caller, _: Any, now: int) -> Done:
+        found.append(tx.one(count))
+        mine = Append(id=60, room=talk.room, entries=(house.message(ada.phone, talk),))
+        entries.append(tx, caller, mine, now)
+        found.append(tx.one(count))
+        raise Refused(Code.LIMIT)
+
+    jobs = [append(house, talk, bob, 50), Job(ada.phone, handled_by(monkeypatch, look))]
+    said = replies(house.writer, house, jobs)
+    assert [getattr(one, "code", "stored") for one in said] == ["stored", "limit"]
+    assert found == [(1,), (2,)]
+    assert house.tx().one(count) == (1,)
+
+
+def test_a_request_that_finds_all_of_those_before_it_undoes_nothing_of_theirs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob, talk = room(house)
+    found = []
+
+    def look(tx: Tx, *_: Any) -> Done:
+        tx.settle()
+        found.extend(tx.all("SELECT COUNT(*) FROM entry WHERE seq > 2"))
+        found.extend(tx.all("SELECT COUNT(*) FROM event WHERE kind = 'host_told'"))
+        tx.run("DELETE FROM room")
+        raise Refused(Code.LIMIT)
+
+    jobs: list[Job | Chore] = [
+        append(house, talk, bob, 50),
+        Chore(lambda tx: tx.audit("host_told", bob.account), bob.phone),
+        Job(ada.phone, handled_by(monkeypatch, look)),
+        append(house, talk, bob, 51),
+    ]
+    outcomes = house.writer.run(jobs, house.now)
+    assert found == [(1,), (1,)]
+    (told,) = outcomes[-1].effects
+    assert isinstance(told, ToAccount), "an event is told once, however early it was written"
+    assert house.tx().one("SELECT COUNT(*) FROM event WHERE kind = 'host_told'") == (1,)
+    assert [house.writer.run([job], house.now)[0] for job in (jobs[0], jobs[3])] == [
+        replace(outcomes[0], effects=()),
+        replace(outcomes[3], effects=()),
+    ], "what is repeated is answered the same"
+    assert house.tx().one("SELECT COUNT(*) FROM entry WHERE seq > 2") == (2,)
 
 
 def test_what_a_revoked_device_asks_in_the_same_batch_is_refused(

@@ -419,6 +419,21 @@ def test_owners_are_told_of_a_public_link_whose_time_is_over_once(house: House) 
     assert told == [(ada.account,)]
 
 
+def test_a_public_link_whose_last_use_told_of_its_end_is_not_told_again(house: House) -> None:
+    ada, _, talk = pair(house)
+    link = PutLink(id=house.next_id(), room=talk.room, link=bytes(32), expires_at=house.now, uses=1)
+    house.ask(ada.phone, link)
+    house.ask(
+        ada.phone,
+        PutAlias(id=house.next_id(), room=talk.room, alias="tea", key=b"key", link=bytes(32)),
+    )
+    house.connection.run("UPDATE link SET used = 1")
+    house.now += 1
+    assert turn(house, keeping.drop_links) == Turn(1, None)
+    assert all_of(house, "SELECT hash FROM link") == []
+    assert all_of(house, "SELECT account FROM event WHERE kind = 'public_link_ended'") == []
+
+
 def test_old_requests_to_chat_are_forgotten(house: House) -> None:
     house.connection.run(
         "INSERT INTO ask (asker, account, asked_at) VALUES (?, ?, ?)", b"a", b"b", house.now

@@ -65,8 +65,10 @@ def test_a_change_can_be_changed_and_taken_back(house: House) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("port", "1", "That cannot change while the server runs; only these may: registration"),
-        ("server_password", PASSWORD, "That cannot change while the server runs"),
+        ("port", "1", "port cannot change while the server runs (only these may: registration"),
+        ("server_password", PASSWORD, "server_password cannot change while the server runs"),
+        ("registraton", "open", "There is no setting registraton: did you mean registration?"),
+        ("tea", "hot", "There is no setting tea: while the server runs, only these may: regis"),
         ("max_clients", "many", "max_clients (alcove admin policy) must be a whole number"),
         ("registration", "password", "registration (alcove admin policy) is password, which needs"),
         ("blob_bytes_max", "5 TB", "blob_bytes_max (alcove admin policy) must be at most account"),

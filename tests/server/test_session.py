@@ -23,7 +23,7 @@ from alcove.wire.codec import decode_answers, encode, encode_frame
 from alcove.wire.directory import PutAlias
 from alcove.wire.entries import Append, NewEntry, Passed, Read
 from alcove.wire.errors import Code
-from alcove.wire.greeting import Greeting, Hello, NewToken, SignIn
+from alcove.wire.greeting import Greeting, Hello, Missed, NewToken, SignIn
 from alcove.wire.ids import Position
 from alcove.wire.rooms import PutCommons
 
@@ -232,8 +232,23 @@ def test_a_slow_reader_gets_one_nudge_when_it_has_caught_up() -> None:
         session.push(encode(Done()))
     assert said(session) == []
     session.backlog_bytes = 0
-    (nudge,) = said(session)
-    assert (nudge.room, nudge.head) == (ROOM, 999)
+    missed, nudge = said(session)
+    assert (missed, nudge.room, nudge.head) == (Missed(), ROOM, 999)
+
+
+def test_who_missed_a_push_is_told_so_once_when_it_has_caught_up() -> None:
+    session = signed_in(make_door(outgoing_bytes_max=100))
+    session.push(encode(Done(id=1)))
+    assert said(session) == [Done(id=1)]
+    session.backlog_bytes = 101
+    session.push(encode(Done(id=2)))
+    session.backlog_bytes = 1
+    session.push(encode(Done(id=3)))
+    assert said(session) == [Done(id=3)]
+    session.backlog_bytes = 0
+    assert said(session) == [Missed()]
+    session.push(encode(Done(id=4)))
+    assert said(session) == [Done(id=4)]
 
 
 def test_the_bytes_that_came_are_counted() -> None:

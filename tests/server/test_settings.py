@@ -111,7 +111,8 @@ def example_as_it_should_be() -> str:
     lines = [
         "# Settings for `alcove serve`, all with their defaults.  Copy this file to the data",
         "# folder as alcove.toml, and take the `# ` off what you want to change.  More is said in",
-        "# docs/settings.md.  Secrets are better kept in `.env`.",
+        "# docs/settings.md.  Secrets are better kept in `.env`; `data` cannot be set in a file",
+        "# that lies in the data folder itself.",
     ]
     for section in SECTIONS:
         lines += ["", f"[{section}]"]

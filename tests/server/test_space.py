@@ -164,6 +164,33 @@ def test_an_account_that_has_sent_too_much_today_goes_on_tomorrow(house: House) 
     assert isinstance(house.say(ada.phone, talk), Appended)
 
 
+def test_who_has_used_up_the_day_says_nothing_beside_a_commit_or_a_notice(house: House) -> None:
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    talk = room_of(house, ada, bob)
+    house.world.space.see_accounts({ada.account: 101}, 100, 5 * DAY_MS)
+    message = house.message(ada.phone, talk)
+    assert code(commits(house, ada.phone, talk, message)) == "quota"
+    lost = house.message(ada.phone, talk, form="notice", notice="lost", key=None)
+    assert code(house.append(ada.phone, talk, lost, message)) == "quota"
+    assert isinstance(house.append(ada.phone, talk, lost), Appended)
+    assert isinstance(commits(house, ada.phone, talk), Appended)
+
+
+def test_who_has_used_up_twice_the_day_keeps_nothing_going(house: House) -> None:
+    ada, bob = house.add_person("ada"), house.add_person("bob")
+    talk = room_of(house, ada, bob)
+    first = house.say(ada.phone, talk).first
+    space = house.world.space
+    space.see_accounts({ada.account: 200}, 100, 5 * DAY_MS)
+    assert isinstance(commits(house, ada.phone, talk), Appended)
+    assert isinstance(rows(house, ada.phone, talk), Done)
+    space.see_accounts({ada.account: 201}, 100, 5 * DAY_MS)
+    assert code(commits(house, ada.phone, talk)) == "quota"
+    assert code(rows(house, ada.phone, talk)) == "quota"
+    assert isinstance(rows(house, bob.phone, talk), Done)
+    assert isinstance(removes(house, ada.phone, talk, first), Done)
+
+
 def test_without_a_limit_for_a_day_nobody_has_sent_too_much(house: House) -> None:
     ada = house.add_person("ada")
     talk = room_of(house, ada)

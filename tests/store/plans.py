@@ -24,7 +24,9 @@ WHOLE = tuple(str(Path(SOURCE, "io", name)) for name in ("backup.py", "restore.p
 """Modules that copy whole tables: that is what they are for."""
 SMALL = ("migration", "server", "incarnation", "setting", "leftover", "alias", "sqlite_schema")
 """Tables that hold little, whatever happens."""
-SMALL_INDEXES = ("account_host", "event_suspicious_all", "event_cleared", "invite_owner")
+SMALL_INDEXES = (
+    "account_host", "event_suspicious_all", "event_cleared", "invite_owner", "link_used_up",
+)  # fmt: skip
 """Indexes of which the same is true, though their tables are large."""
 
 MAY_SCAN = {
@@ -32,8 +34,6 @@ MAY_SCAN = {
         "The host's figures count everything, by the smallest index of each table.",
     "SELECT COALESCE(SUM(size), 0) FROM blob":
         "Only where the host limits all files together; it reads one small index.",
-    "SELECT hash, room, expires_at FROM link WHERE expires_at < ?":
-        "Housekeeping, once an hour; a room has at most a hundred links.",
 }  # fmt: skip
 """How statements begin that read a table from end to end, and why each of them may."""
 

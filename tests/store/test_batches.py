@@ -22,7 +22,10 @@ from tests.store.conftest import KINDS
 from tests.store.on_postgres import houses_on_postgres
 
 ROOT = Path(__file__).parent.parent.parent
-OF_SQLITE = "can_be_read_in_the_database or nothing_of_a_deleted_account_is_left"
+OF_SQLITE = (
+    "can_be_read_in_the_database or nothing_of_a_deleted_account_is_left"
+    " or stored_by_few_statements or counted_without_its_lines"
+)
 """Tests that look into SQLite's file by its own means."""
 
 

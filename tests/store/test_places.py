@@ -11,7 +11,7 @@ from alcove.server.auth import make_server_keys
 from alcove.server.io import storage as storing
 from alcove.server.io.blobs import FileBlobs
 from alcove.server.io.bundle import BundleError, BundleWriter, members
-from alcove.server.io.places import blob_path, connect, held, places_of
+from alcove.server.io.places import blob_path, connect, held, is_held, places_of
 from alcove.server.io.storage import secret_from
 from alcove.server.settings import Settings
 from alcove.server.store.database import DatabaseRefused, StorageError
@@ -86,6 +86,17 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     message = r"file/data cannot be used: Not a directory\."
     with pytest.raises(DatabaseRefused, match=message), held(settings):
         pass
+
+
+def test_whether_somebody_holds_the_folder_can_be_seen(settings: Settings) -> None:
+    assert not is_held(settings)
+    with held(settings):
+        assert is_held(settings)
+        assert is_held(settings)
+    assert not is_held(settings)
+    (lock := Path(settings.data) / "alcove.lock").unlink()
+    lock.symlink_to(lock.name)
+    assert is_held(settings)  # Nobody can tell.
 
 
 def test_a_mistake_while_it_is_held_is_not_taken_for_one_of_the_folder(settings: Settings) -> None:

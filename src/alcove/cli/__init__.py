@@ -30,9 +30,8 @@ from alcove.cli.lazy import Lazy, Promise
     },
     aliases={"server": "serve", "test": "selftest"},
     unlisted={
-        "client": Promise(
-            "alcove.cli.client:client", "Say that the program for members comes later."
-        )
+        name: Promise("alcove.cli.client:client", "Say that the program for members comes later.")
+        for name in ("client", "register", "login", "chat", "tui")
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

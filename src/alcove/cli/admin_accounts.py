@@ -83,9 +83,13 @@ def disable(name: str, data: str | None, config: str | None, *, as_json: bool) -
     """Let an account sign in no more.
 
     Its connections and tokens end at once.  What it wrote stays, and so do its places in rooms.
+    When it is a host's, you are told what that means.
     """
     account = ask(load(data, config), Disable(name), Account)
-    _show(account, f"{account.name} is disabled, and its connections have ended.", as_json=as_json)
+    _show(account, f"{account.name} is disabled, and connected no more.", as_json=as_json)
+    if account.host:
+        warning = "is a host: what only a host may do waits until `alcove admin enable"
+        say(f"{account.name} {warning} {account.name}`, or for another host.", err=True)
 
 
 @click.command
@@ -106,14 +110,16 @@ def enable(name: str, data: str | None, config: str | None, *, as_json: bool) ->
 def quota(name: str, size: str, data: str | None, config: str | None, *, as_json: bool) -> None:
     """Give an account its own space for files.
 
-    SIZE is written like "5 GB"; 0 is no limit, and `default` is what everyone has.
+    SIZE is written like "5 GB", and a number alone is bytes; 0 is no limit, and `default` is what
+    everyone has.
     """
     limit = None if size == "default" else parse_size(size)
     if size != "default" and (limit is None or limit > BYTES_MAX):
         raise click.ClickException('SIZE must be a size such as "5 GB", 0, or default.')
     account = ask(load(data, config), Quota(name, limit), Account)
-    said = f"{account.name} may store {exact_size(account.quota_bytes)}."
-    _show(account, said, as_json=as_json)
+    given = account.quota_bytes
+    space = f"at most {exact_size(given)} of files" if given else "files without a limit of its own"
+    _show(account, f"{account.name} may store {space}.", as_json=as_json)
 
 
 def _show(account: Account, said: str, *, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from alcove.server.admin_messages import (
     Uninvite,
 )
 
-HEADS = ("ID", "KIND", "BY", "MADE", "UNTIL", "USED", "")
+HEADS = ("ID", "KIND", "FOR", "BY", "MADE", "UNTIL", "USED", "")
 
 
 @click.command
@@ -65,6 +65,7 @@ def _row(one: Invite) -> tuple[str, ...]:
     return (
         one.invite,
         one.kind,
+        one.account,
         one.made_by or "the server",
         when(one.made_at),
         when(one.expires_at),
@@ -99,3 +100,4 @@ def owner_link(data: str | None, config: str | None, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(link))
     else:
         show_link(link)
+        click.echo("To use it takes the client, which comes with the next release.", err=True)

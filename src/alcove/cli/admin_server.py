@@ -153,11 +153,13 @@ def restore(
     """
     from alcove.server.io import restore as restoring  # noqa: PLC0415 - Seldom needed, and much.
     from alcove.server.io.backup import BackupError  # noqa: PLC0415
+    from alcove.server.io.places import keep_to_the_owner  # noqa: PLC0415
     from alcove.server.store.database import DatabaseRefused  # noqa: PLC0415
 
     settings, now = load(data, config), time.time_ns() // 1_000_000
     software = f"alcove {__version__}"
     try:
+        keep_to_the_owner(settings)
         done = restoring.restore(Path(file), settings, now, software, replaces=replace)
     except (BackupError, DatabaseRefused) as error:
         raise click.ClickException(str(error)) from error

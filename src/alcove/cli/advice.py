@@ -6,6 +6,7 @@ In a checkout the program is not on the PATH, and what was said of the data fold
 again.  Usage mistakes are told here too, in the words of all other errors.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -18,8 +19,8 @@ from typing import Any
 import click
 
 NAME = "alcove"
-PLACES = ("--data", "--config")
-"""The options that say which server is meant."""
+PLACES = {"--data": "ALCOVE_DATA", "--config": "ALCOVE_CONFIG"}
+"""The options that say which server is meant, and the variables that do: often for one command."""
 META = "alcove.places"
 
 _COMMAND = re.compile(rf"`{NAME} ((?:--help|serve|up|demo|selftest|status|admin|upgrade)[^`]*)`")
@@ -34,7 +35,8 @@ def program() -> str:
     if found is not None and beside.samefile(found):
         return NAME
     here = Path.cwd()
-    short = beside.relative_to(here) if beside.is_relative_to(here) else beside
+    is_near = beside.is_relative_to(here) and here != here.parent
+    short = beside.relative_to(here) if is_near else beside  # Nobody is in / to stay there.
     return shlex.quote(str(short))
 
 
@@ -45,13 +47,22 @@ def advised(text: str) -> str:
 
 def _typed(match: re.Match[str]) -> str:
     command = match[1].removesuffix("…").rstrip()
-    return f"`{' '.join([program(), command, *([] if '--help' in command else _places())])}`"
+    places = [] if "--help" in command else _places()
+    return f"`{' '.join([*_lent(), program(), command, *places])}`"
+
+
+def _lent() -> list[str]:
+    """Return what makes a command run as the same user again, when `sudo -u` made this one."""
+    user = os.environ.get("USER")
+    is_lent = bool(os.environ.get("SUDO_USER")) and os.geteuid() != 0
+    return ["sudo", "-u", shlex.quote(user)] if is_lent and user else []
 
 
 def _places() -> list[str]:
     context = click.get_current_context(silent=True)
     given = context.meta.get(META, {}) if context else {}
-    return [f"{name} {shlex.quote(given[name])}" for name in PLACES if name in given]
+    said = {name: given.get(name) or os.environ.get(PLACES[name]) for name in PLACES}
+    return [f"{name} {shlex.quote(value)}" for name, value in said.items() if value]
 
 
 def note_place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:

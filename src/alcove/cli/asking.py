@@ -73,22 +73,30 @@ def ask(
     return msgspec.json.decode(made.ok, type=kind)
 
 
-def _alone(settings: Settings, request: Any, kind: type[T], origins: Mapping[str, str] | None) -> T:
-    """Carry a request out on the store itself."""
-    import asyncio  # noqa: PLC0415 - Seldom needed, and much.
-    import os  # noqa: PLC0415
-
-    from alcove.server.io.admin import answer, caller_of, desk_alone  # noqa: PLC0415
-    from alcove.server.io.places import places_of  # noqa: PLC0415
-    from alcove.server.store.database import DatabaseRefused, StorageError  # noqa: PLC0415
-    from alcove.wire.errors import Refused  # noqa: PLC0415
+def find_store(settings: Settings) -> None:
+    """End with a sentence where there is no store: what was mistyped must not make one."""
+    from alcove.server.io.places import places_of  # noqa: PLC0415 - Seldom needed, and much.
 
     if not settings.database_url and not places_of(settings).database.exists():
         raise click.ClickException(
             f"There is no server in {settings.data}: `alcove serve` makes one there, and --data"
             " tells of another folder."
         )
+
+
+def _alone(settings: Settings, request: Any, kind: type[T], origins: Mapping[str, str] | None) -> T:
+    """Carry a request out on the store itself."""
+    import asyncio  # noqa: PLC0415 - Seldom needed, and much.
+    import os  # noqa: PLC0415
+
+    from alcove.server.io.admin import answer, caller_of, desk_alone  # noqa: PLC0415
+    from alcove.server.io.places import keep_to_the_owner  # noqa: PLC0415
+    from alcove.server.store.database import DatabaseRefused, StorageError  # noqa: PLC0415
+    from alcove.wire.errors import Refused  # noqa: PLC0415
+
+    find_store(settings)
     try:
+        keep_to_the_owner(settings)
         with desk_alone(settings, f"alcove {__version__}", origins) as desk:
             reply = asyncio.run(answer(desk, request, caller_of(os.getuid())))
     except Refused as refused:

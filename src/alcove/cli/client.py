@@ -1,4 +1,4 @@
-"""`alcove client`: the program for members, which is not here yet."""
+"""`alcove client`, `register`, `login`, `chat` and `tui`: for members, and not here yet."""
 
 import click
 

@@ -90,8 +90,9 @@ def size(count: int) -> str:
 
 
 def exact_size(count: int) -> str:
-    """Return a number of bytes as it may be typed."""
-    return size_text(count) if count else "no limit"
+    """Return a number of bytes as it may be typed, and always with a unit."""
+    text = size_text(count)
+    return f"{text} bytes" if text.isdigit() else text
 
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ def status(data: str | None, config: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"running": is_it, "status": found if is_it else None}))
     elif found is not None and address is not None:
-        _show(found, address)
+        _show(found, address, settings.disk_free_min_bytes)
     else:
         other = "" if found is None else "  (Another server answers on its ports here.)"
         say(f"No server runs here (data folder {settings.data}): `alcove serve` starts it.{other}")
@@ -51,17 +51,21 @@ def _ask(settings: Settings) -> tuple[Status | Outside | None, str | None]:
     other = None
     for port in (settings.status_port, 0 if has_tls(settings) else settings.port):
         found = _over_http(port) if port else None
-        if found is not None and found.server and found.server == _key(settings):
+        if found is not None and found.server and _is_ours(settings, found.server):
             return found, f"http://127.0.0.1:{port}"
         other = other or found
     return other, None
 
 
-def _key(settings: Settings) -> str:
-    """Return the key of this data folder's server, in hexadecimal digits."""
-    from alcove.server.io.admin import known_key  # noqa: PLC0415 - Seldom needed, and much.
+def _is_ours(settings: Settings, key: str) -> bool:
+    """Whether the server of this key, in hexadecimal digits, is the one of this data folder.
 
-    return (known_key(settings) or b"").hex()
+    A copy that was restored from a backup has the same key: so somebody must hold the folder too.
+    """
+    from alcove.server.io.admin import known_key  # noqa: PLC0415 - Seldom needed, and much.
+    from alcove.server.io.places import is_held  # noqa: PLC0415
+
+    return (known_key(settings) or b"").hex() == key and is_held(settings)
 
 
 def _over_http(port: int) -> Status | Outside | None:
@@ -82,7 +86,7 @@ def _read(body: bytes) -> Status | Outside:
         return msgspec.json.decode(body, type=Outside)
 
 
-def _show(found: Status | Outside, address: str) -> None:
+def _show(found: Status | Outside, address: str, free_min_bytes: int) -> None:
     if isinstance(found, Outside):
         facts({
             "running": "yes; its figures are on its status port, and in its data folder",
@@ -94,6 +98,8 @@ def _show(found: Status | Outside, address: str) -> None:
         return
     storage = f"{found.database} {size(found.room_bytes)}, files {size(found.file_bytes)}"
     free = "" if found.free_bytes is None else f"; {size(found.free_bytes)} free"
+    if found.free_bytes is not None and found.free_bytes < free_min_bytes:
+        free += ", which is too little (disk_free_min_bytes): nothing new is stored"
     facts({
         "running": f"yes, since {when(found.started_at)}",
         "version": found.version,

@@ -7,8 +7,10 @@ import click
 import msgspec
 
 from alcove import __version__
+from alcove.cli.asking import find_store
 from alcove.cli.shared import json_option, load, place_options
 from alcove.server.io import upgrade as upgrading
+from alcove.server.io.places import keep_to_the_owner
 from alcove.server.store.database import DatabaseRefused, StorageError
 
 
@@ -29,6 +31,8 @@ def upgrade(data: str | None, config: str | None, *, as_json: bool, only_checks:
             if not plan.has_room:
                 raise SystemExit(1)
             return
+        find_store(settings)
+        keep_to_the_owner(settings)
         done = upgrading.upgrade(settings, time.time_ns() // 1_000_000, f"alcove {__version__}")
     except (DatabaseRefused, StorageError) as error:
         raise click.ClickException(str(error)) from error

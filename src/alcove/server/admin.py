@@ -212,13 +212,15 @@ def invites(tx: Tx, _: Ground, __: Invites) -> InviteList:
     """Return the newest links."""
     lines = tx.all(
         """
-        SELECT i.invite, i.kind, a.name, i.made_at, i.expires_at, i.uses, i.used
-        FROM invite i LEFT JOIN account a ON a.account = i.made_by
+        SELECT i.invite, i.kind, coalesce(a.name, ''), i.made_at, i.expires_at, i.uses, i.used,
+               coalesce(f.name, '')
+        FROM invite i
+        LEFT JOIN account a ON a.account = i.made_by LEFT JOIN account f ON f.account = i.account
         ORDER BY i.made_at DESC, i.invite LIMIT ?
         """,
         INVITES_MAX,
     )
-    return InviteList(tuple(Invite(one, kind, by or "", *rest) for one, kind, by, *rest in lines))
+    return InviteList(tuple(Invite(*line) for line in lines))
 
 
 def uninvite(tx: Tx, _: Ground, request: Uninvite) -> Done:

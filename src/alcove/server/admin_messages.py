@@ -188,6 +188,8 @@ class Invite(Struct, frozen=True):
     expires_at: int
     uses: int
     used: int
+    account: str = ""
+    """Whom a reset link is for."""
 
 
 class InviteList(Struct, frozen=True):

@@ -5,10 +5,12 @@ alcove admin policy NAME VALUE ─► table `setting` ────────�
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Final
 
 from alcove.server.settings import SETTINGS, Settings, SettingsError
 from alcove.server.settings_sources import make_settings
+from alcove.server.settings_sources import shown as quoted
 from alcove.server.settings_together import registration, requests_policy
 from alcove.server.tx import Tx
 
@@ -47,8 +49,7 @@ def change(tx: Tx, base: Settings, name: str, text: str | None) -> Settings:
     Raises `SettingsError` for what is not allowed, alone or with the other settings.
     """
     if name not in CHANGEABLE:
-        may = f"only these may: {', '.join(CHANGEABLE)}"
-        raise SettingsError(name, f"That cannot change while the server runs; {may}.")
+        raise SettingsError(name, _why_not(name))
     texts = changes(tx)
     texts.pop(name, None)
     if text is not None:
@@ -70,6 +71,18 @@ def change(tx: Tx, base: Settings, name: str, text: str | None) -> Settings:
     kind = "policy_changed" if name in POLICIES else "setting_changed"
     tx.audit(kind, None, name=name, value=shown(settings, name))
     return settings
+
+
+def _why_not(name: str) -> str:
+    """Return why this name is none of those that may change."""
+    may = f"only these may: {', '.join(CHANGEABLE)}"
+    names = [setting.name for setting in SETTINGS]
+    if name in names:
+        start = "set it in alcove.toml and start the server again"
+        return f"{name} cannot change while the server runs ({may}): {start}."
+    guess = get_close_matches(name.lower().removeprefix("alcove_"), names, n=1)
+    meant = f"did you mean {guess[0]}?" if guess else f"while the server runs, {may}."
+    return f"There is no setting {quoted(name)}: {meant}"
 
 
 def merged(base: Settings, texts: Mapping[str, str]) -> Settings:

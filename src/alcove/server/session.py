@@ -8,8 +8,9 @@
     deadline()            call tick no later
 
 The owner's own commands are `answer`, `push` and `end`.  A connection that reads too slowly is
-not given pushes any more but one nudge for each room, once it has caught up: the log is in the
-database, and what waits here is bounded.
+not given pushes any more.  Once it has caught up it gets one nudge for each room that grew, and one
+push that says whether anything else was left out: all that matters is in the database, and what
+waits here is bounded.
 """
 
 import msgspec
@@ -22,7 +23,7 @@ from alcove.wire.base import Request
 from alcove.wire.codec import FRAME_MESSAGES_MAX, decode_requests, encode
 from alcove.wire.entries import Nudge
 from alcove.wire.errors import Code, Refused
-from alcove.wire.greeting import Goodbye, Greeting, Hello, SignIn
+from alcove.wire.greeting import Goodbye, Greeting, Hello, Missed, SignIn
 
 PUSH_BYTES_MAX = 64 * 1024
 """What is larger is not pushed to everyone but nudged, and read by who wants it."""
@@ -35,6 +36,9 @@ REFUSALS_MAX = 1000
 """How many requests in a row are refused as too many before their connection is ended."""
 
 _SMALL_LIST = 16
+_NO_ROOM = b""
+"""Stands among the nudges for other pushes that were left out, so that nothing more is looked at
+for those who read fast."""
 
 
 def frame_of(messages: list[bytes]) -> bytes:
@@ -163,6 +167,8 @@ class Session:
     def requests(self) -> bytes:
         """Drain what is to be sent, a frame at a time; empty when there is nothing more."""
         if self._nudges and self.backlog_bytes == 0:
+            if self._nudges.pop(_NO_ROOM, None) is not None:
+                self._messages.append(encode(Missed()))
             for room, head in self._nudges.items():
                 self._messages.append(encode(Nudge(room=room, head=head)))
             self._nudges = {}
@@ -191,9 +197,12 @@ class Session:
 
     def push(self, message: bytes) -> None:
         """Say something unasked, unless this connection reads too slowly to be told."""
-        is_told = self.goodbye is None and not self.has_left
-        if is_told and self.backlog_bytes <= self._door.outgoing_max:
+        if self.goodbye is not None or self.has_left:
+            return
+        if self.backlog_bytes <= self._door.outgoing_max:
             self._messages.append(message)
+        else:
+            self._nudges[_NO_ROOM] = 0
 
     def grow(self, room: bytes, first: int, last: int, message: bytes) -> None:
         """Pass on what was added to a room, or nudge when something is missing before it."""

@@ -281,8 +281,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     bodies_bytes_max: Annotated[
         int,
         about(
-            "HTTP bodies that are held at one time, the small ones left out; of one address a"
-            " quarter of it.",
+            "HTTP bodies that are held at one time, the small ones left out; of those who have not"
+            " signed in a quarter of it, and of one address a quarter of either.",
             MIB,
             BYTES_MAX,
         ),

@@ -4,8 +4,9 @@
     short   nothing that only adds.  Commits, keys, and all that removes or replaces something pass
     last    commits and keys neither: what is left is for those who make space
 
-No request looks at the disk: somebody else does every few seconds.  A commit that comes with
-messages passes with them.
+No request looks at the disk: somebody else does every few seconds.  On a short disk a commit that
+comes with messages passes with them.  Who has used up the day may commit, but says nothing beside
+it; and who has used up twice the day may not do that either.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ AGAIN_PART: Final = 8
 RETRY_MS: Final = 60_000
 """When to try again: a host needs a while to make space."""
 DAY_MS: Final = 24 * 60 * 60 * 1000
+KEEPING_UP_PART: Final = 2
+"""So many times the day's bytes may be used by what keeps rooms and devices going."""
 
 ADDING: Final = (CreateRoom, Register, SendLetter)
 """What only adds.  So do messages, and uploads."""
@@ -43,12 +46,13 @@ SPENT: Final = "This account has sent as much today as it may; it can go on tomo
 class Space:
     """What is refused at the moment, for lack of space."""
 
-    __slots__ = ("_day_left_ms", "_full", "_is_scarce", "level")
+    __slots__ = ("_day_left_ms", "_day_most_bytes", "_full", "_is_scarce", "level")
 
     def __init__(self) -> None:
         self.level: Level = "enough"
         self._is_scarce = False
         self._full: Mapping[bytes, int] = {}
+        self._day_most_bytes = 0
         self._day_left_ms = 0
 
     def see_disk(self, free_bytes: int, least_bytes: int) -> bool:
@@ -66,6 +70,7 @@ class Space:
         """Take notice of how much accounts have sent today; 0 stands for no limit."""
         full = {account: size for account, size in sent.items() if size > most_bytes}
         self._full = full if most_bytes else {}
+        self._day_most_bytes = most_bytes
         self._day_left_ms = DAY_MS - now % DAY_MS
         self._weigh()
 
@@ -78,22 +83,31 @@ class Space:
             return
         adds, keeps_up = isinstance(request, ADDING), isinstance(request, KEEPING_UP)
         if isinstance(request, Append):
-            keeps_up = _keeps_up(request)
+            keeping_up = _count_keeping_up(request)
+            keeps_up = keeping_up > 0
             adds = not keeps_up
+            if keeping_up < len(request.entries):
+                self._check_day(caller.account)
         if adds:
             self.check_addition(caller.account)
-        elif keeps_up and self.level == "last":
-            raise Refused(Code.STORAGE, FULL, retry_after_ms=RETRY_MS)
+        elif keeps_up:
+            if self.level == "last":
+                raise Refused(Code.STORAGE, FULL, retry_after_ms=RETRY_MS)
+            self._check_day(caller.account, KEEPING_UP_PART)
 
     def check_addition(self, account: bytes) -> None:
         """Refuse to store what only adds."""
         if self.level != "enough":
             raise Refused(Code.STORAGE, FULL, retry_after_ms=RETRY_MS)
-        if account in self._full:
+        self._check_day(account)
+
+    def _check_day(self, account: bytes, part: int = 1) -> None:
+        """Refuse who has sent more today than so many times what an account may."""
+        if self._full.get(account, 0) > part * self._day_most_bytes:
             raise Refused(Code.QUOTA, SPENT, retry_after_ms=self._day_left_ms)
 
 
-def _keeps_up(request: Append) -> bool:
-    """Return whether there is a commit among these entries, or a notice."""
+def _count_keeping_up(request: Append) -> int:
+    """Return how many commits and notices there are among these entries."""
     headers = [decode_header(entry.header) for entry in request.entries]
-    return any(isinstance(one, HandshakeHeader) or one.notice is not None for one in headers)
+    return sum(isinstance(one, HandshakeHeader) or one.notice is not None for one in headers)

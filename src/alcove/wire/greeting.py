@@ -157,6 +157,13 @@ class Announcement(Push, frozen=True, tag="announcement"):
     """When it was said."""
 
 
+class Missed(Push, frozen=True, tag="missed"):
+    """Pushes were left out because this connection read too slowly: read again what they tell of.
+
+    It is said once, when all that waited has been taken.  Rooms that grew are nudged beside it.
+    """
+
+
 class Goodbye(Push, frozen=True, tag="goodbye"):
     """The server is about to close this connection, and why."""
 

@@ -307,6 +307,37 @@ def test_the_audit_log_is_one_chain_but_for_the_lines_that_were_blanked(house: H
     assert kinds(house)[-1] == "account_created"
 
 
+def test_what_its_own_batch_holds_of_an_account_goes_with_it(house: House) -> None:
+    ada, bob = come(house, "ada", "bob")
+    devices = [person.phone.caller.device for person in (ada, bob)]
+    secret = b"a secret of ada's"
+    sets = SetTotp(
+        id=1000, lock="password", login=ada.password.login, secret=secret,
+        code=totp_code(secret, house.now),
+    )  # fmt: skip
+    house.ask(ada.phone.caller, sets)
+    house.now += 60_000
+    request = DeleteAccount(
+        id=house.next_id(), lock="password", login=ada.password.login,
+        code=totp_code(secret, house.now),
+    )  # fmt: skip
+    *stored, deleted = house.run(
+        (ada.phone.caller, PutPackages(id=1001, packages=(b"package!",))),
+        (bob.phone.caller, PutPackages(id=1001, packages=(b"package!",))),
+        (ada.phone.caller, request),
+    )
+    assert [code(reply) for reply in (*stored, deleted)] == [None, None, None]
+    for name, device in zip(("ada", "bob"), devices, strict=True):
+        is_bob = name == "bob"
+        sql = "SELECT kind FROM event WHERE kind = 'packages_added' AND device = ?"
+        assert bool(house.tx().all(sql, device)) == is_bob
+        replies = lines(house, "SELECT replies FROM answer")
+        assert any(device in one for one in replies) == is_bob
+    (said,) = lines(house, "SELECT detail FROM event WHERE kind = 'account_deleted'")
+    blanked = lines(house, "SELECT number FROM event WHERE detail = ?", ERASED)
+    assert said == f'{{"erased_events":{len(blanked)}}}'
+
+
 # ---- What goes bit by bit ----
 
 

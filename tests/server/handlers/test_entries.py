@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from alcove.server.effects import Following, Moved, ToRoom
 from alcove.server.handlers import entries
@@ -22,7 +23,7 @@ from alcove.wire.entries import (
     Stored,
 )
 from alcove.wire.errors import Code, Refusal
-from alcove.wire.ids import Position, name_of
+from alcove.wire.ids import Position, entry_name, name_of
 from alcove.wire.rooms import PutLink
 from tests.server.house import START_MS, House, Person, Talk, member
 
@@ -261,6 +262,26 @@ def test_what_the_rules_refuse_is_not_taken_back_either(house: House) -> None:
     assert code(restored.offer(restored.bob, message)) == "bad_header"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"room_accounts_max": 2},
+        {"requests": "everyone", "asks_per_day": 0},
+    ],
+)
+def test_what_comes_before_an_account_that_may_not_be_added_is_taken_back(
+    house: House, settings: dict[str, Any]
+) -> None:
+    restored = Restored(house)
+    house.world.settings = replace(house.world.settings, **settings)
+    reply = restored.offer(restored.bob, *restored.lost)
+    assert isinstance(reply, Offered), reply
+    assert (reply.taken, reply.head) == (1, 3)
+    taken = restored.lost[0]
+    name = entry_name(restored.talk.room, taken.header, taken.body)
+    assert isinstance(house.say(restored.ada.phone, Talk(restored.talk.room, name)), Appended)
+
+
 def test_nothing_is_taken_back_where_nothing_was_restored_or_by_strangers(house: House) -> None:
     ada, bob, talk = pair(house)
     lost = house.handshake(bob.phone, talk)
@@ -285,6 +306,22 @@ def test_a_sibling_that_joined_after_the_backup_is_taken_back(house: House) -> N
     assert isinstance(reply, Offered)
     assert reply.taken == 1
     assert isinstance(house.say(tablet, talk), Appended)
+
+
+def test_nobody_is_brought_into_a_room_by_who_says_that_he_had_joined(house: House) -> None:
+    restored = Restored(house)
+    house.world.settings = replace(house.world.settings, requests="all")
+    made_up = house.handshake(
+        restored.cyd.phone, Talk(restored.talk.room, restored.restored_at),
+        joins="link", link=bytes(32), adds=(member(restored.cyd.phone),),
+    )  # fmt: skip
+    assert restored.offer(restored.bob, made_up).taken == 1
+    found = house.connection.all(
+        "SELECT state FROM room_account WHERE account = ?", restored.cyd.account
+    )
+    assert found == [("pending",)]
+    asker = house.connection.all("SELECT asker FROM ask WHERE account = ?", restored.cyd.account)
+    assert asker == [(restored.bob.account,)]
 
 
 def test_leaving_and_being_lost_may_stand_in_a_batch(house: House) -> None:

@@ -163,6 +163,18 @@ def test_rooms_hold_only_so_many_devices(tmp_path: Path) -> None:
     assert code(room.try_commit(room.ada, **adding(room.eve))) == "limit"
 
 
+def test_in_a_full_room_one_account_may_take_the_place_of_another(tmp_path: Path) -> None:
+    room = Room(House(tmp_path, room_accounts_max=4))
+    assert code(room.try_commit(room.ada, **adding(room.eve))) == "limit"
+    room.commit(room.ada, **adding(room.eve), **removing(room.cyd))
+    assert code(room.try_commit(room.ada, **adding(room.cyd))) == "limit"
+    # A device of an account that stays makes no place.
+    tablet = room.house.add_device(room.bob)
+    room.commit(room.bob, adds=(member(tablet),))
+    swap = {"adds": (member(room.cyd.phone),), "removes": (member(tablet),), "closes": True}
+    assert code(room.try_commit(room.bob, **swap)) == "limit"
+
+
 def test_the_commons_holds_fewer_devices_than_other_rooms(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

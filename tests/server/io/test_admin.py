@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tarfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from aiohttp import ClientSession, UnixConnector, web
 
 from alcove.server import audit_log
-from alcove.server.admin import Ground
+from alcove.server.admin import Ground, totals
 from alcove.server.admin_messages import (
     AccountPage,
     Accounts,
@@ -36,6 +37,7 @@ from alcove.server.admin_messages import (
     Saved,
     Stats,
     Tell,
+    Totals,
 )
 from alcove.server.io import admin
 from alcove.server.io.admin import ROUTE, AdminDoor, Desk, answer, caller_of, desk_alone
@@ -43,6 +45,7 @@ from alcove.server.io.certificate import own_certificate, today
 from alcove.server.io.places import places_of
 from alcove.server.settings import Settings
 from alcove.server.store.database import DatabaseRefused, StorageError
+from alcove.server.tx import Tx
 from alcove.wire.errors import Code, Refused
 from alcove.wire.greeting import Announcement, Goodbye
 from tests.server.house import House
@@ -146,11 +149,27 @@ async def test_a_policy_counts_for_the_next_request(live: Live) -> None:
 
 @served()
 async def test_figures_are_of_the_running_server_and_of_its_database(live: Live) -> None:
-    await live.newcomer("ada")
+    ada = await live.newcomer("ada")  # Her connection lasts as long as its name.
     report = await answer(desk_of(live), Stats(), ME)
     assert isinstance(report, Report)
     assert report.status is not None
     assert (report.status.connected, report.totals.accounts) == (1, 1)
+    assert not ada.socket.closed
+
+
+@served()
+async def test_the_hosts_figures_are_counted_while_others_are_served(live: Live) -> None:
+    counted_in = []
+
+    def count(tx: Tx) -> Totals:
+        counted_in.append(threading.current_thread())
+        return totals(tx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alcove.server.admin.totals", count)
+        assert (await answer(desk_of(live), Stats(), ME)).totals.accounts == 0
+    assert len(counted_in) == 1
+    assert threading.current_thread() not in counted_in
 
 
 @served()

@@ -78,7 +78,7 @@ async def test_a_link_opens_the_page_and_the_log_tells_who_did_that(live: Live) 
 
 @served()
 async def test_the_page_shows_what_the_commands_show(live: Live) -> None:
-    await live.newcomer("ada")
+    ada = await live.newcomer("ada")  # Her connection lasts as long as its name.
     cookie = await enter(live)
     status, found = await look(live, cookie)
     assert status == 200
@@ -93,6 +93,7 @@ async def test_the_page_shows_what_the_commands_show(live: Live) -> None:
     assert found.accounts == await answer(desk, Accounts(), ME)
     assert found.events == await answer(desk, Events(), ME)
     assert abs(found.ends_at - live.now - LONGEST_MS) < IDLE_MS
+    assert not ada.socket.closed
 
 
 @served()
@@ -306,7 +307,7 @@ async def test_a_server_that_stops_lets_nobody_in(live: Live) -> None:
 @served()
 async def test_a_database_that_does_not_answer_is_said(live: Live) -> None:
     cookie = await enter(live)
-    database = live.running.admin_page._database
+    database = live.running.works._database
 
     def fail() -> None:
         raise StorageError

@@ -18,6 +18,7 @@ import pytest
 import uvloop
 
 from alcove.server.io.blobs import Parts
+from alcove.server.io.places import blob_path
 from alcove.server.settings import Rate
 from alcove.server.store.database import StorageError
 from alcove.wire.blobs import Blobs, DropBlob, GetBlobs
@@ -166,6 +167,26 @@ async def test_only_the_uploader_goes_on_and_deletes(live: Live) -> None:
     assert (await ada.ask("GET", path)).status == 404
     await live.running.blobs.drop_files()
     assert not [one for one in live.running.blobs._blobs._folder.rglob("*") if one.is_file()]  # type: ignore[attr-defined]
+
+
+@served()
+async def test_a_file_that_cannot_be_deleted_is_tried_again_and_keeps_no_other(live: Live) -> None:
+    folder = Path(live.running.settings.data) / "blobs"
+    ids = [bytes([number]) * 16 for number in range(3)]
+    first, *others = [blob_path(folder, blob) for blob in ids]
+    first.mkdir(parents=True)  # A folder in its place: deleting it as a file fails.
+    for path in others:
+        path.parent.mkdir()
+        path.write_bytes(b"sealed")
+    hub = live.running.works.hub
+    hub.blobs_gone += ids
+    await live.running.blobs.drop_files()
+    assert not any(path.exists() for path in others)
+    assert hub.blobs_gone == ids[:1]
+    first.rmdir()
+    first.write_bytes(b"sealed")
+    await live.running.blobs.drop_files()
+    assert (first.exists(), hub.blobs_gone) == (False, [])
 
 
 @served()

@@ -138,6 +138,13 @@ def test_the_data_folder_may_be_the_working_directory(tmp_path: Path) -> None:
     assert loaded.notices == ()
 
 
+def test_one_file_under_two_names_is_not_said_to_be_unread(tmp_path: Path) -> None:
+    write(tmp_path / "alcove.toml", "port = 1\n")
+    loaded = load(tmp_path, {"data": str(tmp_path)})
+    assert loaded.settings.port == 1
+    assert loaded.notices == ()
+
+
 @pytest.mark.parametrize("line", ["data = 'elsewhere'", "[storage]\nALCOVE_DATA = 'elsewhere'"])
 def test_a_file_in_the_data_folder_cannot_move_it(tmp_path: Path, line: str) -> None:
     write(tmp_path / "data" / "alcove.toml", line)

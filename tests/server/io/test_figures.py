@@ -1,6 +1,9 @@
 """The figures of a running server: asked for beside the requests, never in their way."""
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -9,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from alcove.server.handlers import blobs
 from alcove.server.handlers import signing_in as handlers
-from alcove.server.io.figures import SIZES_S
+from alcove.server.io.figures import FREE_S, SIZES_S
+from alcove.server.io.gate import Line as GatedLine
 from alcove.server.io.measures import BOUNDS_S, Commits, cpu_seconds, memory_bytes
 from alcove.server.store.database import StorageError
 from alcove.wire.accounts import PutProfile
@@ -40,6 +44,20 @@ async def test_sizes_are_asked_for_now_and_then(live: Live) -> None:
     figures.tick()
     await figures.measure()
     assert figures.status().file_bytes == 1500
+
+
+@served()
+async def test_the_free_space_is_looked_at_more_often_than_the_sizes(live: Live) -> None:
+    figures = live.running.figures
+    await figures.measure()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alcove.server.io.figures._free_bytes", lambda _: 7)
+        await figures.measure()
+        assert figures.status().free_bytes != 7
+        for _ in range(FREE_S):
+            figures.tick()
+        await figures.measure()
+    assert figures.status().free_bytes == 7
 
 
 @served()
@@ -120,6 +138,36 @@ async def test_refusals_are_counted_by_code(live: Live) -> None:
         "alcove_refused_total host_only": 1,
         "alcove_refused_total sign_in_first": 1,
     }
+
+
+class Untaken:
+    """A transport in which bytes wait that nobody takes."""
+
+    def get_write_buffer_size(self) -> int:
+        return 1_000_000
+
+    def abort(self) -> None:
+        pass
+
+
+@served(outgoing_total_bytes_max=1_048_576)
+async def test_all_who_are_cut_off_are_counted(live: Live) -> None:
+    running = live.running
+    running.sockets.backlog.cut_off, running.sockets.incoming.cut_off = 10, 100
+    manager: Any = SimpleNamespace(request_handler=None, request_factory=None)
+    lines = [GatedLine(manager, loop=asyncio.get_running_loop()) for _ in range(2)]
+    for line in lines:
+        line.transport = cast("asyncio.Transport", Untaken())
+        running.gate.add(line, "192.0.2.1")
+    for line in lines:
+        running.gate.hold(line)
+    await asyncio.sleep(0)
+    assert measured(live)["alcove_cut_off_total"] == 112
+    for now_s in (0, 5):
+        lines[0].be_stuck(now_s, 5)
+    assert measured(live)["alcove_cut_off_total"] == 113
+    for line in lines:
+        running.gate.drop(line)
 
 
 @served()

@@ -1,6 +1,8 @@
 """The gate: every connection is counted, and none is kept that does not come to its point."""
 
 import asyncio
+import contextlib
+import logging.handlers
 import ssl
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from aiohttp import web
 from alcove.server.io import gate as gates
 from alcove.server.io.certificate import own_certificate, tls_context, today
 from alcove.server.io.gate import GatedRunner, GatedSite, limit_unsigned
+from alcove.server.io.http import Bodies
 from alcove.server.io.machine import listen_at
 from alcove.server.settings import Rate
+from alcove.wire.errors import Refused
 from alcove.wire.greeting import NewToken
 from tests.server.io.live import Live, served
 
@@ -82,6 +86,34 @@ async def test_all_connections_count_and_the_surplus_hears_why(live: Live) -> No
     kept.pop()[1].close()
 
 
+@served(max_clients=8)
+async def test_idle_strangers_make_room_and_members_and_the_busy_stay(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    token = (await ada.ask(NewToken())).token
+    find = f"POST /v1/find HTTP/1.1\nHost: x\nAuthorization: Bearer {token}\nContent-Length: 14\n\n"
+    known = await say(live, find, b'{"name":"ada"}')
+    assert await known[0].readline() == b"HTTP/1.1 200 OK\r\n"
+    busy = await say(live, "POST /v1/register HTTP/1.1\nHost: x\nContent-Length: 9\n\n{")
+    idle = []
+    for _ in range(3):
+        idle.append(await say(live, "GET /health HTTP/1.1\nHost: 127.0.0.1\n\n"))
+        assert await idle[-1][0].readline() == b"HTTP/1.1 200 OK\r\n"
+    assert live.running.gate.count == 6
+    bob = await live.newcomer("bob")
+    assert (await ended(idle[0])).endswith(b"ok\n")
+    again = await live.newcomer("eve")
+    assert (await ended(idle[1])).endswith(b"ok\n")
+    assert live.running.gate.count == 6
+    for line in (ada, bob, again):
+        assert type(await line.ask(NewToken())).__name__ == "Token"
+    busy[1].write(b"        ")
+    assert await asyncio.wait_for(busy[0].readline(), 20) == b"HTTP/1.1 400 Bad Request\r\n"
+    known[1].write(find.replace("\n", "\r\n").encode() + b'{"name":"bob"}')
+    await asyncio.wait_for(known[0].readuntil(b"HTTP/1.1 200 OK"), 20)
+    for _, writer in (known, busy, idle[2]):
+        writer.close()
+
+
 @served(max_clients=1)
 async def test_far_too_many_are_closed_without_a_word(live: Live) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -131,6 +163,30 @@ async def test_a_body_that_does_not_come_is_waited_for_so_long(live: Live) -> No
     assert await status(live, head, b"{") == 408
 
 
+@served()
+async def test_a_body_that_breaks_off_is_no_error_of_the_server(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    token = (await ada.ask(NewToken())).token
+    known = f"Host: x\nAuthorization: Bearer {token}\nTus-Resumable: 1.0.0\n"
+    headers = dict(line.split(": ") for line in f"{known}Upload-Length: 50".splitlines()[1:])
+    async with live.web.post(f"{live.address}/v1/blobs", headers=headers) as response:
+        place = response.headers["Location"]
+    patch = "Content-Type: application/offset+octet-stream\nUpload-Offset: 0\n"
+    lines = logging.handlers.BufferingHandler(100)
+    theirs = logging.getLogger("aiohttp.server")
+    theirs.addHandler(lines)
+    for head in (f"POST /v1/find HTTP/1.1\n{known}", f"PATCH {place} HTTP/1.1\n{known}{patch}"):
+        count, tasks = live.running.gate.count, asyncio.all_tasks()
+        _, writer = await say(live, f"{head}Content-Length: 50\n\n", b"{")
+        await counted(live, count + 1)
+        writer.transport.abort()
+        await counted(live, count)
+        while asyncio.all_tasks() - tasks:  # noqa: ASYNC110 - Nobody announces it.
+            await asyncio.sleep(0)
+    theirs.removeHandler(lines)
+    assert lines.buffer == []
+
+
 @served(bodies_bytes_max=1_000_000)
 async def test_bodies_of_one_address_are_held_up_to_a_limit(live: Live) -> None:
     head = "POST /v1/register HTTP/1.1\nHost: x\nContent-Length: {size}\n\n"
@@ -138,12 +194,26 @@ async def test_bodies_of_one_address_are_held_up_to_a_limit(live: Live) -> None:
     bodies = live.running.http._bodies
     while not bodies._all:  # noqa: ASYNC110 - Nobody announces it.
         await asyncio.sleep(0)
-    assert await status(live, head.format(size=250_001)) == 429
+    assert await status(live, head.format(size=62_501)) == 429
     assert await status(live, head.format(size=2), b"{}") == 400
     first[1].close()
     while bodies._all:  # noqa: ASYNC110 - Nobody announces it.
         await asyncio.sleep(0)
     assert bodies._held == {}
+
+
+def test_bodies_of_strangers_leave_room_for_those_of_members() -> None:
+    bodies = Bodies(lambda: 1_600_000)
+    with contextlib.ExitStack() as stack:
+        for last in range(4):
+            stack.enter_context(bodies.held(f"192.0.2.{last}", 100_000, is_stranger=True))
+        with pytest.raises(Refused), bodies.held("192.0.2.9", 100_000, is_stranger=True):
+            pass
+        for last in range(3):
+            stack.enter_context(bodies.held(f"192.0.2.{last}", 400_000, is_stranger=False))
+        with pytest.raises(Refused), bodies.held("192.0.2.9", 100_000, is_stranger=False):
+            pass
+    assert (bodies._held, bodies._all, bodies._strangers) == ({}, 0, 0)
 
 
 @served()

@@ -78,6 +78,34 @@ def test_the_console_shows_warnings_and_with_verbose_all(tmp_path: Path) -> None
     assert console.getvalue()[8:] == "  debug: all\n"
 
 
+def test_garbage_of_strangers_writes_a_few_lines_a_minute_and_hides_nothing_else(
+    tmp_path: Path,
+) -> None:
+    file, _ = begin(tmp_path)
+
+    def write(error: Exception, seconds: float) -> None:
+        record = THEIRS.makeRecord(
+            THEIRS.name, logging.ERROR, "", 0, SECRET, (), (type(error), error, None)
+        )
+        record.created = seconds
+        THEIRS.handle(record)
+
+    for number in range(100):
+        write(ValueError(), 1000 + number / 10)
+    write(KeyError(), 1020)
+    lines = [line.split(" had ")[-1] for line in file.read_text().splitlines()]
+    said = "something to say: {} at"
+    assert lines == [said.format("ValueError")] * 5 + [said.format("KeyError")]
+    write(ValueError(), 1060)
+    told, last = file.read_text().splitlines()[6:]
+    assert told.endswith("left out 95 lines of aiohttp.server like those before")
+    assert last.endswith(said.format("ValueError"))
+    THEIRS.error("no exception")
+    assert len(file.read_text().splitlines()) == 9
+    end_logging()
+    assert THEIRS.filters == []
+
+
 def test_lines_for_programs_are_json(tmp_path: Path) -> None:
     file, console = begin(tmp_path, log_format="json")
     OURS.info("two\nlines")

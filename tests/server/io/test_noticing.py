@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from alcove.server.answers import BEHIND_MAX
 from alcove.server.caller import Caller
 from alcove.server.io import noticing as kit
 from alcove.server.io.noticing import Noticing
@@ -123,6 +124,16 @@ async def test_a_device_that_uses_a_number_twice_may_have_been_restored(live: Li
     assert [getattr(one, "code", None) for one in replies] == [None, "reused", "reused"]
     (event,) = await noticed(live, "device_restored")
     assert event == (ada.account, '{"code":"reused","request":"put_profile"}')
+
+
+@served()
+async def test_a_device_that_is_only_far_behind_was_not_restored(live: Live) -> None:
+    ada = await live.newcomer("ada")
+    numbers = [5000, 5000 - BEHIND_MAX, 5000]
+    replies = [await ada.ask(PutProfile(id=one, body=b"%d" % at)) for at, one in enumerate(numbers)]
+    assert [getattr(one, "code", None) for one in replies] == [None, "too_old", "reused"]
+    (event,) = await noticed(live, "device_restored")
+    assert event == (ada.account, '{"code":"reused","request":"put_profile"}'), "the first of them"
 
 
 @served(rate_connect=Rate(1, 60, 1))

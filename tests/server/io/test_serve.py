@@ -7,8 +7,10 @@ import json
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,7 +83,7 @@ def test_a_start_says_what_it_found_and_a_stop_leaves_everything_in_order(tmp_pa
 
 def test_the_owner_link_is_not_told_where_logs_may_keep_it(tmp_path: Path) -> None:
     with Served(tmp_path) as server:
-        assert "alcove admin owner-link`" in server.hear("There is no host yet: `")
+        assert "alcove admin owner-link --data" in server.hear("There is no host yet: `")
         link = server.alcove("admin", "owner-link").strip()
         assert link.startswith(f"{server.address}/i/")
         server.stop()
@@ -390,6 +392,9 @@ def test_status_says_whether_a_server_runs(tmp_path: Path) -> None:
         said = server.alcove("status")
         assert server.address in said
         assert "connected     0 of 5,000" in said
+        assert "too little" not in said
+        said = alcove(tmp_path, "status", ALCOVE_DISK_FREE_MIN_BYTES="90 TB").stdout
+        assert "free, which is too little (disk_free_min_bytes): nothing new is stored" in said
         found = json.loads(server.alcove("status", "--json"))
         assert found["running"] is True
         server.stop()
@@ -426,3 +431,18 @@ def test_status_does_not_take_another_server_on_its_ports_for_its_own(tmp_path: 
             assert "Another server answers on its ports here." in done.stdout
             done = alcove(folder, "status", "--json", ALCOVE_STATUS_PORT=str(port))
             assert json.loads(done.stdout) == {"running": False, "status": None}
+
+
+def test_status_does_not_take_the_original_for_a_copy_that_does_not_run(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    with Served(tmp_path) as server:
+        (copy / "data").mkdir(parents=True)
+        with closing(sqlite3.connect(tmp_path / "data" / "alcove.sqlite")) as database:
+            database.execute("VACUUM INTO ?", (str(copy / "data" / "alcove.sqlite"),))
+        ports = {"ALCOVE_PORT": server.address.rpartition(":")[2], "ALCOVE_STATUS_PORT": "0"}
+        for lock in (False, True):
+            if lock:
+                (copy / "data" / "alcove.lock").touch()
+            done = alcove(copy, "status", ALCOVE_BEHIND_PROXY="true", **ports)
+            assert done.returncode == 1
+            assert "Another server answers on its ports here." in done.stdout

@@ -1,6 +1,7 @@
 """The socket door, with real connections to a real server."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from alcove.wire.entries import (
     Read,
     Routing,
 )
-from alcove.wire.errors import Refusal
+from alcove.wire.errors import Code, Refusal
 from alcove.wire.greeting import Goodbye, SignOut
 from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name
 from alcove.wire.rooms import CreateRoom, GetRooms
@@ -229,6 +230,31 @@ async def test_reads_of_who_reads_slowly_do_not_keep_others_waiting(live: Live) 
     assert (await ada.ask(GetDevices())).devices
     assert asyncio.get_running_loop().time() - began < 100 * BACKLOG_S
     works._reads.clear()
+
+
+@served()
+async def test_threads_that_read_leave_out_who_reads_slowly_and_who_was_sent_away(
+    live: Live,
+) -> None:
+    slow, ada = await live.newcomer("slow"), await live.newcomer("ada")
+    works = live.running.works
+    session = works.hub.devices[slow.device]
+    job = Job(session.caller, GetDevices(id=7))
+    gone = signed_in(make_door())
+    gone.end(Code.REVOKED)
+    works._is_local = False  # As with PostgreSQL.
+    works._threads.append(threading.Thread(target=works._read_in_thread, daemon=True))
+    works._threads[-1].start()
+    session.backlog_bytes = works._backlog_max + 1
+    before = works.requests
+    works._put(session, job)
+    works._put(gone, Job(session.caller, GetDevices(id=8)))
+    assert (await ada.ask(GetDevices())).devices
+    assert works.requests == before + 1
+    session.backlog_bytes = 0
+    assert (await slow.hear_of(Devices)).id == 7
+    assert works.requests == before + 2
+    works._is_local = True
 
 
 @served()

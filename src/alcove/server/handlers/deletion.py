@@ -10,8 +10,9 @@
 A device of the account stays in the room's cryptography until a member commits its removal; the
 server gives it nothing any more.
 
-First the account itself goes, so that nobody signs in, is found or added to a room any more.  What
-its batch has gathered of it is written before, so that it goes too.  All else goes bit by bit, so that nobody has to wait for it: the first bit at once, the rest in turns of
+First what the same batch holds of the account already is written, so that it is found.  Then the
+account itself goes, so that nobody signs in, is found or added to a room any more.  All else goes
+bit by bit, so that nobody has to wait for it: the first bit at once, the rest in turns of
 housekeeping.  The table `leftover` says of what, and is written with the first step.
 """
 

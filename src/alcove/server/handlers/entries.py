@@ -7,6 +7,7 @@ with two lines that are written together with those of others.  All else takes t
 from alcove.server.caller import Caller
 from alcove.server.effects import Following, Log, Moved, Routed, ToRoom
 from alcove.server.handlers.access import Handler
+from alcove.server.handlers.chats import asked_first
 from alcove.server.handlers.letters import deliver
 from alcove.server.handlers.links import may_join_by
 from alcove.server.handlers.reads import page_length, reading, reading_public
@@ -318,6 +319,9 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
             by = Caller(caller.address, caller.door, account, header.sender)
         try:
             asked = judge_commit(tx, by, state, header, now, is_paused=False)
+            if by.account != caller.account and by.account not in state.accounts:
+                # Who is said to have joined by a link is asked first: anybody can say so.
+                asked |= asked_first(tx, caller.account, [by.account], state.kind, now)
         except Refused:
             break
         taken.append(_add(tx, state, header, entry, now))

@@ -79,6 +79,10 @@ class Hands(Protocol):
         """Return what a function that only reads finds."""
         ...
 
+    async def count(self, function: Callable[[Tx], T]) -> T:
+        """Return what a function that reads much finds, while others are served."""
+        ...
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -119,7 +123,7 @@ async def answer(desk: Desk, request: Any, caller: Caller) -> Any:
 
 
 async def _stats(desk: Desk, _: Stats, __: Caller) -> Report:
-    totals = await desk.hands.look(admin.totals)
+    totals = await desk.hands.count(admin.totals)
     return Report(desk.status(), address_of(desk.settings()), totals)
 
 
@@ -264,6 +268,10 @@ class _Alone:
     async def look(self, function: Callable[[Tx], T]) -> T:
         """Return what a function that only reads finds."""
         return self._reader.look(function, now_ms())
+
+    async def count(self, function: Callable[[Tx], T]) -> T:
+        """Return what a function that reads much finds: nobody else is to be served here."""
+        return await self.look(function)
 
     def close(self) -> None:
         """Close the connections."""

@@ -31,7 +31,7 @@ from alcove.server.caller import Caller
 from alcove.server.door import Door
 from alcove.server.handlers import blobs as handlers
 from alcove.server.handlers.blobs import HOUR_MS, Found
-from alcove.server.io.http import HttpDoor, refusal_response
+from alcove.server.io.http import BROKEN, HttpDoor, refusal_response
 from alcove.server.io.uploads import Upload
 from alcove.server.io.works import Works, now_ms
 from alcove.server.openapi import CONFLICT, LATE, OTHER_TYPE, REPLACED, WRONG_VERSION
@@ -279,9 +279,9 @@ class BlobDoor:
                 return await handle(request)
             except Refused as refused:
                 return _refusal(refused)
-            except OSError as error:
-                if isinstance(error, ConnectionError):
-                    raise
+            except ConnectionError:
+                return _refusal(Refused(Code.MALFORMED, BROKEN))
+            except OSError:
                 return _refusal(Refused(Code.STORAGE))
 
         return serve
@@ -433,9 +433,14 @@ class BlobDoor:
 
         A file that is still open takes space for which nobody is asked any more.
         """
-        gone, self._works.hub.blobs_gone = self._works.hub.blobs_gone, []
-        for blob in gone:
-            await self._blobs.drop(blob)
+        gone = self._works.hub.blobs_gone
+        for _ in range(len(gone)):
+            blob = gone[0]  # It stays there until it is done.
+            try:
+                await self._blobs.drop(blob)
+            except OSError:  # The disk may come back: it is tried again the next time.
+                gone.append(blob)
+            del gone[0]
             upload = self._uploading.get(blob)
             if upload is not None:
                 upload.be_gone()

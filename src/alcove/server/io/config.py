@@ -132,7 +132,8 @@ def _found_config(folder: Path, data: str, unread: list[Notice]) -> tuple[str, T
     if _data_folder([(inside, texts)]):
         sentence = "cannot be set here, because this file was found in the data folder"
         raise SettingsError("data", f"data ({inside}) {sentence}.")
-    if _read(folder / CONFIG_NAME, CONFIG_NAME) is not None:
+    here = folder / CONFIG_NAME
+    if _read(here, CONFIG_NAME) is not None and not here.samefile(folder / inside):
         unread.append(Notice("unused", f"{CONFIG_NAME} was not read, because {inside} is there."))
     return inside, texts
 

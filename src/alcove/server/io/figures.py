@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 import alcove
 from alcove.server.audit import Audit
 from alcove.server.door import Door
+from alcove.server.io.gate import Gate
 from alcove.server.io.measures import cpu_seconds, memory_bytes
 from alcove.server.io.noticing import Noticing
 from alcove.server.io.sockets import Sockets
@@ -32,7 +33,9 @@ SAMPLE_S = 60
 RATE_S = 5
 """Over how long the current rate of messages is averaged."""
 SIZES_S = 30
-"""How often sizes are asked of the disk."""
+"""How often sizes are asked of the database."""
+FREE_S = 5
+"""How often the disk is asked what is free: as often as new things may begin to be refused."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Counters:
     door: Door
     noticing: Noticing
     audit: Audit
+    gate: Gate
 
 
 class Figures(Collector):
@@ -58,9 +62,10 @@ class Figures(Collector):
         self._rates: deque[float] = deque(maxlen=SAMPLES_MAX)
         self._connected: deque[float] = deque(maxlen=SAMPLES_MAX)
         self._sampled_entries = 0
-        self._seconds = self._measure_at = 0
+        self._seconds = self._measure_at = self._look_at = 0
         self._peak = 0.0
-        self._sizes: tuple[int, int, int | None] = (0, 0, None)
+        self._sizes = (0, 0)
+        self._free: int | None = None
 
     @property
     def rate(self) -> float:
@@ -81,14 +86,17 @@ class Figures(Collector):
 
     async def measure(self) -> None:
         """Ask for sizes now and then, in a thread; to be called once a second."""
+        if self._seconds >= self._look_at:
+            self._look_at = self._seconds + FREE_S
+            self._free = await asyncio.to_thread(_free_bytes, self._blobs)
         if self._seconds >= self._measure_at:
             self._measure_at = self._seconds + SIZES_S
             with suppress(StorageError):  # Then the last ones stand.
-                self._sizes = await asyncio.to_thread(_sizes_of, self._database, self._blobs)
+                self._sizes = await asyncio.to_thread(_sizes_of, self._database)
 
     def status(self) -> Status:
         """Return what may be known on this machine."""
-        rooms, files, free = self._sizes
+        (rooms, files), free = self._sizes, self._free
         settings = self._door.settings
         return Status(
             version=alcove.__version__,
@@ -121,7 +129,7 @@ class Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return the figures as Prometheus reads them."""
-        rooms, files, free = self._sizes
+        (rooms, files), free = self._sizes, self._free
         hub, works = self._works.hub, self._works
         gauges: list[tuple[str, str, float]] = [
             ("alcove_connected_devices", "Connections now.", len(self._sockets)),
@@ -146,8 +154,10 @@ class Figures(Collector):
             ("alcove_batches", "Transactions and reads that carried them.", works.batches),
             (
                 "alcove_cut_off",
-                "Connections cut off because too much waited for all, or came from all.",
-                self._sockets.backlog.cut_off + self._sockets.incoming.cut_off,
+                "Connections cut off because too much waited or came, or nothing was taken.",
+                self._sockets.backlog.cut_off
+                + self._sockets.incoming.cut_off
+                + self._counters.gate.cut_off,
             ),
             ("alcove_refused_by_limits", "Requests that a limit refused.", self._door.refused),
             (
@@ -180,12 +190,16 @@ class Figures(Collector):
         )
 
 
-def _sizes_of(database: Database, blobs: Path) -> tuple[int, int, int]:
-    """Return the sizes of the database and of all files, as announced, and what is free."""
+def _free_bytes(blobs: Path) -> int:
+    """Return what is free where files are stored, or will be."""
+    return shutil.disk_usage(blobs if blobs.exists() else Path()).free
+
+
+def _sizes_of(database: Database) -> tuple[int, int]:
+    """Return the sizes of the database and of all files, as announced."""
     connection = database.reader()
     try:
         (files,) = connection.one("SELECT COALESCE(SUM(size), 0) FROM blob") or (0,)
     finally:
         connection.close()
-    folder = blobs if blobs.exists() else Path()
-    return database.size_bytes(), int(files), shutil.disk_usage(folder).free
+    return database.size_bytes(), int(files)

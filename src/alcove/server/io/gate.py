@@ -4,15 +4,18 @@
                  │ far too many           │ too slow  │
                  └────────────────────────┴───────────┴──► closed
 
-A few more than `max_clients` are let in, to be told with status 503 that the server is full.  Later
-on whoever takes nothing of what waits for him is let go: a transport that is closed in good order
-waits until everything has been taken, which may be for ever.
+A few more than `max_clients` are let in, to be told with status 503 that the server is full.  When
+only the last quarter is left, each newcomer takes the place of a stranger whose connection is idle:
+somebody who wants to sign in is a stranger too at first.  Later on whoever takes nothing of what
+waits for him is let go: a transport that is closed in good order waits until everything has been
+taken, which may be for ever.
 """
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -24,6 +27,10 @@ from alcove.server.settings import Settings
 
 SURPLUS_MAX: Final = 64
 """How many connections beyond the limit are let in to hear that there are too many."""
+RESERVED_PART: Final = 4
+"""This part of all connections is not for strangers who do nothing."""
+LOOKED_AT_MAX: Final = 64
+"""How many strangers are looked at for one newcomer: the others have their turn with the next."""
 AGAIN_S: Final = 0.1
 """After this, it is tried again to take a connection: the system had no file left for it, say."""
 LOOKS: Final = 8
@@ -68,6 +75,18 @@ class Line(RequestHandler):
     def allow(self, size: int, is_trusted: Callable[[], bool]) -> None:
         """Take at most so many bytes more, unless whoever sends them is trusted by then."""
         self._left, self._is_trusted = size, is_trusted
+
+    def trust(self) -> None:
+        """Note that somebody who is known speaks on this connection."""
+        self._is_trusted = _always
+
+    def is_trusted(self) -> bool:
+        """Return whether somebody who is known speaks on this connection."""
+        return self._is_trusted()
+
+    def is_idle(self) -> bool:
+        """Return whether requests have been answered on this connection, and none is waiting."""
+        return self.has_begun and self._current_request is None and not self._messages
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the network."""
@@ -127,11 +146,17 @@ class Line(RequestHandler):
             self._untaken_bytes, self._untaken_since_s = untaken, now_s
         elif now_s - self._untaken_since_s >= patience_s:
             self.cut()
+            if self.gate is not None:
+                self.gate.cut_off += 1
 
     def cut(self) -> None:
         """End this connection, and throw away what waits in it."""
         if self.transport is not None:
             self.transport.abort()
+
+
+def _always() -> bool:
+    return True
 
 
 def line_of(request: web.Request) -> Line | None:
@@ -154,9 +179,12 @@ class Gate:
         self._door = door
         self._counts: dict[str, int] = {}
         self._lines: dict[Line, str] = {}
+        self._strangers: dict[Line, None] = {}
         self.count = 0
         self._waiting: dict[Line, int] = {}
         self._waiting_bytes = 0
+        self.cut_off = 0
+        """How many connections were cut off since the start, as they did not take what waited."""
 
     @property
     def settings(self) -> Settings:
@@ -175,8 +203,23 @@ class Gate:
         self._lines[line] = place
         line.gate = self
         self.count += 1
+        self._strangers[line] = None
+        if not settings.behind_proxy and self.count > _unreserved(settings):
+            self._make_room()
         is_crowd = not self.take(place) if place else False
         line.is_surplus = is_crowd or self.count > settings.max_clients
+
+    def _make_room(self) -> None:
+        """Let a stranger go who does nothing: about the one who has been here the longest."""
+        for line in list(islice(self._strangers, LOOKED_AT_MAX)):
+            del self._strangers[line]
+            if line.is_trusted():
+                continue
+            if line.is_idle():
+                self.drop(line)
+                line.cut()
+                return
+            self._strangers[line] = None
 
     def take(self, place: str) -> bool:
         """Count one more for an address; return whether it may have so many."""
@@ -192,6 +235,7 @@ class Gate:
     def drop(self, line: RequestHandler) -> None:
         """Count a connection no longer; once more is harmless."""
         self.release(cast("Line", line))
+        self._strangers.pop(cast("Line", line), None)
         place = self._lines.pop(line, None)  # type: ignore[call-overload]
         if place is not None:
             self.count -= 1
@@ -232,6 +276,7 @@ class Gate:
                 break
             self.release(line)
             line.cut()
+            self.cut_off += 1
 
     async def watch(self) -> None:
         """Let go of who takes nothing, for as long as the server runs."""
@@ -242,6 +287,11 @@ class Gate:
             now_s = loop.time()
             for line in list(self._lines):
                 line.be_stuck(now_s, patience_s)
+
+
+def _unreserved(settings: Settings) -> int:
+    """Return how many connections there may be before idle strangers make room."""
+    return settings.max_clients - settings.max_clients // RESERVED_PART
 
 
 class _Server(web.Server):

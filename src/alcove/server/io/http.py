@@ -19,6 +19,7 @@ from alcove.server.door import Door, network_of
 from alcove.server.handlers import TABLE
 from alcove.server.handlers.access import Handler
 from alcove.server.handlers.signing_in import Bearer, caller_of_token, touch_token
+from alcove.server.io.gate import line_of
 from alcove.server.io.works import Works, now_ms
 from alcove.server.limits import Buckets
 from alcove.server.openapi import CONFLICT, LATE, STATUSES, describe, tag_of, verbs
@@ -35,7 +36,10 @@ TOKEN_CHARACTERS_MAX = 200
 SMALL_BYTES: Final = 16 * 1024
 """A body that says it is no larger is not counted: there is at most one for each connection."""
 ADDRESS_SHARE: Final = 4
-"""One address may hold this part of all bodies."""
+"""One address may hold this part of the bodies of its kind: of members, or of strangers."""
+STRANGERS_SHARE: Final = 4
+"""Who has not signed in may hold this part of all bodies: the rest is for members."""
+BROKEN: Final = "The body of the request broke off."
 BUSY_MS: Final = 1000
 STRANGERS_MAX: Final = 100_000
 """How many addresses are counted that have not signed in."""
@@ -114,13 +118,17 @@ class HttpDoor:
             handler = self._door.check(caller, self._kinds[verb])
             self._door.count(handler.rate, caller, now_ms())
             most = self._most(caller, is_large=verb in self._large)
-            with self._bodies.held(caller.address, _size_of(request, most)):
+            is_stranger = not caller.device
+            size = _size_of(request, most)
+            with self._bodies.held(caller.address, size, is_stranger=is_stranger):
                 body = await self._body(request, most)
                 self._works.hub.receive(caller.account, len(body))
                 asked = self._decode(verb, body)
                 request_id = asked.id
                 self._count_rest(handler, caller, asked)
                 reply = decode_answer(await self._works.ask(Job(caller, asked)))
+        except ConnectionError:
+            return refusal_response(Refused(Code.MALFORMED, BROKEN))
         except TimeoutError:
             late = Refused(Code.MALFORMED, "The body of the request did not come in time.")
             response = refusal_response(late)
@@ -186,6 +194,9 @@ class HttpDoor:
         if bearer.is_due:
             with contextlib.suppress(Refused):  # On a full disk what is there can still be read.
                 await self._works.do(lambda tx: touch_token(tx, bearer, now), bearer.caller)
+        line = line_of(request)
+        if line is not None:
+            line.trust()
         return bearer.caller
 
     def stranger(self, request: web.Request) -> Caller:
@@ -234,32 +245,34 @@ def _size_of(request: web.Request, most: int) -> int:
 
 
 class Bodies:
-    """How many bytes of bodies are held at one time, in all and for each address."""
+    """How many bytes of bodies are held at one time: in all, of strangers, and of each address."""
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most = most
-        self._held: dict[str, int] = {}
+        self._held: dict[tuple[str, bool], int] = {}
         self._all = 0
+        self._strangers = 0
 
     @contextmanager
-    def held(self, address: str, size: int) -> Iterator[None]:
+    def held(self, address: str, size: int, *, is_stranger: bool) -> Iterator[None]:
         """Hold a body, or refuse to: one always fits, however large bodies may be."""
         if size <= SMALL_BYTES:
             yield
             return
-        who, most = network_of(address), self._most()
-        mine = self._held.get(who, 0)
-        if (mine and mine + size > most // ADDRESS_SHARE) or (
-            self._all and self._all + size > most
-        ):
+        who, most = (network_of(address), is_stranger), self._most()
+        mine, part = self._held.get(who, 0), self._strangers if is_stranger else self._all
+        most //= STRANGERS_SHARE if is_stranger else 1
+        if (mine and mine + size > most // ADDRESS_SHARE) or (part and part + size > most):
             why = "The server reads as many large requests as it may; try again in a moment."
             raise Refused(Code.BUSY, why, retry_after_ms=BUSY_MS)
         self._held[who] = mine + size
         self._all += size
+        self._strangers += size if is_stranger else 0
         try:
             yield
         finally:
             self._all -= size
+            self._strangers -= size if is_stranger else 0
             self._held[who] -= size
             if not self._held[who]:
                 del self._held[who]

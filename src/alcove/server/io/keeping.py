@@ -95,7 +95,7 @@ class Keeper:
             try:
                 turn = await self._works.do(_bound(chore, since))
             except Refused:
-                break  # The works have logged why; what is due stays due.
+                break  # The works have logged why; it begins anew when its time comes again.
             done += turn.done
             if turn.next is None:
                 break

@@ -24,6 +24,11 @@ FOLDER: Final = "logs"
 NAME: Final = "alcove.log"
 FRAMES_MAX: Final = 12
 """How many places in the code a line names, the innermost ones."""
+FLOODED: Final = "aiohttp.server"
+"""Writes a line for each request that is garbage, so that anybody could fill the log."""
+FLOOD_LINES_MAX: Final = 5
+"""How many lines of one kind it may write in a minute; the rest is counted."""
+MINUTE_S: Final = 60
 
 _log = logging.getLogger("alcove.server")
 
@@ -96,6 +101,29 @@ class _Rotating(RotatingFileHandler):
         super().doRollover()
 
 
+class _Sparse(logging.Filter):
+    """Lets a few lines of each kind of exception through in a minute, and tells of the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since_s = 0.0
+        self._counts: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a line may be written; what was left out is said when the next comes."""
+        if not 0 <= record.created - self._since_s < MINUTE_S:
+            counts, self._counts = self._counts, {}
+            self._since_s = record.created
+            left_out = sum(max(0, count - FLOOD_LINES_MAX) for count in counts.values())
+            if left_out:
+                _log.warning("left out %d lines of %s like those before", left_out, FLOODED)
+        kind = record.exc_info[0] if record.exc_info else None
+        # A fault of ours has its own few lines, whatever strangers send beside it.
+        name = kind.__name__ if kind else ""
+        self._counts[name] = self._counts.get(name, 0) + 1
+        return self._counts[name] <= FLOOD_LINES_MAX
+
+
 def begin_logging(settings: Settings, console: TextIO | None, *, verbose: bool) -> Path:
     """Send log lines to the data folder and to a console, and return the folder.
 
@@ -125,6 +153,7 @@ def begin_logging(settings: Settings, console: TextIO | None, *, verbose: bool) 
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger(OURS).setLevel(level)
+    logging.getLogger(FLOODED).addFilter(_Sparse())
     logging.raiseExceptions = False  # A full disk must not fill the console too.
     threading.excepthook = _thread_failed
     sys.unraisablehook = _unraisable
@@ -137,6 +166,9 @@ def end_logging() -> None:
     for handler in root.handlers[:]:
         root.removeHandler(handler)
         handler.close()
+    flooded = logging.getLogger(FLOODED)
+    for sparse in [one for one in flooded.filters if isinstance(one, _Sparse)]:
+        flooded.removeFilter(sparse)
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop) -> None:

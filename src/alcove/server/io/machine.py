@@ -87,7 +87,10 @@ def _why(error: OSError | None, host: str, port: int) -> str:
             " choose one above 1023, or put a proxy in front."
         )
     if number == errno.EADDRNOTAVAIL:
-        return f"The host {host} is not an address of this machine: set host to one that is."
+        return (
+            f"The host {host} is not an address of this machine: set host to one that is"
+            " (ip -brief address lists them, on macOS ifconfig)."
+        )
     return f"Port {port} on {host} cannot be used: {error.strerror if error else 'unknown'}."
 
 

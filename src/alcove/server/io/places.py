@@ -22,6 +22,10 @@ try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no such lock, and is untested as a server.
     fcntl = None  # type: ignore[assignment]
+try:
+    import pwd
+except ImportError:  # pragma: no cover - Windows has no such list of users.
+    pwd = None  # type: ignore[assignment]
 
 DATABASE_NAME: Final = "alcove.sqlite"
 LOCK_NAME: Final = "alcove.lock"
@@ -75,6 +79,50 @@ def held(settings: Settings) -> Iterator[Places]:
         except OSError as error:
             raise DatabaseRefused(f"{error.filename} cannot be used: {error.strerror}.") from None
         yield places
+
+
+def keep_to_the_owner(settings: Settings) -> None:
+    """Refuse to work on the store of another user, who could not open what we make there.
+
+    The lock and the database tell whose it is, and not the folder: a container's may be anybody's.
+    """
+    places = places_of(settings)
+    for path in (places.data / LOCK_NAME, places.database):
+        try:
+            owner = path.stat().st_uid
+        except OSError:
+            continue
+        if owner != os.geteuid():
+            name = user_name(owner)
+            raise DatabaseRefused(
+                f"{path} belongs to the user {name}, for whom this would lock the server out: call"
+                f" this command as {name}, such as with sudo -u {name} before it."
+            )
+        return
+
+
+def user_name(user: int) -> str:
+    """Return the name of a user of this machine, or the number of one without."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def is_held(settings: Settings) -> bool:
+    """Whether a server, or a command on the store itself, holds this data folder right now.
+
+    A server that starts in the very moment of the look may find the folder held: so nobody looks
+    who can ask the server instead.
+    """
+    try:
+        with (places_of(settings).data / LOCK_NAME).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # It is held, or another user's, who may hold it.
+    return False
 
 
 def open_private(path: Path) -> BinaryIO:

@@ -94,6 +94,7 @@ class Works:
         self._reading = database.reader()
         self._reader = Reader(self._reading, world)
         self._looking = threading.Lock()
+        self._counting = asyncio.Lock()
         # Daemons: a start that fails half way must not be kept from ending by them.
         self._threads = [threading.Thread(target=self._write_in_thread, name="writer", daemon=True)]
         if not self._is_local:
@@ -137,6 +138,19 @@ class Works:
                 return self._reader.look(function, now_ms())
 
         return await asyncio.to_thread(look)
+
+    async def count(self, function: Callable[[Tx], T]) -> T:
+        """Return what a function that reads much finds: in a thread of its own, one at a time."""
+
+        def look() -> T:
+            connection = self._database.reader()
+            try:
+                return Reader(connection, self._world).look(function, now_ms())
+            finally:
+                connection.close()
+
+        async with self._counting:
+            return await asyncio.to_thread(look)
 
     @property
     def is_busy(self) -> bool:
@@ -235,7 +249,7 @@ class Works:
             sink = item[0]
             if _was_sent_away(sink):
                 continue
-            if isinstance(sink, Session) and sink.backlog_bytes > self._backlog_max:
+            if self._is_slow(sink):
                 self._reads.append(item)  # What it has not taken yet is enough; others go first.
                 continue
             outcome = self._reader.run(item[1], now)
@@ -246,6 +260,10 @@ class Works:
         self._is_reading = bool(self._reads)
         if self._is_reading:
             self._loop.call_later(0.0 if done else BACKLOG_S, self._read)
+
+    def _is_slow(self, sink: Sink) -> bool:
+        """Return whether this is a connection that has not taken much of what it was sent."""
+        return isinstance(sink, Session) and sink.backlog_bytes > self._backlog_max
 
     def _deliver(self, items: Sequence[Item], outcomes: Sequence[Outcome], *, reads: bool) -> None:
         self.batches += 1
@@ -309,6 +327,11 @@ class Works:
                 item = self._reads.popleft()
             except IndexError:
                 break
+            if _was_sent_away(item[0]):
+                continue
+            if self._is_slow(item[0]):  # It waits outside of the queue: others go first.
+                self._loop.call_soon_threadsafe(self._loop.call_later, BACKLOG_S, self._put, *item)
+                continue
             outcome = reader.run(item[1], now_ms())
             self._loop.call_soon_threadsafe(
                 self._read_elsewhere, item, outcome, reader.unexpected, reader.refused

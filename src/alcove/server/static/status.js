@@ -14,6 +14,7 @@ function show(status) {
   // Who is not on the server's machine gets no figures.
   const hasFigures = status.now !== undefined;
   for (const part of document.querySelectorAll(".inside")) part.hidden = !hasFigures;
+  document.getElementById("elsewhere").hidden = hasFigures;
   if (hasFigures) showFigures(status);
 }
 

@@ -235,6 +235,8 @@ CREATE TABLE link (
 ) STRICT;
 CREATE INDEX link_by_room ON link (room);
 CREATE INDEX link_by_maker ON link (made_by);
+CREATE INDEX link_by_end ON link (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX link_used_up ON link (hash) WHERE used >= uses;
 
 -- Groups that their owners let be found.
 CREATE TABLE alias (
