@@ -1,0 +1,171 @@
+"""The client: everything that a device of an account does, from Enter to everybody's screen.
+
+A core that never waits, and an edge that does.  Lowest first:
+
+    store/      the database of one account, encrypted, and its tables (schema/*.sql)
+    keys/       what opens an account, what seals a room, who signs what
+    tx          what one step may touch: tables, dice, time, what it asks and tells
+    events      everything that the owner of an engine may hear
+    trust       whose keys are known, and what has changed
+    packages    key packages: by which others add this device
+    timeline/   what was said, as it is shown: edits, reactions, search
+    rooms/      rules, log, messages, handshakes, commits, joining
+    outbox      what we want to say, until the log has it
+    history     what was said before this device came; archive: the keys of it
+    entering, account, devices      coming to a server, locks and boxes, one's own devices
+    restored    disks and servers that were set back, and servers that lie
+    tables      who takes which answer, push and alarm: the map
+    engine      five verbs around all of it
+    link        the line to the server, as a machine of the same five verbs
+    files/      files: sealed in pieces
+    io/         sockets, files, clocks, dice: only here anything awaits
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alcove.client.errors import (
+        ClientError,
+        OfflineError,
+        PeerError,
+        RefusedError,
+        StoreError,
+        UsageError,
+    )
+    from alcove.client.io.blocking import (
+        Blocking,
+        send,
+    )
+    from alcove.client.io.bot import (
+        Bot,
+    )
+    from alcove.client.io.carrying import FileError, Transfer
+    from alcove.client.io.client import (
+        Client,
+    )
+    from alcove.client.io.hook import (
+        Hook,
+    )
+    from alcove.client.io.messages import (
+        Message,
+    )
+    from alcove.client.io.news import (
+        Alert,
+        Announcement,
+        FileChanged,
+        MessageChanged,
+        MessageReceived,
+        MessageSent,
+        News,
+        Offline,
+        OlderMessage,
+        Online,
+        PresenceChanged,
+        RequestsChanged,
+        RoomChanged,
+        RoomNote,
+        TurnedAway,
+        Typing,
+    )
+    from alcove.client.io.people import (
+        Device,
+        Person,
+        Presence,
+        Request,
+    )
+    from alcove.client.io.profiles import Profile, Profiles
+    from alcove.client.io.rooms import (
+        Member,
+        Room,
+    )
+    from alcove.client.io.vault import find_keyring, kept_by
+    from alcove.client.keys.phrase import PASSWORD_ENTROPY_BYTES, new_password
+
+_PLACES = {
+    "errors": (
+        "ClientError", "OfflineError", "PeerError", "RefusedError", "StoreError", "UsageError",
+    ),
+    "io.blocking": ("Blocking", "send"),
+    "io.bot": ("Bot",),
+    "io.catching_up": ("caught_up",),
+    "io.carrying": ("FileError", "Transfer"),
+    "io.client": ("Client",),
+    "io.config": ("ClientSettings", "load_settings", "parse_address"),
+    "io.export": ("Exported", "export"),
+    "io.hook": ("Hook",),
+    "io.messages": ("Message",),
+    "io.news": (
+        "Alert", "Announcement", "FileChanged", "MessageChanged", "MessageReceived",
+        "MessageSent", "News", "Offline", "OlderMessage", "Online", "PresenceChanged",
+        "RequestsChanged", "RoomChanged", "RoomNote", "TurnedAway", "Typing",
+    ),
+    "io.people": ("Device", "Person", "Presence", "Request"),
+    "io.profiles": ("Profile", "Profiles"),
+    "io.rooms": ("Member", "Room"),
+    "io.vault": ("find_keyring", "kept_by"),
+    "keys.phrase": ("PASSWORD_ENTROPY_BYTES", "new_password"),
+}  # fmt: skip
+"""Where each name is that apps may use.  It is loaded when it is first asked for."""
+
+_FOUND = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "PASSWORD_ENTROPY_BYTES",
+    "Alert",
+    "Announcement",
+    "Blocking",
+    "Bot",
+    "Client",
+    "ClientError",
+    "ClientSettings",
+    "Device",
+    "Exported",
+    "FileChanged",
+    "FileError",
+    "Hook",
+    "Member",
+    "Message",
+    "MessageChanged",
+    "MessageReceived",
+    "MessageSent",
+    "News",
+    "Offline",
+    "OfflineError",
+    "OlderMessage",
+    "Online",
+    "PeerError",
+    "Person",
+    "Presence",
+    "PresenceChanged",
+    "Profile",
+    "Profiles",
+    "RefusedError",
+    "Request",
+    "RequestsChanged",
+    "Room",
+    "RoomChanged",
+    "RoomNote",
+    "StoreError",
+    "Transfer",
+    "TurnedAway",
+    "Typing",
+    "UsageError",
+    "caught_up",
+    "export",
+    "find_keyring",
+    "kept_by",
+    "load_settings",
+    "new_password",
+    "parse_address",
+    "send",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for by name."""
+    if name not in _FOUND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_FOUND[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,412 @@
+"""History: what was said in a room before this device came, newest first.
+
+    chain rows ──► room keys, back as far as the chain goes
+    handshakes, from a snapshot on ──► who stood there then
+    pages of the log, newest first ──► judged and opened like any message
+
+Each page is a step of its own, so a device is usable at once, and a crash costs one page.
+"""
+
+import hashlib
+from itertools import pairwise
+from typing import NamedTuple
+
+from alcove.client import asking, restored
+from alcove.client.errors import PeerError
+from alcove.client.keys.rooms import room_key
+from alcove.client.keys.sealing import open_chain_row, seal_chain_row
+from alcove.client.rooms import handshakes, messages
+from alcove.client.rooms.belief import SUITES
+from alcove.client.rooms.founding import check_beginning
+from alcove.client.rooms.handshakes import decode_body, stand
+from alcove.client.rooms.state import find_room, policy_of
+from alcove.client.timeline import note
+from alcove.client.timeline import take as show
+from alcove.client.tx import Tx
+from alcove.mls import MlsError, PublicGroup, StagedPublicCommit, decode_group_info
+from alcove.wire.codec import decode_header
+from alcove.wire.content import ContentError
+from alcove.wire.entries import (
+    Entries,
+    GetSnapshot,
+    HandshakeHeader,
+    MessageHeader,
+    Read,
+    Row,
+    Snapshot,
+    Stored,
+)
+from alcove.wire.errors import Code, Refusal, Refused
+from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name
+from alcove.wire.rooms import GetRows, PutRows, RoomRows
+
+PAGE_ENTRIES = 256
+GO_ON = "history.go_on"
+"""The alarm that fetches the next page of a room's history."""
+AGAIN_MS = 5_000
+LOOK_AGAIN = "history.look_again"
+"""The alarm that looks for keys once more."""
+LOOK_AGAIN_MS = 20_000
+LOOKS_MAX = 12
+"""Every fourth time the pause doubles, so often, to a day."""
+
+
+class Step(NamedTuple):
+    """A handshake of the past, and the public state that it leads to."""
+
+    stored: Stored
+    header: HandshakeHeader
+    public: PublicGroup
+
+
+class Walked(NamedTuple):
+    """How far the handshakes of the past were followed: none of it is believed before the end."""
+
+    since: int
+    """From here on is read next."""
+    steps: list[Step]
+
+
+def begin(tx: Tx, room: bytes) -> None:
+    """Begin to fetch what was said in a room before this device came."""
+    here = find_room(tx, room)
+    assert here is not None
+    if here.kind == "mailbox" or here.seq <= 1:
+        return
+    tx.run(
+        "INSERT INTO past (room, low, known) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        room, here.joined_seq, _known_from(tx, room, here.joined_seq),
+    )  # fmt: skip
+    line = tx.one(
+        """
+        SELECT h.body FROM past p JOIN handshake h ON h.room = p.room AND h.seq = p.known
+        WHERE p.room = ? AND h.body IS NOT NULL
+            AND EXISTS (SELECT 1 FROM stay s WHERE s.room = p.room AND s.since = p.known)
+        """,
+        room,
+    )
+    if line is not None:
+        context = decode_group_info(decode_body(line[0]).info).context.raw
+        tx.run("UPDATE past SET context = ? WHERE room = ?", _hash(context), room)
+    tx.ask(GetRows(room=room, kind="chain"), "history.chain")
+    tx.wake(
+        LOOK_AGAIN, room, tx.now + LOOK_AGAIN_MS
+    )  # For the row that others add for this device.
+
+
+def look_again(tx: Tx, room: bytes) -> None:
+    """Look for keys again, as long as something waits for one."""
+    here = find_room(tx, room)
+    if (
+        here is not None
+        and here.state == "active"
+        and tx.one("SELECT 1 FROM unopened WHERE room = ?", room)
+    ):
+        tx.ask(GetRows(room=room, kind="chain"), "history.chain")
+        asking.ask(tx, room)
+        line = tx.one("UPDATE past SET tries = tries + 1 WHERE room = ? RETURNING tries", room)
+        tries = 0 if line is None else line[0]
+        tx.wake(LOOK_AGAIN, room, tx.now + LOOK_AGAIN_MS * 2 ** min(tries // 4, LOOKS_MAX))
+
+
+def _known_from(tx: Tx, room: bytes, seq: int) -> int:
+    """Return from which place on it is known who stood in a room."""
+    known: int | None = tx.line("SELECT MIN(since) FROM stay WHERE room = ?", room)[0]
+    return seq if known is None else min(known, seq)
+
+
+def _later(tx: Tx, room: bytes, refusal: Refusal) -> None:
+    """Try again soon, unless this device may not read there any more."""
+    if refusal.code not in {Code.NOT_A_MEMBER, Code.UNKNOWN}:
+        tx.wake(GO_ON, room, tx.now + (refusal.retry_after_ms or AGAIN_MS))
+
+
+def resume(tx: Tx) -> None:
+    """Go on with what was not fetched to its end."""
+    for (room,) in tx.all("SELECT room FROM past WHERE is_done = 0 ORDER BY room"):
+        here = find_room(tx, room)
+        if here is not None and here.state == "active":
+            tx.ask(GetRows(room=room, kind="chain"), "history.chain")
+
+
+# ---- Keys: from each to the one before ----
+
+
+def chain(tx: Tx, request: GetRows, answer: RoomRows | Refusal, _: bytes) -> None:
+    """Take a page of chain rows, newest first."""
+    if isinstance(answer, Refusal):
+        _later(tx, request.room, answer)
+        return
+    for row in answer.rows:
+        key = messages.key_of(tx, request.room, row.name)
+        if key is None:
+            continue
+        try:
+            link = open_chain_row(key, request.room, row.name, row.body)
+        except PeerError:
+            continue
+        handshakes.learn_key(tx, request.room, link.name, link.secret, is_archived=True)
+    if answer.next is not None and (request.before is None or answer.next < request.before):
+        tx.ask(GetRows(room=request.room, kind="chain", before=answer.next), "history.chain")
+    else:
+        go_on(tx, request.room)
+
+
+def mend(tx: Tx, room: bytes) -> None:
+    """Somebody came in by a commit of their own, and could not link the new key to the old one."""
+    here = find_room(tx, room)
+    if here is None or here.state != "active" or here.history == "none":
+        return
+    if restored.may_speak(tx, here):
+        tx.ask(GetRows(room=room, kind="chain"), "history.mended")
+
+
+def mended(tx: Tx, request: GetRows, answer: RoomRows | Refusal, _: bytes) -> None:
+    """Add what is missing among the newest rows of the chain."""
+    if isinstance(answer, Refusal):
+        return  # Somebody else may do it; and the next to come in asks again.
+    there = {row.name for row in answer.rows}
+    room = request.room
+    keys = tx.all(
+        """
+        SELECT h.name, k.secret, h.header FROM handshake h
+        LEFT JOIN room_key k ON k.room = h.room AND k.name = h.name
+        WHERE h.room = ? AND h.renews ORDER BY h.seq DESC LIMIT ?
+        """,
+        room, messages.RENEWALS + 1,
+    )  # fmt: skip
+    rows = []
+    for (name, secret, raw), (before, earlier, _raw) in pairwise(keys):
+        if name in there or secret is None or earlier is None or not _is_external(tx, room, raw):
+            continue
+        body = seal_chain_row(
+            room_key(secret), room, name, tx.me.key, (before, earlier), tx.random(32)
+        )
+        rows.append(Row("chain", name, body))
+    if rows:
+        tx.order(PutRows(room=room, rows=tuple(rows)), "history.put")
+
+
+def _is_external(tx: Tx, room: bytes, raw: bytes | None) -> bool:
+    """Return whether a handshake was somebody's own, who may have what was said before."""
+    header = None if raw is None else decode_header(raw)
+    if not isinstance(header, HandshakeHeader) or header.joins is None:
+        return False
+    here = find_room(tx, room)
+    assert here is not None
+    return here.history == "open" or (here.history == "closed" and header.joins != "link")
+
+
+def put(tx: Tx, request: PutRows, answer: object, _: bytes) -> None:
+    """Rows were added to the chain, or another member's were."""
+
+
+# ---- Pages: from the newest to the oldest ----
+
+
+def go_on(tx: Tx, room: bytes) -> None:
+    """Fetch the next page, or first find out who stood there."""
+    here = find_room(tx, room)
+    line = tx.one("SELECT low, known, is_done FROM past WHERE room = ?", room)
+    if here is None or here.state != "active" or line is None or line[2]:
+        return
+    low, known, _ = line
+    if low <= 1 or here.history == "none":
+        tx.run("UPDATE past SET is_done = 1 WHERE room = ?", room)
+        if here.history == "closed":
+            messages.settle(tx, room)
+    elif known < low:
+        since = max(known - 1, low - 1 - PAGE_ENTRIES, 0)
+        request = Read(
+            room=room, since=Position(here.incarnation, since), entries_max=low - 1 - since
+        )
+        tx.ask(request, "history.page")
+    else:
+        tx.ask(GetSnapshot(room=room, until=low - 1), "history.snapshot")
+
+
+def page(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
+    """Take a page of what was said."""
+    room = request.room
+    if isinstance(answer, Refusal):
+        _later(tx, room, answer)
+        return
+    line = tx.one("SELECT low FROM past WHERE room = ?", room)
+    if line is None:
+        return  # This device has begun anew in this room since.
+    (low,) = line
+    asked_from, asked_to = request.since.seq + 1, request.since.seq + request.entries_max
+    entries = [one for one in answer.entries if asked_from <= one.seq < low]
+    last = answer.entries[-1].seq if answer.entries and answer.more else asked_to
+    if asked_from <= last < asked_to:
+        # The server's pages are smaller: the rest of this one comes first.
+        rest = Read(
+            room=room,
+            since=Position(answer.incarnation, last),
+            entries_max=asked_to - last,
+        )
+        tx.ask(rest, "history.page")
+    for one in entries:  # Oldest first: the search index likes numbers that go up.
+        take(tx, room, one)
+    if not asked_from <= last < asked_to:
+        (since,) = tx.line("SELECT MIN(?, low) FROM past WHERE room = ?", asked_from, room)
+        tx.run("UPDATE past SET low = ? WHERE room = ?", since, room)
+        go_on(tx, room)
+
+
+def take(tx: Tx, room: bytes, stored: Stored) -> None:
+    """Take one entry of the past."""
+    if tx.one("SELECT 1 FROM entry WHERE room = ? AND seq = ?", room, stored.seq):
+        return
+    try:
+        header = decode_header(stored.header)
+    except Refused:
+        return
+    if isinstance(header, HandshakeHeader) or header.form != "kept":
+        return
+    _take_message(tx, room, stored, header)
+
+
+def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) -> None:
+    from alcove.client.rooms.members import stay_at  # noqa: PLC0415
+
+    stay = stay_at(tx, room, header.sender, stored.seq)
+    if stay is None:
+        return
+    cause = None
+    if stored.body is None:
+        show(tx, room, messages.opened(stored, header, stay, None))
+        return
+    try:
+        said = messages.open_said(tx, room, stored, header, stay)
+        show(tx, room, messages.opened(stored, header, stay, said))
+    except messages.NoKeyError:
+        cause = "no-key"
+        messages.wait_for_key(tx, room, stored, header, stay)
+    except (PeerError, MlsError, ContentError) as error:
+        cause = messages.cause_of(error)
+    if cause is not None and cause != "no-key":
+        note(tx, room, stored.seq, stored.at, cause, stay.account)
+    tx.run(
+        """
+        INSERT INTO entry (room, seq, chain, device, content, cause) VALUES (?, ?, NULL, ?, ?, ?)
+        ON CONFLICT DO NOTHING
+        """,
+        room, stored.seq, header.sender, None if cause else header.content, cause,
+    )  # fmt: skip
+
+
+# ---- Who stood there: handshakes, followed in public ----
+
+
+def snapshot(tx: Tx, request: GetSnapshot, answer: Snapshot | Refusal, _: bytes) -> None:
+    """The snapshot before the next page is here: follow handshakes from there on."""
+    here = find_room(tx, request.room)
+    if isinstance(answer, Refusal) or here is None:
+        tx.wake(GO_ON, request.room, tx.now + AGAIN_MS)
+        return
+    tx.run("UPDATE past SET base = ? WHERE room = ?", answer.body, request.room)
+    since = Position(here.incarnation, max(answer.seq - 1, 0))
+    tx.memory.walks[request.room] = Walked(since.seq, [])
+    tx.ask(Read(room=request.room, since=since, lane="handshake"), "history.handshakes")
+
+
+def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
+    """Follow a page of old handshakes, up to where it is known who stood there."""
+    room = request.room
+    if isinstance(answer, Refusal):
+        _later(tx, room, answer)
+        return
+    line = tx.one("SELECT known, base, context FROM past WHERE room = ?", room)
+    walked: Walked | None = tx.memory.walks.get(room)
+    if line is None or walked is None or walked.since != request.since.seq:
+        return  # It is not followed any more, or from somewhere else.
+    (known, base, context), steps = line, walked.steps
+    for stored in answer.entries:
+        if stored.seq > known:
+            break
+        try:
+            header = decode_header(stored.header)
+            before = steps[-1].public if steps else None
+            public = _step(tx, room, header, decode_body(stored.body), before, base)
+        except (PeerError, MlsError, Refused):
+            continue
+        if isinstance(header, HandshakeHeader) and public is not None:
+            steps.append(Step(stored, header, public))
+    last = answer.entries[-1].seq if answer.entries and answer.more else known
+    if request.since.seq < last < known:
+        tx.memory.walks[room] = Walked(last, steps)
+        since = Position(answer.incarnation, last)
+        tx.ask(Read(room=room, since=since, lane="handshake"), "history.handshakes")
+        return
+    del tx.memory.walks[room]
+    tx.run("UPDATE past SET base = NULL WHERE room = ?", room)
+    if len(steps) < 2 or steps[-1].stored.seq != known or _place(steps[-1]) != context:
+        # It does not lead to what this device has seen itself: the server may say what it likes.
+        tx.run("UPDATE past SET is_done = 1 WHERE room = ?", room)
+        return
+    _believe(tx, room, steps)
+    tx.run(
+        "UPDATE past SET known = ?, context = ? WHERE room = ?",
+        steps[0].stored.seq, _place(steps[0]), room,
+    )  # fmt: skip
+    go_on(tx, room)
+
+
+def _hash(context: bytes) -> bytes:
+    return hashlib.sha256(context).digest()
+
+
+def _place(step: Step) -> bytes:
+    """Return the hash of the context that a handshake leads to."""
+    return _hash(step.public.context.raw)
+
+
+def _believe(tx: Tx, room: bytes, steps: list[Step]) -> None:
+    """Write down who stood in a room, and was what, up to a place that this device knows itself."""
+    for stored, header, public in steps:
+        tx.run(
+            """
+            INSERT INTO handshake (room, seq, name, at, sender, epoch, renews, closes)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            """,
+            room, stored.seq, entry_name(room, stored.header, stored.body or b""), stored.at,
+            header.sender, public.epoch, int(header.renews), int(header.closes),
+        )  # fmt: skip
+    before = None
+    for stored, _, public in steps[:-1]:
+        stand(tx, room, stored.seq, before, public)
+        before = public
+    _end_stays(tx, room, steps[-1].stored.seq)
+    handshakes.rank_all(tx, room, steps[-1].stored.seq, steps[-1].public)
+
+
+def _step(
+    tx: Tx, room: bytes, header: object, body: handshakes.Body, public: PublicGroup | None,
+    base: bytes | None,
+) -> PublicGroup | None:  # fmt: skip
+    """Return the public state after one more handshake."""
+    if not isinstance(header, HandshakeHeader):
+        return public
+    if public is None:
+        tree = None if header.before == NOTHING_BEFORE else base
+        first = PublicGroup.from_group_info(body.info, policy_of(tx), tree=tree, suites=SUITES)
+        check_beginning(first, header, room)
+        return first
+    staged = public.receive(body.commit)
+    if not isinstance(staged, StagedPublicCommit):
+        raise PeerError("not-a-commit")
+    return handshakes.counted(
+        header, staged.authenticated_data, body.info, staged.group, staged.committer
+    )
+
+
+def _end_stays(tx: Tx, room: bytes, seq: int) -> None:
+    """Those who stood before a place, and stand no longer in what is known from there on, left."""
+    tx.run(
+        """
+        UPDATE stay SET until = ?
+        WHERE room = ? AND until IS NULL AND since < ?
+        """,
+        seq, room, seq,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Rooms: their rules, their making, their members and their log."""

@@ -1,0 +1,105 @@
+"""Notices: what a device says to its room without a seal, because the others must act on it.
+
+leave   the next committer removes its leaf, and carries the notice
+lost    it could not follow a commit: somebody removes and adds it in one commit
+"""
+
+from alcove.client import packages
+from alcove.client.errors import PeerError
+from alcove.client.keys.sealing import check_notice, sign_notice
+from alcove.client.keys.suite import SUITE
+from alcove.client.rooms.leaves import leaf_hash
+from alcove.client.rooms.members import Stay
+from alcove.client.rooms.state import Room, change, policy_of, public_of
+from alcove.client.rooms.walk import Walk
+from alcove.client.timeline import note
+from alcove.client.tx import Tx
+from alcove.mls import MlsError, PublicGroup, check_key_package, decode_key_package
+from alcove.wire.codec import encode
+from alcove.wire.entries import Append, Appended, MessageHeader, NewEntry, Stored
+from alcove.wire.errors import Refusal
+from alcove.wire.signed import device_id
+
+JITTER_MS = 10_000
+"""Whoever follows waits up to so long before adding the lost again: then one commit is enough."""
+
+
+def take(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader, stay: Stay) -> None:
+    """Take a notice of somebody else."""
+    try:
+        notice = check_notice(walk.room, stay.account, stay.key, stored.body or b"")
+        if notice.package is not None:
+            _check_package(tx, notice.package, stay)
+    except (PeerError, MlsError) as error:
+        cause = str(getattr(error, "cause", None) or getattr(error, "rule", "bad-key-package"))
+        walk.pass_over(stored, header.sender, stay.account, cause)
+        return
+    walk.remember(header.sender, header.content)
+    jitter_ms = int.from_bytes(tx.random(4), "big") % JITTER_MS if notice.kind == "lost" else 0
+    tx.run(
+        """
+        INSERT INTO notice (room, device, seq, kind, leaf, package, body, ready_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (room, device) DO UPDATE SET seq = excluded.seq, kind = excluded.kind,
+            leaf = excluded.leaf, package = excluded.package, body = excluded.body,
+            ready_at = MIN(ready_at, excluded.ready_at)
+        """,
+        walk.room, header.sender, stored.seq, notice.kind, notice.leaf, notice.package,
+        stored.body, min(stored.at, tx.now) + jitter_ms,
+    )  # fmt: skip
+    tx.wake("room.look_after", walk.room, tx.now + jitter_ms)
+    note(tx, walk.room, stored.seq, stored.at, f"{notice.kind}-notice", stay.account)
+
+
+def _check_package(tx: Tx, message: bytes, stay: Stay) -> None:
+    """Refuse a key package by which its sender could not be added again: it would stop others."""
+    package = decode_key_package(message)
+    check_key_package(package, SUITE)
+    policy_of(tx).check_credential(package.leaf, None)
+    if package.leaf.signature_key != stay.key:
+        raise PeerError("package-of-another")
+
+
+def sent(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader) -> None:
+    """A notice of this device stands in the log."""
+    if header.notice == "leave":
+        walk.finish()
+        walk.is_over = True
+        change(tx, walk.room, state="gone", seq=stored.seq)
+        note(tx, walk.room, stored.seq, stored.at, "you-left", tx.me.account)
+
+
+def send(tx: Tx, here: Room, kind: str) -> None:
+    """Say that this device leaves, or is lost."""
+    public = public_of(tx, here.room)
+    assert public is not None
+    leaf = own_leaf_hash(tx, public)
+    if leaf is None:
+        return
+    me = tx.me
+    if kind == "lost":
+        (package,) = packages.make(tx, 1)
+        body = sign_notice(here.room, me.account, me.key, "lost", leaf, package)
+        header = MessageHeader(me.device, tx.random(16), "notice", notice="lost")
+    else:
+        body = sign_notice(here.room, me.account, me.key, "leave", leaf)
+        header = MessageHeader(me.device, tx.random(16), "notice", notice="leave")
+    tx.order(Append(room=here.room, entries=(NewEntry(encode(header), body),)), "notices.appended")
+
+
+def own_leaf_hash(tx: Tx, public: PublicGroup) -> bytes | None:
+    """Return the name of this device's leaf, while it stands."""
+    for _, leaf in public.tree.leaves():
+        if device_id(leaf.signature_key) == tx.me.device:
+            return leaf_hash(leaf)
+    return None
+
+
+def appended(tx: Tx, request: Append, answer: Appended | Refusal, _: bytes) -> None:
+    """A notice of this device was stored, or refused."""
+    from alcove.client.rooms import log  # noqa: PLC0415
+
+    if not isinstance(answer, Refusal):
+        here = public_of(tx, request.room)
+        if here is not None:
+            log.place(tx, request.room, request.entries, answer)

@@ -1,0 +1,500 @@
+"""A restored server: its logs have lost their ends, and go on otherwise than this device knows.
+
+    a new incarnation ──► where does our log part from its?  ──► what stood after it is void
+                                                                      │
+      handshakes past it are offered, raw, and known by their names when they come back
+                                                                      │
+      all are back     ──► what this device had said there waits in the outbox again
+      others came      ──► this device comes in anew, on what the log has become
+
+Places that are void are kept out of the way, from `VOID` on, until their handshakes are back:
+then who stood where, and was what, has its place again, which may be another one.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from alcove.client import outbox, restored
+from alcove.client.events import RoomChanged, Warned
+from alcove.client.restored import VOID
+from alcove.client.rooms import notices, undoing, withheld
+from alcove.client.rooms.state import (
+    Room,
+    change,
+    find_room,
+    forget_group,
+    get_room,
+    group_of,
+)
+from alcove.client.rooms.walk import Walk
+from alcove.client.timeline import note, rewound
+from alcove.client.tx import Tx
+from alcove.wire.codec import decode_header, encode
+from alcove.wire.content import Said, encode_said
+from alcove.wire.entries import (
+    Appended,
+    Entries,
+    HandshakeHeader,
+    NewEntry,
+    Offered,
+    OfferHandshakes,
+    Read,
+    Stored,
+)
+from alcove.wire.errors import Code, Refusal
+from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name, name_of, next_chain
+from alcove.wire.rooms import CreateRoom, Kind
+from alcove.wire.rooms import Room as Listed
+
+STEP_ENTRIES: Final = 16
+"""So many entries before the restored head are compared first; then four times as many."""
+PAGE_ENTRIES: Final = 256
+OFFERED_MAX: Final = 256
+"""How many handshakes are offered to a restored server in one request."""
+FOUNDING_MAX: Final = 2
+"""With so many handshakes a room can be made: the one that founds it, and its first members'."""
+RELEASE: Final = "rewinding.release"
+"""The alarm that sends what waited for a room's place to be known."""
+RELEASE_MS: Final = 500
+AGAIN_MS: Final = 10_000
+"""What the server has not taken is offered again after so long."""
+PLACES: Final = (("handshake", "seq"), ("stay", "since"), ("stay", "until"), ("rank", "since"))
+"""Tables and columns that say where handshakes stand."""
+
+
+class Look(Struct, frozen=True, array_like=True):
+    """How far the comparison of a log with ours has come."""
+
+    base: int
+    """From which place on the log is read."""
+    head: int
+    chain: bytes
+    """What the running hash is at `head`, as the list of rooms says."""
+    seq: int
+    """Read up to here,"""
+    now: bytes
+    """with this running hash, if all before `base` is as we know it."""
+    same: int
+    """The last place at which ours was the same."""
+
+
+_decode_look: Any = msgspec.msgpack.Decoder(Look).decode
+
+
+# ---- Signing in ----
+
+
+def server_was_restored(tx: Tx) -> None:
+    """The server has lost its newest entries, and counts anew: nothing is added before a look."""
+    withheld.withhold(tx)
+    # Letters have other numbers now, and of the archive's newest rows none may be there.
+    tx.run("DELETE FROM request WHERE answered_by IN ('letters.cleared', 'archive.stored')")
+    tx.run("UPDATE room_key SET is_archived = 0")
+    tx.wake(restored.ANSWERS_ARCHIVE, b"", tx.now)
+    tx.tell(Warned("server-restored", b"", tx.now))
+
+
+def listed(tx: Tx, one: Listed, incarnation: int) -> bool:
+    """Look at a room of the server's list: whether it has to be compared before anything else."""
+    here = find_room(tx, one.room)
+    if here is None:
+        return False
+    if here.incarnation == incarnation or not here.incarnation:
+        tx.wake(RELEASE, one.room, tx.now)
+        return False
+    if here.state in {"joining", "outside"}:
+        _start_again(tx, here.room, incarnation)
+    elif here.state == "gone" and (group_of(tx, one.room) is None or _has_left(tx, one.room)):
+        _stay_away(tx, here, incarnation)
+    elif here.state in {"active", "gone"}:
+        tx.memory.listed[one.room] = None
+        change(tx, one.room, state="active")
+        _compare(tx, here, one, incarnation)
+    return True
+
+
+def _has_left(tx: Tx, room: bytes) -> bool:
+    return tx.one("SELECT 1 FROM line WHERE room = ? AND cause = 'you-left'", room) is not None
+
+
+def _stay_away(tx: Tx, here: Room, incarnation: int) -> None:
+    """Who has left, or saw itself removed, is routed to a room again: it stays away from it."""
+    change(tx, here.room, incarnation=incarnation)
+    tx.wake(RELEASE, here.room, tx.now)
+    if group_of(tx, here.room) is not None:
+        notices.send(tx, here, "leave")
+
+
+def is_known(tx: Tx, room: bytes) -> bool:
+    """Return whether a room's place is one in the log as it is now."""
+    here = find_room(tx, room)
+    (incarnation,) = tx.line("SELECT incarnation FROM me")
+    return here is None or here.incarnation in {0, incarnation}
+
+
+def all_listed(tx: Tx, incarnation: int) -> None:
+    """Make rooms again that this device has founded and that the server has lost altogether."""
+    for (room,) in tx.all(
+        """
+        SELECT room FROM room WHERE state = 'active' AND incarnation NOT IN (0, ?) ORDER BY room
+        """,
+        incarnation,
+    ):
+        if room not in tx.memory.listed:
+            # The room may be gone, or this device from it.
+            tx.ask(
+                Read(room=room, since=Position(incarnation, 0), entries_max=1), "rewinding.asked"
+            )
+
+
+def asked(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
+    """The server has said why a room is not on its list."""
+    from alcove.client.rooms import log  # noqa: PLC0415
+
+    here = find_room(tx, request.room)
+    if not isinstance(answer, Refusal) or here is None or here.state != "active":
+        return
+    if answer.code == Code.NOT_A_MEMBER:
+        log.shut_out(tx, here.room)
+        tx.wake(RELEASE, here.room, tx.now)
+    elif answer.code == Code.UNKNOWN and _is_founder(tx, here.room):
+        _make_again(tx, here, request.since.incarnation)
+
+
+# ---- Where the logs part ----
+
+
+def _compare(tx: Tx, here: Room, one: Listed, incarnation: int) -> None:
+    """Find the last place up to which the log is as this device knows it."""
+    if (one.head < here.seq and _chain_at(tx, here, one.head) == one.chain) or (
+        one.head == here.seq and here.chain in {None, one.chain}
+    ):
+        _rewind(tx, here, one.head, one.head, incarnation)
+    elif here.chain is None:
+        _rewind(tx, here, min(here.seq, one.head), one.head, incarnation)
+    else:
+        base = here.seq if one.head > here.seq else max(0, one.head - STEP_ENTRIES)
+        _look(tx, here, base, one.head, one.chain, incarnation)
+
+
+def _chain_at(tx: Tx, here: Room, seq: int) -> bytes | None:
+    """Return the running hash at a place as this device knows it."""
+    if seq == 0:
+        return NOTHING_BEFORE
+    if seq == here.seq:
+        return here.chain
+    line = tx.one("SELECT chain FROM entry WHERE room = ? AND seq = ?", here.room, seq)
+    return None if line is None else line[0]
+
+
+def _look(tx: Tx, here: Room, base: int, head: int, chain: bytes, incarnation: int) -> None:
+    """Read from a place on, to compare."""
+    ours = _chain_at(tx, here, base)
+    if ours is None:
+        base, ours = 0, NOTHING_BEFORE
+    _read(tx, here.room, Look(base, head, chain, base, ours, base), incarnation)
+
+
+def _read(tx: Tx, room: bytes, look: Look, incarnation: int) -> None:
+    since = Position(incarnation, look.seq)
+    request = Read(room=room, since=since, entries_max=PAGE_ENTRIES)
+    tx.ask(request, "rewinding.compared", encode(look))
+
+
+def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> None:
+    """Take a page of the log, and compare it with what this device knows."""
+    here = find_room(tx, request.room)
+    if isinstance(answer, Refusal) or here is None or here.state != "active":
+        return  # The next list of rooms leads here again.
+    look: Look = _decode_look(said)
+    seq, now, same = look.seq, look.now, look.same
+    for one in answer.entries:
+        if one.seq > look.head:
+            break
+        name = _name(here.room, one)
+        seq, now = one.seq, next_chain(now, one.seq, name)
+        if one.seq <= here.seq and _is_same(tx, here, one, name, now):
+            same = one.seq
+    if seq < look.head and answer.entries:
+        _read(
+            tx,
+            here.room,
+            Look(look.base, look.head, look.chain, seq, now, same),
+            request.since.incarnation,
+        )
+    elif now == look.chain or look.base == 0:
+        _rewind(tx, here, same if now == look.chain else 0, look.head, request.since.incarnation)
+    else:
+        base = max(0, look.base - max(STEP_ENTRIES, 4 * (look.head - look.base)))
+        _look(tx, here, base, look.head, look.chain, request.since.incarnation)
+
+
+def _is_same(tx: Tx, here: Room, one: Stored, name: bytes, now: bytes) -> bool:
+    """Return whether an entry is the one that this device knows at its place."""
+    ours = _chain_at(tx, here, one.seq)
+    if ours is not None:
+        return ours == now
+    # It came in the middle of the log, and did not know the running hash yet.
+    header = decode_header(one.header)
+    if isinstance(header, HandshakeHeader):
+        known = tx.one("SELECT name FROM handshake WHERE room = ? AND seq = ?", here.room, one.seq)
+        return known == (name,)
+    known = tx.one("SELECT content FROM entry WHERE room = ? AND seq = ?", here.room, one.seq)
+    return known == (header.content,)
+
+
+def _name(room: bytes, one: Stored) -> bytes:
+    if one.body is not None:
+        return entry_name(room, one.header, one.body)
+    return name_of(room, one.header, one.body_hash or bytes(32))
+
+
+# ---- What is void ----
+
+
+def _rewind(tx: Tx, here: Room, seq: int, head: int, incarnation: int) -> None:
+    """Go back to the last place that is as it was; what stood after it is void."""
+    room = here.room
+    note(tx, room, seq, tx.now, "server-restored")
+    _make_void(tx, room, seq)
+    (handshake,) = tx.one(
+        "SELECT name FROM handshake WHERE room = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+        room, seq,
+    ) or (NOTHING_BEFORE,)  # fmt: skip
+    change(
+        tx, room, seq=seq, head=head, chain=_known_chain(tx, here, seq), incarnation=incarnation,
+        handshake=handshake, anchor_seq=0, anchor_chain=None,
+    )  # fmt: skip
+    _say_again(tx, room, seq)
+    outbox.go_on(tx, room)
+    (since,) = tx.line(
+        "SELECT MAX(since) FROM stay WHERE room = ? AND device = ?", room, tx.me.device
+    )
+    if since is not None and since >= VOID and not _is_founder(tx, room):
+        _strand(tx, here, incarnation)  # It came in by what is void.
+        return
+    if has_void(tx, room) and seq == head:
+        offer(tx, room)
+    else:
+        go_on(tx, room)
+    tx.tell(RoomChanged(room))
+
+
+def _known_chain(tx: Tx, here: Room, seq: int) -> bytes | None:
+    return here.chain if seq == here.seq else _chain_at(tx, here, seq)
+
+
+def _is_founder(tx: Tx, room: bytes) -> bool:
+    """Return whether this device made a room, and still has what founded it."""
+    return tx.one(
+        """
+        SELECT 1 FROM handshake WHERE room = ? AND seq IN (1, ?) AND sender = ?
+            AND body IS NOT NULL
+        """,
+        room, VOID + 1, tx.me.device,
+    ) is not None  # fmt: skip
+
+
+def _make_void(tx: Tx, room: bytes, seq: int) -> None:
+    """Put away what stood after a place."""
+    for table, column in PLACES:
+        tx.run(
+            f"UPDATE {table} SET {column} = {column} + ? WHERE room = ? AND {column} > ?"  # noqa: S608
+            f" AND {column} < ?",
+            VOID, room, seq, VOID,
+        )  # fmt: skip
+    for table in ("entry", "unopened", "notice"):
+        tx.run(f"DELETE FROM {table} WHERE room = ? AND seq > ?", room, seq)  # noqa: S608
+    tx.run("UPDATE doubt SET is_seen = 1 WHERE room = ?", room)
+    tx.run("UPDATE past SET low = MIN(low, ?), known = MIN(known, ?) WHERE room = ?",
+           seq + 1, seq + 1, room)  # fmt: skip
+    tx.run("UPDATE outbox SET seq = NULL, request = NULL WHERE room = ? AND seq > ?", room, seq)
+
+
+def _say_again(tx: Tx, room: bytes, seq: int) -> None:
+    """Put what this device had said after a place into the outbox, under its old ids."""
+    here = get_room(tx, room)
+    for again in rewound(tx, room, seq):
+        if again.device != tx.me.device or tx.one(
+            "SELECT 1 FROM outbox WHERE room = ? AND content = ?", room, again.content_id
+        ):
+            continue
+        said = Said(again.content, here.seq, here.chain or NOTHING_BEFORE, here.incarnation, tx.now)
+        tx.run(
+            "INSERT INTO outbox (room, content, plain, at, expires_at) VALUES (?, ?, ?, ?, ?)",
+            room, again.content_id, encode_said(said), tx.now, again.expires_at,
+        )  # fmt: skip
+
+
+def has_void(tx: Tx, room: bytes) -> bool:
+    """Return whether this device has followed handshakes that the log has not."""
+    return (
+        tx.one("SELECT 1 FROM handshake WHERE room = ? AND seq >= ? LIMIT 1", room, VOID)
+        is not None
+    )
+
+
+# ---- Handshakes that are offered, and come back ----
+
+
+def offer(tx: Tx, room: bytes) -> None:
+    """Give the server back what it has lost, as it was."""
+    if tx.one("SELECT 1 FROM request WHERE answered_by = 'rewinding.offered' AND note = ?", room):
+        return
+    entries = []
+    for header, body in tx.all(
+        "SELECT header, body FROM handshake WHERE room = ? AND seq >= ? ORDER BY seq LIMIT ?",
+        room, VOID, OFFERED_MAX,
+    ):  # fmt: skip
+        if header is None or body is None:
+            break
+        entries.append(NewEntry(header, body))
+    if entries:
+        tx.order(OfferHandshakes(room=room, entries=tuple(entries)), "rewinding.offered", room)
+    else:
+        go_on(tx, room, AGAIN_MS)
+
+
+def offered(tx: Tx, request: OfferHandshakes, _answer: Offered | Refusal, _: bytes) -> None:
+    """The server has taken what chains: the log says what.  The others are offered again later."""
+    go_on(tx, request.room, AGAIN_MS)
+
+
+def go_on(tx: Tx, room: bytes, wait_ms: int = 0) -> None:
+    """Read on, and let what waits be sent."""
+    from alcove.client.rooms import log  # noqa: PLC0415
+
+    log.read_on(tx, room)
+    tx.wake(RELEASE, room, tx.now + wait_ms)
+    tx.stir(room)
+
+
+def release(tx: Tx, room: bytes) -> None:
+    """Send again what waited for a room's place, where the log cannot say what became of it."""
+    if not tx.memory.is_signed_in:
+        return  # The next list of rooms leads here again.
+    here = find_room(tx, room)
+    if here is None or here.state != "active":
+        withheld.drop(tx, room)
+        return
+    if room in tx.memory.reading or here.seq < here.head:
+        tx.wake(RELEASE, room, tx.now + RELEASE_MS)
+        return
+    if has_void(tx, room):
+        offer(tx, room)  # Somebody may be there now who may make them.
+        return
+    withheld.send(tx, room)
+
+
+def came_back(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name: bytes) -> bool:
+    """Take a handshake that this device has followed before; returns whether it is done with.
+
+    One that it does not know, while others are void, ends the branch on which it stands.
+    """
+    line = tx.one(
+        "SELECT seq, epoch FROM handshake WHERE room = ? AND name = ? AND seq >= ?",
+        walk.room, name, VOID,
+    )  # fmt: skip
+    if line is None:
+        if not has_void(tx, walk.room):
+            return False
+        walk.is_over = True
+        _strand(tx, get_room(tx, walk.room), get_room(tx, walk.room).incarnation)
+        return True
+    old, epoch = line
+    (before,) = tx.line(
+        "SELECT COALESCE(MAX(epoch), -1) FROM handshake WHERE room = ? AND seq < ?",
+        walk.room, min(stored.seq, VOID),
+    )  # fmt: skip
+    for table, column in PLACES:
+        tx.run(
+            f"UPDATE {table} SET {column} = ? WHERE room = ? AND {column} = ?",  # noqa: S608
+            stored.seq, walk.room, old,
+        )  # fmt: skip
+    walk.remember(header.sender, None)
+    walk.handshake = name
+    if header.renews and epoch > before:
+        walk.room_key = name
+        walk.renewed_at = min(stored.at, tx.now)
+    return True
+
+
+# ---- The branch on which this device stands is void ----
+
+
+def _strand(tx: Tx, here: Room, incarnation: int) -> None:
+    """Come in anew, on what the log has become, and remember what is undone by that."""
+    room = here.room
+    undoing.remember(tx, room)
+    tx.run("DELETE FROM handshake WHERE room = ? AND seq >= ?", room, VOID)
+    _start_again(tx, room, incarnation)
+    note(tx, room, here.seq, tx.now, "server-restored")
+    tx.tell(RoomChanged(room))
+
+
+def _start_again(tx: Tx, room: bytes, incarnation: int) -> None:
+    """Look for a way into a room from its beginning, as the log is now."""
+    withheld.drop(tx, room)
+    forget_group(tx, room)
+    for table in ("pending", "past", "stay", "rank", "unopened", "notice"):
+        tx.run(f"DELETE FROM {table} WHERE room = ?", room)  # noqa: S608
+    tx.run("DELETE FROM entry WHERE room = ? AND cause = 'no-key'", room)  # It is read again.
+    outbox.go_on(tx, room)
+    change(
+        tx, room, state="outside", seq=0, head=0, joined_seq=0, handshake=NOTHING_BEFORE,
+        chain=None, is_lost=0, incarnation=incarnation, public=None, base=None, known=None,
+        anchor_seq=0, anchor_chain=None,
+    )  # fmt: skip
+    tx.memory.reading.pop(room, None)
+    tx.wake("joining.outside", room, tx.now + 1)
+
+
+# ---- Rooms that are lost altogether ----
+
+
+def _make_again(tx: Tx, here: Room, incarnation: int) -> None:
+    """Make a room again that this device has founded: the same room, from the same bytes."""
+    room = here.room
+    _rewind_all(tx, here, incarnation)
+    entries = []
+    for sender, header, body in tx.all(
+        """
+        SELECT sender, header, body FROM handshake WHERE room = ? AND seq >= ?
+        ORDER BY seq LIMIT ?
+        """,
+        room, VOID, FOUNDING_MAX,
+    ):  # fmt: skip
+        if sender != tx.me.device or header is None or body is None:
+            break
+        entries.append(NewEntry(header, body))
+    kind: Kind = here.kind  # type: ignore[assignment]
+    request = CreateRoom(room=room, kind=kind, entries=tuple(entries), partner=here.partner)
+    tx.order(request, "rewinding.made_again", room)
+
+
+def _rewind_all(tx: Tx, here: Room, incarnation: int) -> None:
+    """Everything in a room is void."""
+    note(tx, here.room, 0, tx.now, "server-restored")
+    _make_void(tx, here.room, 0)
+    change(
+        tx, here.room, seq=0, head=0, chain=NOTHING_BEFORE, incarnation=incarnation,
+        handshake=NOTHING_BEFORE, anchor_seq=0, anchor_chain=None,
+    )  # fmt: skip
+    _say_again(tx, here.room, 0)
+    outbox.go_on(tx, here.room)
+
+
+def made_again(tx: Tx, request: CreateRoom, answer: Appended | Refusal, _: bytes) -> None:
+    """The room is there again; what came after its first commit is offered."""
+    from alcove.client.rooms import log  # noqa: PLC0415
+
+    if isinstance(answer, Refusal):
+        tx.tell(Warned(f"room-not-restored: {answer.code}", request.room, tx.now))
+        return
+    log.place(tx, request.room, request.entries, answer)
+    if has_void(tx, request.room):
+        offer(tx, request.room)
+    else:
+        go_on(tx, request.room)

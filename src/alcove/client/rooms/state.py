@@ -1,0 +1,141 @@
+"""A room as this device has stored it: its line, and its MLS group.
+
+Groups are immutable values, loaded once and kept in memory with the version under which they are
+stored.  A step that fails forgets them, so memory never runs ahead of the disk.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from alcove.client.errors import StoreError
+from alcove.client.rooms.belief import SUITES, policy
+from alcove.client.tx import Tx
+from alcove.mls import Group, Policy, PublicGroup, Saved, load_group, save_group, save_messages
+
+OUTSIDE_MAX = 1_000
+"""So many rooms of which only the server speaks are stored at once."""
+PAST_EPOCHS = 7
+"""Live messages may name one of the newest eight epochs."""
+
+
+class Room(NamedTuple):
+    """Where this device stands in a room."""
+
+    room: bytes
+    kind: str
+    history: str
+    partner: bytes | None
+    state: str
+    seq: int
+    head: int
+    chain: bytes | None
+    incarnation: int
+    handshake: bytes
+    room_key: bytes | None
+    renewed_at: int
+    healed_at: int
+    refused_at: int
+    sends: int
+    is_lost: int
+    joined_seq: int
+    anchor_seq: int
+    anchor_chain: bytes | None
+
+
+COLUMNS = ", ".join(Room._fields)
+
+
+def find_room(tx: Tx, room: bytes) -> Room | None:
+    """Return what is stored of a room, if there is such a room."""
+    line = tx.one(f"SELECT {COLUMNS} FROM room WHERE room = ?", room)  # noqa: S608
+    return None if line is None else Room(*line)
+
+
+def get_room(tx: Tx, room: bytes) -> Room:
+    """Return a room that must be there."""
+    found = find_room(tx, room)
+    assert found is not None
+    return found
+
+
+def is_crowded(tx: Tx) -> bool:
+    """Return whether so many rooms wait to be come into that the server's word brings no more."""
+    (count,) = tx.line("SELECT COUNT(*) FROM room WHERE state = 'outside'")
+    return bool(count >= OUTSIDE_MAX)
+
+
+def change(tx: Tx, room: bytes, **values: int | str | bytes | None) -> None:
+    """Set columns of a room."""
+    sets = ", ".join(f"{column} = ?" for column in values)
+    tx.run(f"UPDATE room SET {sets} WHERE room = ?", *values.values(), room)  # noqa: S608
+
+
+def policy_of(tx: Tx, *, is_live: bool = True) -> Policy:
+    """Return what decides who is believed in the rooms of this server."""
+    return replace(policy(tx.me.server), past_epochs=PAST_EPOCHS if is_live else 0)
+
+
+def group_of(tx: Tx, room: bytes) -> Group | None:
+    """Return this device's group in a room; None while it has none."""
+    line = tx.one("SELECT version, epoch_part, message_part FROM room WHERE room = ?", room)
+    if line is None or line[1] is None:
+        return None
+    version, epoch_part, message_part = line
+    kept = tx.memory.groups.get(room)
+    if kept is not None and kept[0] == version:
+        return kept[1]
+    group = load_group(Saved(epoch_part, message_part), policy_of(tx), suites=SUITES)
+    tx.memory.groups[room] = version, group
+    return group
+
+
+def public_of(tx: Tx, room: bytes) -> PublicGroup | None:
+    """Return the public state of a room's group: the newest that is known."""
+    (public,) = tx.line("SELECT public FROM room WHERE room = ?", room)
+    if public is not None:
+        return PublicGroup.load(public, policy_of(tx), suites=SUITES)
+    group = group_of(tx, room)
+    return None if group is None else group.public
+
+
+def keep_group(tx: Tx, room: bytes, group: Group) -> None:
+    """Store a group in place of the one that this step has read."""
+    kept = tx.memory.groups.get(room)
+    version = kept[0] if kept else tx.line("SELECT version FROM room WHERE room = ?", room)[0]
+    if kept is not None and kept[1].public is group.public:
+        done = tx.run(
+            """
+            UPDATE room SET version = version + 1, message_part = ?
+            WHERE room = ? AND version = ?
+            """,
+            save_messages(group), room, version,
+        )  # fmt: skip
+    else:
+        epoch_part, message_part = save_group(group)
+        done = tx.run(
+            """
+            UPDATE room SET version = version + 1, epoch_part = ?, message_part = ?, public = NULL
+            WHERE room = ? AND version = ?
+            """,
+            epoch_part, message_part, room, version,
+        )  # fmt: skip
+    if done != 1:
+        raise StoreError("Another program has changed this account's database; close one of them.")
+    tx.memory.groups[room] = version + 1, group
+
+
+def keep_public(tx: Tx, room: bytes, public: PublicGroup) -> None:
+    """Store the public state of a group that this device cannot follow with its secrets."""
+    change(tx, room, public=public.save())
+
+
+def forget_group(tx: Tx, room: bytes) -> None:
+    """Delete the secrets of a group that this device is no longer in."""
+    tx.run(
+        """
+        UPDATE room SET version = version + 1, epoch_part = NULL, message_part = NULL
+        WHERE room = ?
+        """,
+        room,
+    )
+    tx.memory.groups.pop(room, None)

@@ -1,0 +1,1 @@
+"""Where a device keeps everything: one encrypted database file for each account."""

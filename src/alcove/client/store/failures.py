@@ -1,0 +1,63 @@
+"""What may be wrong with a local database, each in one sentence: what happened, and what to do."""
+
+from typing import Final
+
+from alcove.client.errors import StoreError
+
+
+class WrongKeyError(StoreError):
+    """The key is another database's."""
+
+
+class DamagedError(StoreError):
+    """What was written is not what is read: the disk, or another program, has changed it."""
+
+
+class DiskFullError(StoreError):
+    """There is no space left."""
+
+
+class NewerError(StoreError):
+    """A newer program has used this database, and this one does not know its tables."""
+
+
+DAMAGED: Final = (
+    "The local database is damaged: nothing in it was deleted, and `alcove doctor` offers to set it"
+    " aside and to bring back what the archive on the server has."
+)
+WRONG_KEY: Final = (
+    "The key does not open the local database, which belongs to another profile or came from"
+    " another backup: put back the profile's folder as a whole."
+)
+_FULL: Final = "The disk is full, so nothing was changed: make some space and do it again."
+_FAILED: Final = (
+    "The disk under the local database failed ({name}), so nothing was changed: look at the disk,"
+    " and copy the profile's folder before anything else."
+)
+_CLOSED: Final = (
+    "The local database may not be read or written ({name}): give its folder back to your own user."
+)
+_BUSY: Final = (
+    "Another program keeps the local database to itself: end it, such as a backup that is running,"
+    " and do it again."
+)
+
+_SAID: Final[dict[int, tuple[type[StoreError], str]]] = {
+    3: (StoreError, _CLOSED),  # SQLITE_PERM
+    5: (StoreError, _BUSY),  # SQLITE_BUSY
+    8: (StoreError, _CLOSED),  # SQLITE_READONLY
+    10: (StoreError, _FAILED),  # SQLITE_IOERR
+    11: (DamagedError, DAMAGED),  # SQLITE_CORRUPT
+    13: (DiskFullError, _FULL),  # SQLITE_FULL
+    14: (StoreError, _CLOSED),  # SQLITE_CANTOPEN
+    26: (DamagedError, DAMAGED),  # SQLITE_NOTADB
+}
+"""By the primary result code of SQLite, which is the lowest byte of what an exception carries."""
+
+
+def blame(error: Exception) -> None:
+    """Raise what the world did to the database; return when the mistake is ours."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    kind, sentence = _SAID.get(code & 0xFF, (None, ""))
+    if kind is not None:
+        raise kind(sentence.format(name=getattr(error, "sqlite_errorname", ""))) from error

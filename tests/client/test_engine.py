@@ -1,0 +1,187 @@
+"""The engine: one transaction a call, and a program that may be killed between any two."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from alcove.client.engine import Engine
+from alcove.client.errors import UsageError
+from alcove.client.events import Answered, Offline, Online, Pushed
+from alcove.client.rooms import acting, making
+from alcove.client.store.database import open_memory
+from alcove.client.tx import Tx
+from alcove.wire.base import Done
+from alcove.wire.content import Text
+from alcove.wire.devices import Devices, GetDevices
+from alcove.wire.directory import SetVisibility
+from alcove.wire.entries import Append
+from alcove.wire.errors import Code
+from alcove.wire.greeting import Announcement
+from tests.client.rooms.mischief import Killer, refuse
+from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said
+from tests.client.world import Peer, World
+
+MINUTE_MS = 60_000
+
+
+def test_an_engine_without_an_account_waits_for_nothing() -> None:
+    engine = Engine(open_memory(), bytes)
+    assert engine.deadline() is None
+    engine.tick(0)
+    assert (engine.requests(), engine.events()) == ([], [])
+
+
+def test_a_step_that_fails_has_not_happened() -> None:
+    world = World()
+    ada = world.register("ada")
+    ada.engine.requests()
+    ada.heard()
+
+    def half(tx: Tx) -> None:
+        tx.ask(GetDevices(), "owner")
+        tx.order(SetVisibility(online=False), "owner")
+        tx.tell(Online())
+        tx.wake("log.read_on", b"x", 1)
+        tx.change_me("is_host", 1)
+        raise UsageError("No.")
+
+    before = ada.db.one("SELECT counter, is_host FROM me")
+    with pytest.raises(UsageError):
+        ada.do(half)
+    assert (ada.engine.requests(), ada.heard()) == ([], [])
+    assert ada.db.one("SELECT counter, is_host FROM me") == before
+    assert ada.db.all("SELECT 1 FROM alarm WHERE kind = 'log.read_on'") == []
+    assert ada.db.all("SELECT 1 FROM request") == []
+    assert ada.connect() is None
+    assert not any(isinstance(one, SetVisibility) for one in ada.engine.requests())
+
+
+def test_what_the_owner_asks_is_answered_and_what_nobody_takes_is_told() -> None:
+    world = World()
+    ada = world.register("ada")
+    ada.heard()
+    ticket = ada.engine.ask(GetDevices(), world.now)
+    world.run()
+    (answered,) = ada.heard(Answered)
+    assert answered.ticket == ticket
+    assert isinstance(answered.answer, Devices)
+    announced = Announcement(text="Back at noon.", at=world.now)
+    ada.engine.receive(announced, world.now)
+    assert ada.heard(Pushed) == [Pushed(announced)]
+    ada.engine.receive(Done(id=ticket), world.now)  # Said twice, and heard once.
+    assert ada.heard() == []
+
+
+def test_a_question_ends_with_the_line_and_a_change_outlives_it() -> None:
+    world = World()
+    ada = world.register("ada")
+    ada.heard()
+    question = ada.engine.ask(GetDevices(), world.now)
+    change = ada.engine.ask(SetVisibility(online=False), world.now)
+    ada.hang_up()
+    (answered,) = ada.heard(Answered)
+    assert (answered.ticket, answered.answer.code) == (question, Code.STOPPING)
+    assert ada.engine.requests() == []
+    ada.restart()
+    assert ada.connect() is None
+    world.run()
+    (answered,) = ada.heard(Answered)
+    assert (answered.ticket, type(answered.answer)) == (change, Done)
+
+
+def test_the_owner_hears_when_the_line_is_up_and_down() -> None:
+    world = World()
+    ada = world.register("ada")
+    ada.heard()
+    ada.hang_up()
+    assert [type(one) for one in ada.heard() if isinstance(one, Online | Offline)] == [Offline]
+    assert ada.connect() is None
+    assert [type(one) for one in ada.heard() if isinstance(one, Online | Offline)] == [Online]
+
+
+def test_what_is_refused_in_passing_waits_for_the_line_too() -> None:
+    world = World()
+    ada = world.register("ada")
+    room = room_of(world, ada)
+    ada.answers = refuse(Append, Code.BUSY, retry_after_ms=MINUTE_MS)
+    ada.do(acting.say, room, Text("hello"))
+    world.run()
+    ada.hang_up()
+    ada.restart()
+    assert ada.connect() is None  # Too early: the server has named a time.
+    world.run()
+    assert ada.db.all("SELECT seq FROM outbox") == [(None,)]
+    world.pass_time(2 * MINUTE_MS)
+    assert ada.db.all("SELECT seq FROM outbox") == []
+    agree(world, room, ada)
+
+
+# ---- Killed between any two steps ----
+
+
+def scenario(ada: Peer, bob: Peer, cyn: Peer, tell: Callable[[], None]) -> bytes:
+    """Make a room, talk, invite, talk, remove, talk; `tell` lets everybody listen."""
+    room = ada.do(making.create, "group", (bob.me.account,))
+    ada.do(acting.say, room, Text("one"))
+    tell()
+    ada.do(acting.invite, room, cyn.me.account)
+    tell()
+    ada.do(acting.say, room, Text("two"))
+    bob.do(acting.say, room, Text("three"))
+    tell()
+    ada.do(acting.remove, room, cyn.me.account)
+    tell()
+    ada.do(acting.say, room, Text("four"))
+    tell()
+    return room
+
+
+STEPS = 16
+"""So many requests or a few more does the scenario make her device send."""
+
+
+@pytest.mark.parametrize("was_heard", [False, True])
+@pytest.mark.parametrize("number", range(1, STEPS))
+def test_killed_by_any_request_a_program_goes_on_where_it_was(number: int, was_heard: bool) -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    killer = Killer(ada, number, was_heard=was_heard)
+
+    def tell() -> None:
+        for _ in range(2):
+            world.run()
+            if not ada.is_online:
+                assert ada.connect() is None
+            world.pass_time(PAUSE_MS)
+
+    room = scenario(ada, bob, cyn, tell)
+    assert killer.left <= 0, "she sends less than that: count anew"
+    assert sorted(said(ada, room)) == sorted(["one", "two", "three", "four"])
+    assert said(ada, room) == said(bob, room)
+    assert said(cyn, room) == [text for text in said(ada, room) if text != "four"]
+    assert names(world, ada, room) == ["ada", "bob"]
+    agree(world, room, ada, bob)
+
+
+def test_killed_in_the_middle_of_a_transaction_a_program_finds_all_or_nothing() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+
+    class Killed(BaseException):
+        pass
+
+    def interrupted(tx: Tx, content: Any) -> None:
+        acting.say(tx, room, content)
+        raise Killed
+
+    with pytest.raises(Killed):
+        ada.do(interrupted, Text("half"))
+    ada.restart()
+    assert ada.connect() is None
+    world.run()
+    ada.do(acting.say, room, Text("whole"))
+    world.run()
+    assert said(ada, room) == said(bob, room) == ["whole"]
+    agree(world, room, ada, bob)

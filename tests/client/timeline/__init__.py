@@ -1,0 +1,1 @@
+"""Tests of what a device shows of its rooms."""
