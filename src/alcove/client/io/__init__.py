@@ -1,0 +1,1 @@
+"""The edge: sockets, files, clocks and dice.  Only here anything awaits."""

@@ -1,0 +1,401 @@
+"""Rooms, as a program meets them: who is there, what was said, and saying something."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from alcove.client import outbox, profiles, receipts, restored, signals, timeline
+from alcove.client.errors import UsageError
+from alcove.client.io.messages import ALL, Message, checked, checked_text, names_in
+from alcove.client.io.people import Person
+from alcove.client.receipts import Choice, Level
+from alcove.client.rooms import acting, linking, public
+from alcove.client.rooms.extension import RoomState, state_of
+from alcove.client.rooms.linking import Made
+from alcove.client.rooms.members import members, role_of
+from alcove.client.rooms.state import public_of
+from alcove.client.timeline import Found, Topic, Unread
+from alcove.client.tx import Tx
+from alcove.wire.blobs import Expiry
+from alcove.wire.content import Content, Poll, Text, shown_name
+
+if TYPE_CHECKING:
+    from alcove.client.io.carrying import Progress
+    from alcove.client.io.client import Client
+
+TITLE_NAMES_MAX = 4
+"""A room without a name is called after so many of its people."""
+
+
+class Member(NamedTuple):
+    """Somebody who is in a room."""
+
+    person: Person
+    role: str
+    """owner, admin or member."""
+    devices: int
+
+
+class Room:
+    """A conversation."""
+
+    def __init__(self, client: "Client", room: bytes) -> None:
+        self.client, self.room = client, room
+
+    def __repr__(self) -> str:
+        return f"<Room {self.title}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Room) and other.room == self.room
+
+    def __hash__(self) -> int:
+        return hash(self.room)
+
+    # ---- What it is ----
+
+    def _line(self, columns: str) -> Any:
+        line = self.client.db.one(
+            f"SELECT {columns} FROM room WHERE room = ?",  # noqa: S608 - Our words.
+            self.room,
+        )
+        if line is None:
+            raise UsageError("This room is not there any more: look at the list of rooms.")
+        return line
+
+    @property
+    def id(self) -> str:
+        """The room's id, which no other room ever has."""
+        return self.room.hex()
+
+    @property
+    def kind(self) -> str:
+        """direct, group, channel, commons or mailbox."""
+        kind: str = self._line("kind")[0]
+        return kind
+
+    @property
+    def state(self) -> str:
+        """making, founded, joining, active, outside or gone."""
+        state: str = self._line("state")[0]
+        return state
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this account is in it, or on its way in."""
+        return self.state != "gone"
+
+    @property
+    def title(self) -> str:
+        """What it is called: its name, or the names of its people."""
+        (partner,) = self._line("partner")
+        if self.name:
+            return self.name
+        if partner is not None:
+            return self.client.person_of(partner).name
+        people = [one.person.name for one in self.members() if not one.person.is_me]
+        if not people:
+            return "Notes" if self.kind == "group" else self.kind
+        more = len(people) - TITLE_NAMES_MAX
+        return ", ".join(people[:TITLE_NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+
+    @property
+    def name(self) -> str:
+        """The name that it was given; empty for none."""
+        return profiles.room_profile(self.client.db, self.room).name
+
+    @property
+    def is_mine_alone(self) -> bool:
+        """Whether nobody else is in it, nor asked to come."""
+        others = self.client.db.one(
+            """
+            SELECT 1 FROM stay WHERE room = ?1 AND until IS NULL AND account != ?2
+            UNION ALL SELECT 1 FROM wish WHERE room = ?1 AND kind = 'add' AND about != ?2
+            """,
+            self.room, self.client.account,
+        )  # fmt: skip
+        return others is None
+
+    @property
+    def is_read_by_everyone(self) -> bool:
+        """Whether everyone on the server can read it: the commons."""
+        return self.kind == "commons"
+
+    @property
+    def topic(self) -> str:
+        """What it is about, as its people have written; empty for nothing."""
+        return profiles.room_profile(self.client.db, self.room).topic
+
+    @property
+    def partner(self) -> Person | None:
+        """Of a direct room: the other one."""
+        partner = self._line("partner")[0]
+        return None if partner is None else self.client.person_of(partner)
+
+    @property
+    def settings(self) -> RoomState:
+        """What the room allows: see `change_settings`."""
+        return self.client.do(_settings, self.room)
+
+    def members(self) -> list[Member]:
+        """Return who is in it now."""
+        return [
+            Member(self.client.person_of(account), role, devices)
+            for account, role, devices in self.client.do(_members, self.room)
+        ]
+
+    # ---- What was said ----
+
+    def history(
+        self, limit: int = 50, before: Message | None = None, topic: str = ""
+    ) -> list[Message]:
+        """Return its newest messages, or those before one, in the order in which they were said."""
+        place = None if before is None else before.number
+        return [
+            Message(self.client, line)
+            for line in timeline.lines(self.client.db, self.room, place, limit, topic)
+        ]
+
+    def search(self, words: str, limit: int = 50, before: Message | None = None) -> list[Message]:
+        """Return messages of this room that hold all these words, newest first."""
+        return self.client.search(words, limit=limit, before=before, room=self)
+
+    def pins(self) -> list[Message]:
+        """Return the messages that are pinned, the newest pin in front."""
+        return [Message(self.client, line) for line in timeline.pins(self.client.db, self.room)]
+
+    def files(self, limit: int = 50, before: int | None = None) -> list[Found]:
+        """Return files that were sent here, newest first."""
+        return timeline.files(self.client.db, self.room, before, limit)
+
+    def topics(self) -> list[Topic]:
+        """Return its threads of talk."""
+        return timeline.topics(self.client.db, self.room)
+
+    # ---- Saying something ----
+
+    async def send(
+        self,
+        text: str,
+        *,
+        reply_to: Message | None = None,
+        mentions: Iterable[Person] | None = None,
+        topic: str = "",
+        expires_at: datetime | None = None,
+    ) -> Message:
+        """Say something.  It is stored here when this returns, and sent as soon as that can be.
+
+        Members who are named with an `@` are called; `mentions` chooses others.
+        """
+        called, calls_all = self.called(text)
+        if mentions is not None:
+            called = tuple(person.account for person in mentions)
+        content = Text(
+            checked_text(text),
+            topic=topic,
+            reply_to=None if reply_to is None else reply_to.target,
+            mentions=called,
+            mentions_all=calls_all,
+        )
+        expires_ms = None if expires_at is None else int(expires_at.timestamp() * 1000)
+        return self.say(content, expires_ms)
+
+    async def send_file(
+        self,
+        *paths: str | Path,
+        text: str = "",
+        expiry: Expiry = "never",
+        progress: "Progress | None" = None,
+    ) -> Message:
+        """Send files, with a text beside them.  The message goes when all are on the server.
+
+        `expiry` says how long the server keeps them: never ends, a day, a week.
+        """
+        called, calls_all = self.called(text)
+        content = Text(text, mentions=called, mentions_all=calls_all)
+        return await self.client.files.send(
+            self, [Path(path) for path in paths], content, expiry, progress
+        )
+
+    async def post(self, text: str, *, topic: str = "", through: str) -> Message:
+        """Say what a program has brought, marked with the hook that it came through."""
+        return self.say(Text(checked_text(text), topic=topic, through=through))
+
+    async def poll(
+        self,
+        question: str,
+        *options: str,
+        is_multiple: bool = False,
+        closes_at: datetime | None = None,
+    ) -> Message:
+        """Ask a question with a few answers."""
+        closes_ms = None if closes_at is None else int(closes_at.timestamp() * 1000)
+        return self.say(Poll(question, options, is_multiple, closes_ms))
+
+    def say(self, content: Content, expires_ms: int | None = None) -> Message:
+        """Say any content.  An edit or a reaction shows no line: its target is returned."""
+        number = self.client.do(acting.say, self.room, checked(content), expires_ms)
+        return self.client.message_of(number)
+
+    def called(self, text: str) -> tuple[tuple[bytes, ...], bool]:
+        """Return the members that a text calls, and whether it calls all."""
+        names = names_in(text)
+        if not names:
+            return (), False
+        asked = self.client.db.all(
+            "SELECT about FROM wish WHERE room = ? AND kind = 'add' ORDER BY number", self.room
+        )
+        people = [one.person for one in self.members()]
+        people += [self.client.person_of(account) for (account,) in asked]
+        there = {person.name.lower(): person.account for person in people}
+        return tuple(there[name] for name in names if name in there), ALL in names
+
+    # ---- Changing it ----
+
+    async def invite(self, person: Person | str) -> None:
+        """Add somebody."""
+        found = await self.client.person(person)
+        self.client.do(acting.invite, self.room, found.account)
+
+    async def remove(self, person: Person | str) -> None:
+        """Remove somebody: what is said from then on they cannot read."""
+        self.client.do(acting.remove, self.room, self.member(person).person.account)
+
+    async def leave(self) -> None:
+        """Leave; what was said stays readable here."""
+        self.client.do(acting.leave, self.room)
+
+    async def set_role(self, person: Person | str, role: str) -> None:
+        """Make somebody owner, admin or member."""
+        if role not in ("owner", "admin", "member"):
+            raise UsageError("A role is owner, admin or member.")
+        self.client.do(acting.set_role, self.room, self.member(person).person.account, role)
+
+    async def change_settings(self, **settings: Any) -> None:
+        """Change what the room allows: `may_invite`, `may_post`, `history`, `expires_ms`, …."""
+        self.client.do(_change_settings, self.room, settings)
+
+    async def change_profile(
+        self, *, name: str | None = None, topic: str | None = None, picture: bytes | None = None
+    ) -> None:
+        """Call it otherwise, as its owner or admin; None leaves what it is."""
+        self.client.do(profiles.set_profile, self.room, name=name, topic=topic, picture=picture)
+
+    async def link(self, *, days: int | None = None, uses: int | None = None) -> str:
+        """Return a new link by which whoever has it can join; it works within moments."""
+        profile = self.client.opened.profile
+        return self.client.do(
+            linking.make_link, self.room, profile.server,
+            certificate=bytes.fromhex(profile.certificate) or None, days=days, uses=uses,
+        )  # fmt: skip
+
+    def links(self) -> list[Made]:
+        """Return the links that were made on this device and still let people in."""
+        return self.client.do(linking.made, self.room)
+
+    async def end_link(self, made: Made) -> None:
+        """Let nobody in by a link any more."""
+        self.client.do(linking.drop_link, self.room, made.hash)
+
+    async def publish(self, alias: str, description: str = "", *, joinable: bool = True) -> None:
+        """Let it be found by a public name, by everyone on the server."""
+        self.client.do(public.put_alias, self.room, alias, description, joinable=joinable)
+
+    async def unpublish(self) -> None:
+        """Let it be found no longer."""
+        self.client.do(public.drop_alias, self.room)
+
+    def member(self, person: Person | str) -> Member:
+        """Return somebody who is in this room, by name."""
+        name = person.name if isinstance(person, Person) else person.removeprefix("@")
+        for one in self.members():
+            if one.person == person or one.person.name.lower() == name.lower():
+                return one
+        raise UsageError(f"{shown_name(name)} is not in this room: look at its members.")
+
+    # ---- Reading ----
+
+    @property
+    def unread(self) -> Unread:
+        """How many messages were not read yet on any device, and how many of them call you."""
+        return receipts.unread(self.client.db, self.room)
+
+    def unread_messages(self, limit: int = 1000) -> list[Message]:
+        """Return what others have said that was not read yet, oldest first."""
+        place = receipts.read_place(self.client.db, self.room)
+        return [
+            message
+            for message in self.history(limit)
+            if message.line.seq is not None
+            and message.line.seq > place
+            and not message.is_mine
+            and message.kind in ("text", "poll", "unknown")
+        ]
+
+    async def read(self, upto: Message | None = None) -> None:
+        """Note that everything was read, or everything up to a message.  It never goes back."""
+        place = self._line("seq")[0] if upto is None else upto.refreshed().line.seq
+        if place is not None:
+            self.client.do(receipts.read, self.room, place)
+
+    async def mark_unread(self) -> None:
+        """Show it as unread on this device, until it is read again."""
+        self.client.do(receipts.mark_unread, self.room)
+
+    @property
+    def choice(self) -> Choice:
+        """What was chosen for it on this device: notifications, pinned, archived."""
+        return receipts.choice(self.client.db, self.room)
+
+    async def choose(
+        self,
+        *,
+        level: Level | None = None,
+        is_pinned: bool | None = None,
+        is_archived: bool | None = None,
+    ) -> None:
+        """Choose what of it is notified on this device, and where it stands."""
+        self.client.do(
+            receipts.choose, self.room, level=level, is_pinned=is_pinned, is_archived=is_archived
+        )
+
+    async def typing(self, *, on: bool = True) -> None:
+        """Tell who is there that you are typing, as often as you like, or have stopped."""
+        self.client.do(signals.typing, self.room, on=on)
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether nothing is said here before you have looked: its log is told in two ways."""
+        return restored.is_doubted(self.client.db, self.room)
+
+    async def overlook(self) -> None:
+        """Go on here although its log is told in two ways: you have asked the others."""
+        self.client.do(restored.overlook, self.room)
+
+    async def retry_all(self) -> None:
+        """Try to send again whatever has failed here."""
+        for (content,) in self.client.db.all(
+            "SELECT content FROM outbox WHERE room = ? AND failed IS NOT NULL ORDER BY number",
+            self.room,
+        ):
+            self.client.do(outbox.retry, self.room, content)
+
+
+def _change_settings(tx: Tx, room: bytes, settings: dict[str, Any]) -> None:
+    acting.change_settings(tx, room, **settings)
+
+
+def _settings(tx: Tx, room: bytes) -> RoomState:
+    public = public_of(tx, room)
+    if public is None:
+        raise UsageError("This room is not there yet: wait until it is, then look again.")
+    return state_of(public)
+
+
+def _members(tx: Tx, room: bytes) -> list[tuple[bytes, str, int]]:
+    """Return account, role and number of devices of everybody who is in a room."""
+    (seq,) = tx.line("SELECT seq FROM room WHERE room = ?", room)
+    return [
+        (account, role_of(tx, room, account, seq + 1) or "member", len(devices))
+        for account, devices in members(tx.db, room)
+    ]

@@ -1,0 +1,150 @@
+"""What an owner does with the account itself, against a real server."""
+
+import base64
+import hmac
+import struct
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from alcove.client.errors import RefusedError, UsageError
+from alcove.client.io.client import Client
+from alcove.client.io.news import Alert, News
+from tests.client.io.live import PASSWORD, PATIENCE_S, Town, met
+
+OTHER = "cedar lamp oyster twelve bridge"
+WEAK = "Summer2026!"
+
+
+def code_of(secret: bytes, step: int = 0) -> str:
+    """Return what an authenticator app shows (RFC 6238)."""
+    digest = hmac.digest(secret, struct.pack(">Q", int(time.time()) // 30 + step), "sha1")
+    (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+@met()
+async def test_a_lost_device_is_taken_off_and_reads_nothing_new(town: Town) -> None:
+    ada, bob = await town.newcomer("ada"), await town.newcomer("bob")
+    room = await ada.direct("bob")
+    await (await room.send("before")).sent(PATIENCE_S)
+    phone = await town.device("ada", "phone")
+    await town.hears(phone, "before")
+    heard: list[News] = []
+    phone.listen(heard.append)
+    here, there = await ada.owner.devices()
+    assert (here.is_this, there.is_this) == (True, False)
+    with pytest.raises(UsageError, match="No one device"):
+        await ada.owner.revoke("zz", PASSWORD)
+    with pytest.raises(RefusedError, match="password is wrong"):
+        await ada.owner.revoke(there.id, OTHER)
+    await ada.owner.revoke(there.id[:8], PASSWORD)
+    await phone.line._until(lambda: phone.line.turned_away is not None, PATIENCE_S)
+    assert phone.line.turned_away is not None
+    assert phone.line.turned_away.code == "revoked"
+    assert [one.id for one in await ada.owner.devices()] == [here.id]
+    assert [one.room for one in ada.owner.reach(here.id)] == [room]
+    await (await room.send("after")).sent(PATIENCE_S)
+    await town.hears(bob, "after")
+    assert phone.search("after") == []
+
+
+@met()
+async def test_the_password_changes_and_the_phrase_stays(town: Town) -> None:
+    ada = await town.newcomer("ada")
+    assert await ada.owner.recovery_phrase(PASSWORD) == ada.recovery_phrase
+    assert not ada.owner.must_save_phrase
+    await ada.owner.change_password(PASSWORD, OTHER)
+    with pytest.raises(RefusedError, match="password is wrong"):
+        await town.device("ada", "phone")
+    await town.device("ada", "tablet", OTHER)
+    assert await ada.owner.recovery_phrase(OTHER) == ada.recovery_phrase
+    with pytest.raises(UsageError, match="at least 14"):
+        await ada.owner.change_password(OTHER, "short")
+
+
+@met()
+async def test_a_weak_password_opens_the_account_together_with_the_phrase(town: Town) -> None:
+    ada = await town.newcomer("ada", password=WEAK)
+    must_save = [ada.owner.must_save_phrase]
+    assert await ada.owner.recovery_phrase(WEAK) == ada.recovery_phrase
+    await ada.owner.phrase_saved()
+    must_save.append(ada.owner.must_save_phrase)
+    assert must_save == [True, False]
+    with pytest.raises(UsageError, match="recovery phrase"):
+        await town.device("ada", "phone", WEAK)
+    await town.device("ada", "tablet", ada.recovery_phrase)
+    with pytest.raises(UsageError, match="give the recovery phrase too"):
+        await ada.owner.change_password(WEAK, OTHER)
+    await ada.owner.change_password(WEAK, OTHER, phrase=ada.recovery_phrase)
+    await town.device("ada", "laptop", OTHER)
+
+
+@met()
+async def test_keys_are_renewed_and_everybody_is_shown_it(town: Town) -> None:
+    ada, bob = await town.newcomer("ada"), await town.newcomer("bob")
+    await (await ada.direct("bob")).send("hello")
+    await town.hears(bob, "hello")
+    his = await bob.person("ada")
+    before = his.safety_number
+    phrase = await ada.owner.renew_keys(PASSWORD, OTHER)
+    assert phrase != ada.recovery_phrase
+    await bob.until(lambda: his.state == "changed", PATIENCE_S)
+    assert his.safety_number != before
+    waiting = await bob.room("@ada").send("is it you?")
+    assert waiting.refreshed().state == "waiting"
+    await his.accept_change()
+    assert (await bob.person("ada")).state == "unchecked"
+    await town.hears(ada, "is it you?")
+
+
+@met()
+async def test_an_account_asks_for_codes_when_its_owner_wants_it(town: Town) -> None:
+    ada = await town.newcomer("ada")
+    secret, link = ada.owner.new_code_secret()
+    assert base64.b32decode(parse_qs(urlsplit(link).query)["secret"][0]) == secret
+    with pytest.raises(RefusedError, match="code is wrong"):
+        await ada.owner.ask_for_codes(PASSWORD, secret, "000000")
+    await ada.owner.ask_for_codes(PASSWORD, secret, code_of(secret, -1))
+    with pytest.raises(RefusedError, match="authenticator app"):
+        await town.device("ada", "phone")
+    client = Client.sign_in(
+        town.address, "ada", PASSWORD, code=code_of(secret), where=town.folder / "tablet",
+        passphrase="heron",
+    )  # fmt: skip
+    await town.opened(client)
+    await ada.owner.ask_for_no_codes(PASSWORD, code_of(secret, 1))
+    await town.device("ada", "laptop")
+
+
+@met()
+async def test_what_others_do_with_the_account_is_heard(town: Town) -> None:
+    ada = await town.newcomer("ada")
+    heard: list[News] = []
+    ada.listen(heard.append)
+    phone = await town.device("ada", "phone")
+    await ada.until(lambda: any(isinstance(one, Alert) for one in heard), PATIENCE_S)
+    (alert,) = [one for one in heard if isinstance(one, Alert)]
+    assert (alert.code, "new device" in alert.text) == ("device-added", True)
+    assert "device_added" in [one.kind for one in await phone.owner.events()]
+
+
+@met()
+async def test_an_account_is_deleted_and_its_name_is_free(town: Town) -> None:
+    ada = await town.newcomer("ada")
+    await ada.owner.delete_account(PASSWORD)
+    await ada.close(patience_s=0)
+    again = await town.newcomer("ada", where=town.folder / "again")
+    assert again.rooms() == []
+
+
+@met()
+async def test_invites_are_listed_and_withdrawn(town: Town) -> None:
+    ada = await town.newcomer("ada")
+    link = await ada.owner.invite(uses=2, days=1)
+    (invite,) = await ada.owner.invites()
+    assert (invite.uses, invite.invite in link) == (2, True)
+    await ada.owner.withdraw_invite(invite.invite)
+    assert await ada.owner.invites() == []
+    await ada.owner.sign_out()
