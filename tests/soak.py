@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
@@ -43,6 +43,8 @@ HEADERS: Final = 25_000
 GAMES: Final = {"SQLite": 2_000, "PostgreSQL": 100}
 GAMES_AT_ONCE: Final = 20
 GAME_STEPS: Final = 60
+WORLDS: Final = 10_000
+SEEDS_A_ROUND: Final = 1_000_000
 HTTP_EXAMPLES: Final = 100
 """Drawn of each kind of request, besides every edge of every field, which each lot tries."""
 HTTP_EXAMPLES_AT_ONCE: Final = 25
@@ -63,6 +65,8 @@ class State:
     """Games, by database."""
     http: int = 0
     """How many requests of each kind have been drawn for the HTTP door."""
+    worlds: dict[str, object] | None = None
+    """Of one product: see `sim.soaking`."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By part, so far."""
     done: list[str] = field(default_factory=list)
@@ -272,6 +276,35 @@ def _http(soak: Soak) -> bool | None:
     return True if soak.state.http >= HTTP_EXAMPLES else None
 
 
+def _worlds(soak: Soak) -> bool | None:
+    """Live through simulated worlds, until ten thousand of one and the same product were well."""
+    from sim.soaking import Progress, go  # noqa: PLC0415 - Only this part needs it.
+
+    begun: Any = soak.state.worlds or {"next": (soak.state.round - 1) * SEEDS_A_ROUND}
+    progress = Progress(**begun)
+
+    def save() -> None:
+        soak.state.worlds = asdict(progress)
+        soak.state.save(soak.file)
+
+    for result in go(progress, WORLDS, in_time=lambda: soak.in_time, save=save):
+        print(f"python -m sim {result.seed} --green\n{result.failure}")
+        return False
+    print(progress.told(), *(f"never happened: {name}" for name in progress.never), sep="\n")
+    if progress.never:
+        return False
+    return True if progress.worlds >= WORLDS else None
+
+
+def _is_of_another_product(state: State) -> bool:
+    """Return whether client, server or MLS have changed since worlds were lived through."""
+    if state.worlds is None:
+        return False
+    from sim.soaking import digest  # noqa: PLC0415 - Only this part needs it.
+
+    return state.worlds["digest"] != digest()
+
+
 def _program(*arguments: str, **environment: str) -> bool:
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, check=False, env={**os.environ, **environment}
@@ -300,6 +333,7 @@ PARTS: Final[dict[str, Callable[[Soak], bool | None]]] = {
     "frames": _frames,
     "handlers": _handlers,
     "http": _http,
+    "worlds": _worlds,
 }
 """Each returns True when it is done, None when its time was up, False when something is wrong."""
 
@@ -315,6 +349,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"no such part: {', '.join(unknown)}")
     state = State.load(options.state)
+    if "worlds" in state.done and _is_of_another_product(state):
+        state.done.remove("worlds")
     soak = Soak(state, options.state, time.monotonic() + options.seconds)
     print(f"round {state.round}")
     results = [soak.run(name) for name in PARTS if name in options.parts or not options.parts]

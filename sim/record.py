@@ -1,0 +1,51 @@
+"""What people did, as the simulator saw it: the truth that the checks compare with.
+
+It is written down here, beside the product and not with its help.  What was done in the moment in
+which a device was killed may have been stored or not: then it may stand in the log, and need not.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["text", "edit", "delete", "react", "poll", "vote"]
+
+
+@dataclass(eq=False)
+class Utterance:
+    """Something that somebody said, or did to something that was said."""
+
+    number: int
+    room: bytes
+    account: bytes
+    device: bytes
+    content: bytes
+    """The content's id, as the device drew it."""
+    kind: Kind
+    text: str
+    """The text, or the emoji."""
+    target: "Utterance | None"
+    is_certain: bool
+    """Whether the device has told its owner that it is stored."""
+    is_on: bool = True
+    """For a reaction: whether it is put or taken back."""
+
+
+@dataclass(eq=False)
+class Record:
+    """Everything that was said, and the rooms that were made."""
+
+    said: list[Utterance] = field(default_factory=list)
+    by_content: dict[tuple[bytes, bytes], Utterance] = field(default_factory=dict)
+    """By account and content id."""
+    rooms: list[bytes] = field(default_factory=list)
+
+    def add(self, utterance: Utterance) -> None:
+        """Write down that something was said."""
+        self.said.append(utterance)
+        self.by_content[utterance.account, utterance.content] = utterance
+
+    def doubt(self, device: bytes, stored: frozenset[tuple[bytes, bytes]]) -> None:
+        """A device has lost its memory: what is not in a log by now may never be."""
+        for one in self.said:
+            if one.device == device and (one.account, one.content) not in stored:
+                one.is_certain = False
