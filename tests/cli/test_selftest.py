@@ -269,13 +269,3 @@ def test_a_server_that_does_not_start_is_noticed(
 
 
 # ---- The program for members ----
-
-
-@pytest.mark.parametrize("command", ["client", "register", "login", "chat", "tui"])
-@pytest.mark.parametrize("words", [[], ["--host", "example.org", "ada"], ["--help"]])
-def test_the_program_for_members_is_said_to_come_later(command: str, words: list[str]) -> None:
-    done = CliRunner().invoke(main, [command, *words])
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "comes with the client, in a later release" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert command not in main.list_commands(click.Context(main))

@@ -165,7 +165,7 @@ def test_status_says_that_nothing_answers(runs: Runs, monkeypatch: pytest.Monkey
     assert done.stdout.startswith("No server runs here (data folder data)")
     assert "Another server" not in done.stdout
     done = call("status", "--json", ALCOVE_STATUS_PORT="0", ALCOVE_SELF_SIGNED="yes")
-    assert json.loads(done.stdout) == {"running": False, "status": None}
+    assert json.loads(done.stdout) == {"running": False, "status": None, "accounts": []}
     assert runs.starts == []
 
 

@@ -5,6 +5,7 @@ import time
 import click
 import msgspec
 
+from alcove.cli.advice import say
 from alcove.cli.asking import ask
 from alcove.cli.links import show_link
 from alcove.cli.shared import json_option, load, place_options, table, when
@@ -100,4 +101,4 @@ def owner_link(data: str | None, config: str | None, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(link))
     else:
         show_link(link)
-        click.echo("To use it takes the client, which comes with the next release.", err=True)
+        say("Use it with `alcove register`, on the machine of who is to be the host.", err=True)

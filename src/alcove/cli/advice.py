@@ -19,11 +19,22 @@ from typing import Any
 import click
 
 NAME = "alcove"
-PLACES = {"--data": "ALCOVE_DATA", "--config": "ALCOVE_CONFIG"}
-"""The options that say which server is meant, and the variables that do: often for one command."""
+PLACES = {
+    "--data": "ALCOVE_DATA",
+    "--profile": "ALCOVE_PROFILE",
+    "--config": "ALCOVE_CONFIG",
+}
+"""The options that say which server or account is meant, and the variables that do: often for one
+command."""
 META = "alcove.places"
 
-_COMMAND = re.compile(rf"`{NAME} ((?:--help|serve|up|demo|selftest|status|admin|upgrade)[^`]*)`")
+_OURS = (
+    "serve|up|demo|selftest|status|admin|upgrade|register|login|logout|send|listen|chat|rooms|people"
+    "|request|accept|decline|block|unblock|verify|devices|files|search|export|recovery|doctor|hook"
+)
+_MEMBERS = re.compile(r"(?!serve|up|demo|selftest|status|admin|upgrade)\w+")
+"""The commands that are about an account, and not about a server here."""
+_COMMAND = re.compile(rf"`{NAME} ((?:--help|(?:{_OURS})\b)[^`]*)`")
 
 
 def program() -> str:
@@ -47,7 +58,8 @@ def advised(text: str) -> str:
 
 def _typed(match: re.Match[str]) -> str:
     command = match[1].removesuffix("…").rstrip()
-    places = [] if "--help" in command else _places()
+    is_members = _MEMBERS.match(command) is not None
+    places = [] if "--help" in command else _places("--data" if is_members else "--profile")
     return f"`{' '.join([*_lent(), program(), command, *places])}`"
 
 
@@ -58,11 +70,14 @@ def _lent() -> list[str]:
     return ["sudo", "-u", shlex.quote(user)] if is_lent and user else []
 
 
-def _places() -> list[str]:
+def _places(other: str) -> list[str]:
+    """Return the places that were named, but for the one that only other commands know."""
     context = click.get_current_context(silent=True)
     given = context.meta.get(META, {}) if context else {}
     said = {name: given.get(name) or os.environ.get(PLACES[name]) for name in PLACES}
-    return [f"{name} {shlex.quote(value)}" for name, value in said.items() if value]
+    return [
+        f"{name} {shlex.quote(value)}" for name, value in said.items() if value and name != other
+    ]
 
 
 def note_place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -78,6 +93,19 @@ def say(text: str, **how: Any) -> None:
 
 
 # ---- Errors ----
+
+
+class Told(click.ClickException):
+    """A sentence for people, and the number with which the program ends."""
+
+    def __init__(self, sentence: str, status: int = 1) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """The number with which the program ends."""
+        return self.status
 
 
 class Mistake(click.ClickException):
@@ -96,7 +124,7 @@ def plainly(context: click.Context | None) -> Iterator[None]:
     except click.UsageError as error:
         raise Mistake(f"{_mistake(error)}  {_help(error.ctx or context)}") from error
     except click.ClickException as error:
-        raise click.ClickException(advised(error.format_message())) from error
+        raise Told(advised(error.format_message()), error.exit_code) from error
 
 
 def _help(context: click.Context | None) -> str:

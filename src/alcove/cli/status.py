@@ -1,13 +1,16 @@
-"""`alcove status`: whether the server runs, and how it is."""
+"""`alcove status`: whether the server runs, how it is, and which accounts are here."""
 
 import http.client
+import socket
+from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from alcove.cli.advice import say
 from alcove.cli.asking import over_socket
-from alcove.cli.shared import facts, json_option, load, place_options, size, when
+from alcove.cli.shared import facts, json_option, load, place_options, size, table, when
 from alcove.server.admin_messages import Report, Stats
 from alcove.server.pages import ENCRYPTION, Outside, Status
 from alcove.server.settings import Settings
@@ -20,23 +23,73 @@ WAIT_S = 3
 @place_options
 @json_option
 def status(data: str | None, config: str | None, *, as_json: bool) -> None:
-    """Show whether the server runs, and how.
+    """Show whether the server runs, and how; and the accounts of this machine.
 
-    Asks the server of this data folder, and nobody else who may have its ports.  The exit status is
-    0 when it runs, 1 when it does not.
+    Asks the server of this data folder, and nobody else who may have its ports; and the server of
+    each account that is on this machine.  The exit status is 0 when the server here runs, or where
+    there is none, when those of all accounts answer; else it is 1.
     """
     settings = load(data, config)
     found, address = _ask(settings)
     is_it = found is not None and address is not None
+    accounts = _accounts(config)
     if as_json:
-        click.echo(msgspec.json.encode({"running": is_it, "status": found if is_it else None}))
+        shown = {"running": is_it, "status": found if is_it else None, "accounts": accounts}
+        click.echo(msgspec.json.encode(shown))
     elif found is not None and address is not None:
         _show(found, address, settings.disk_free_min_bytes)
     else:
         other = "" if found is None else "  (Another server answers on its ports here.)"
         say(f"No server runs here (data folder {settings.data}): `alcove serve` starts it.{other}")
-    if not is_it:
+    if accounts and not as_json:
+        click.echo()
+        table([_account_row(one) for one in accounts], ("ACCOUNT", "PROFILE", "SERVER", ""))
+    answer_all = bool(accounts) and all(one.answers for one in accounts)
+    if not is_it and not answer_all:
         raise SystemExit(1)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account of this machine."""
+
+    profile: str
+    account: str
+    server: str
+    answers: bool
+    """Whether its server does."""
+
+
+def _accounts(config: str | None) -> list[Account]:
+    """Return the accounts of this user, and whether their servers answer."""
+    from alcove.client import (  # noqa: PLC0415 - Only where somebody is a member.
+        ClientError,
+        Profiles,
+        load_settings,
+        parse_address,
+    )
+
+    try:
+        profiles = Profiles(load_settings({}, config=Path(config) if config else None).home)
+        found = [profiles.profile(name) for name in profiles.names()]
+    except ClientError as error:
+        raise click.ClickException(str(error)) from error
+    return [
+        Account(one.name, one.account, one.server, _listens(parse_address(one.server)))
+        for one in found
+        if one.account
+    ]
+
+
+def _listens(address: Any) -> bool:
+    try:
+        socket.create_connection((address.host, address.port), WAIT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _account_row(one: Account) -> tuple[str, ...]:
+    return one.account, one.profile, one.server, "answers" if one.answers else "does not answer"
 
 
 def _ask(settings: Settings) -> tuple[Status | Outside | None, str | None]:

@@ -1,13 +1,10 @@
-"""`alcove demo`: a story that shows what a server of Alcove does today, and checks every word.
+"""`alcove demo`: a story that shows what Alcove does, and checks every word.
 
-The apps do not exist yet.  So the people in the story speak the protocol by hand, with a client
-that has no outbox and no store: it is the least that the protocol asks for, and no example.
-
-    story, evidence    the chapters
-    people, room       what a person's device does and knows
-    line, files        the two doors: the socket, and blobs over HTTP
-    house              the server: a process of its own
-    search, telling    looking for plain text; printing
+story, evidence    the chapters
+people, person     the people: a process each, which is the SDK, driven through a pipe
+wire               a recorder on the line between them and the server
+house              the server: a process of its own
+search, telling    looking for plain text; printing
 """
 
 import asyncio
@@ -20,39 +17,40 @@ import time
 from pathlib import Path
 
 import click
-from aiohttp import ClientError, ClientSession
 
 from alcove.cli.demo.evidence import evidence
 from alcove.cli.demo.house import House
-from alcove.cli.demo.line import Gone
+from alcove.cli.demo.people import RefusalError
 from alcove.cli.demo.story import (
     Story,
+    another_device,
+    asking,
     bob_returns,
     carol_goes,
-    talking,
+    everyone,
     the_plug,
     the_room,
     the_server,
     three_people,
 )
 from alcove.cli.demo.telling import CALM_S, Teller, Untrue
-from alcove.mls import MlsError
-from alcove.wire.errors import Refused
+from alcove.cli.demo.wire import Recorder
 
-FAILURES = (Untrue, Refused, Gone, MlsError, ClientError, OSError)
+FAILURES = (Untrue, RefusalError, OSError)
 STOPPED = 130
 """The exit status of a program that was ended by Ctrl-C, as shells have it."""
 
 
 @click.command
 @click.option("--fast", is_flag=True, help="Do not pause between the lines.")
-@click.option("--keep", is_flag=True, help="Leave the server's folder there, and say where it is.")
+@click.option("--keep", is_flag=True, help="Leave the folder there, and say where it is.")
 def demo(*, fast: bool, keep: bool) -> None:
-    """Tell a story of three people and a server, which shows what exists today.
+    """Tell a story of three people and a server that cannot read them.
 
-    A real server is started in a temporary folder.  Ada, Bob and Carol talk over it end-to-end
-    encrypted; it is killed and loses nothing; somebody is removed; at the end its whole folder is
-    searched for what they said.  The exit status is 0 only if all of it was true.
+    A real server is started in a temporary folder.  Ada, Bob and Carol, each in a process of their
+    own, talk over it; it is killed and loses nothing; somebody is removed; a new device reads it
+    all.  At the end everything that the server has and has heard is searched for what they said.
+    The exit status is 0 only if all of it was true.
     """
     is_terminal = sys.stdout.isatty()
     teller = Teller(
@@ -72,7 +70,7 @@ def demo(*, fast: bool, keep: bool) -> None:
         raise SystemExit(1) from None
     finally:
         if keep:
-            click.echo(f"The server's folder stays: {folder}", err=True)
+            click.echo(f"The folder stays: {folder}", err=True)
         else:
             shutil.rmtree(folder)
 
@@ -83,12 +81,12 @@ async def _in_folder(folder: Path, teller: Teller) -> None:
     assert me is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, me.cancel)
-    house = House(folder)
+    story = Story(House(folder / "server"), Recorder(), teller, folder)
     try:
-        async with ClientSession() as web:
-            await tell(Story(house, web, teller))
+        await tell(story)
     finally:
-        await house.kill()
+        await story.end()
+        await story.house.kill()
 
 
 async def tell(story: Story) -> None:
@@ -97,11 +95,13 @@ async def tell(story: Story) -> None:
     story.teller.note("Three people, and a server that nobody needs to trust.")
     link = await the_server(story)
     await three_people(story, link)
+    await asking(story)
     await the_room(story)
-    await talking(story)
+    await carol_goes(story)
+    await everyone(story)
     await the_plug(story)
     await bob_returns(story)
-    await carol_goes(story)
+    await another_device(story)
     await evidence(story)
     story.teller.heading(
         f"All of it was true, and happened just now, in {time.perf_counter() - began:.1f} seconds."

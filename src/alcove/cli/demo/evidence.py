@@ -1,98 +1,111 @@
 """The end of the story: what lies on the server's disk, beside what the people have read."""
 
-import sqlite3
-from contextlib import closing
-from typing import Any
+from pathlib import Path
 
-from alcove.cli.demo.room import File
-from alcove.cli.demo.search import files, found
-from alcove.cli.demo.story import RECIPES, Story, hexed
+from alcove.cli.demo.people import LOGS
+from alcove.cli.demo.search import Sought, files, found
+from alcove.cli.demo.story import FILE_NAME, RECIPES, Story, hexed
 from alcove.cli.demo.telling import must
-from alcove.mls import PrivateMessage, decode_message
-from alcove.wire.greeting import Goodbye
 
+TRAFFIC = "traffic"
+"""Where `--keep` leaves what the recorder has heard; beside it, in `logs`, what was printed."""
 FORMS = ("handshake", "kept", "live", "notice")
 """By their numbers in the database."""
 SHOWN = 4
 """How many messages are shown from the beginning, and how many from the end."""
 READ_WIDTH = 38
+SEALED_FROM = 32
+"""In front of what is sealed in a kept message stand so many random bytes."""
 
 
 async def evidence(story: Story) -> None:
-    """Search the whole folder, and show what is there."""
-    house, teller = story.house, story.teller
-    teller.heading("8. What the server has")
-    show_both_sides(story)
-    printed = {"what it printed": "".join(house.printed).encode()}
-    secrets = [
-        *(text.encode() for text in story.spoken),
-        *(key for person in story.people for key in person.secrets),
-        story.file.name.encode(),
-        story.file.key,
-        RECIPES,
-    ]
-    control = found(
-        house.folder, printed, [sealed_part(story.bob.room.bodies[story.bob.room.said[0].seq])]
-    )
-    must(control, "The search does not even find what the server has.")
-    leaks = found(house.folder, printed, secrets)
+    """Search everything that the server has, has printed, has heard and has said."""
+    house, wire, teller = story.house, story.wire, story.teller
+    teller.heading("10. What the server has")
+    stored = await show_both_sides(story)
+    status = await house.stop()
+    await story.end()
+    await wire.stop()
+    wire.write(story.folder / TRAFFIC)
+    (story.folder / LOGS / "server.log").write_text("".join(house.printed))
+    must(status == 0, f"The server ended with status {status}.")
+    places = {
+        "what it printed": "".join(house.printed).encode(),
+        **{one.log.name: one.log.read_bytes() for one in story.everyone},
+        "what people sent": wire.to_server(),
+        "what it sent": wire.from_server(),
+    }
+    seen = sorted(found(house.data, places, Sought([stored])))
+    for name in ("alcove.sqlite", "what people sent", "what it sent"):
+        must(name in seen, f"The search does not even find in {name} what is there.")
+    texts, keys = secrets_of(story)
+    sought = Sought([*texts, *keys])
+    leaks = found(house.data, places, sought)
     must(not leaks, f"Plain text or a private key stands in {', '.join(leaks)}.")
-    paths = files(house.folder)
+    paths = files(house.data)
     size = sum(path.stat().st_size for path in paths)
     teller.true(
-        f"We have searched its folder, {len(paths)} files with {size:,} bytes, and all that it has"
-        f" printed: for {len(story.spoken)} texts, the file with its name and key, and"
-        f" {len(story.people) * 3} private keys, as they are, in hex and in base64. None of them is"
-        f" there. (Sealed bytes are found by the same search, in {control[0]}.)"
+        f"We have searched its folder ({len(paths)} files with {size:,} bytes: every table, the"
+        f" log, the files), what every program has printed, and the {wire.size():,} bytes of all"
+        f" {wire.connections()} connections, for {len(texts)} texts and names, passwords, the file,"
+        f" and {len(keys)} private keys, as they are, in hex and in base64. None of them is there."
+        " (A sealed message is found by the same search, on the disk and in both directions.)"
+    )
+    disks = [person.folder for person in story.everyone]
+    open_disks = [disk.name for disk in disks if found(disk, {}, sought)]
+    must(not open_disks, f"What was said lies open on the disk of {', '.join(open_disks)}.")
+    teller.true(
+        f"Nor on the {len(disks)} disks of the people, whose databases are encrypted too. It is on"
+        " their screens, and in the file that Bob has saved."
     )
     teller.note(
-        f"What it does know, because it has to deliver: the names {', '.join(names(story))}, their"
+        f"What the server does know, because it has to deliver: the names {story.names}, their"
         " devices and public keys, who is in which room, who sends when and roughly how much."
     )
-    status = await house.stop()
-    must(status == 0, f"The server ended with status {status}.")
-    goodbyes = [push.code for push in story.ada.line.pushed() if isinstance(push, Goodbye)]
-    must(goodbyes == ["stopping"], "The server has not said goodbye.")
-    teller.true("Asked to stop, it says goodbye to everyone and ends.")
 
 
-def sealed_part(body: bytes) -> bytes:
-    """Return what is secret in a message: behind its group, its epoch and who may open it."""
-    message = decode_message(body)
-    assert isinstance(message, PrivateMessage)
-    return message.ciphertext
+def secrets_of(story: Story) -> tuple[list[bytes], list[bytes]]:
+    """Return all that was said, sealed or chosen, and every private key."""
+    texts = [text.encode() for text in story.spoken]
+    texts += [FILE_NAME.encode(), RECIPES]
+    keys = dict.fromkeys(secret for person in story.everyone for secret in person.secrets)
+    return texts, list(keys)
 
 
-def names(story: Story) -> list[str]:
-    """Return the names in the server's database."""
-    return [name for (name,) in _ask(story, "SELECT name FROM account ORDER BY name")]
+async def show_both_sides(story: Story) -> bytes:
+    """Show what people read and, beside it, what lies in the database for it.
 
-
-def _ask(story: Story, sql: str) -> list[Any]:
-    path = story.house.data / "alcove.sqlite"
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-        return database.execute(sql).fetchall()
-
-
-def show_both_sides(story: Story) -> None:
-    """Show what people read and, beside it, what lies in the database for it."""
-    stored = {
-        seq: (FORMS[form], body)
-        for seq, form, body in _ask(story, "SELECT seq, form, body FROM entry ORDER BY seq")
-    }
-    said = story.bob.room.said
+    Returns a part of a sealed message, by which the search itself is tested.
+    """
+    placed = await story.laptop.do("placed", room=story.room)
+    rows = story.house.ask(
+        """
+        SELECT seq, form, body FROM entry WHERE room = (SELECT number FROM room WHERE room = ?)
+        ORDER BY seq
+        """,
+        bytes.fromhex(story.room),
+    )
+    stored = {seq: (FORMS[form], body) for seq, form, body in rows}
+    story.names = ", ".join(name for (name,) in story.house.ask(_NAMES))
     story.teller.note(f"{'What Bob has read':<44}What the server has for it")
-    for one in (*said[:SHOWN], *said[-SHOWN:]):
-        form, body = stored[one.seq]
-        must(body == story.bob.room.bodies[one.seq], "The database holds other bytes.")
-        content = one.content
-        read = content.name if isinstance(content, File) else content.text
-        _row(story, f"{one.name + ':':<7}{read}", form, len(body), sealed_part(body))
-    name, size = story.file.blob, story.file.size
-    blob = (story.house.data / "blobs" / name[:2] / name).read_bytes()
-    _row(story, f"       ({size:,} bytes of recipes)", "blob", len(blob), blob)
+    sealed = b""
+    for seq, name, text in (*placed[:SHOWN], *placed[-SHOWN:]):
+        form, body = stored[seq]
+        sealed = body[SEALED_FROM:]
+        _row(story, f"{name.capitalize() + ':':<7}{text.splitlines()[0]}", form, body)
+    blob = max((story.house.data / "blobs").rglob("*"), key=_size)
+    _row(story, f"       ({len(RECIPES):,} bytes of recipes)", "blob", blob.read_bytes())
+    return sealed
 
 
-def _row(story: Story, read: str, kind: str, size: int, sealed: bytes) -> None:
+_NAMES = "SELECT name FROM account ORDER BY name"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _row(story: Story, read: str, kind: str, sealed: bytes) -> None:
     short = read if len(read) <= READ_WIDTH else f"{read[: READ_WIDTH - 1]}…"
-    story.teller.show(f"{short:<{READ_WIDTH}}    {kind:<5}{size:>8,} bytes  {hexed(sealed, 6)}")
+    begins = hexed(sealed[SEALED_FROM:], 6)
+    story.teller.show(f"{short:<{READ_WIDTH}}    {kind:<5}{len(sealed):>8,} bytes  {begins}")

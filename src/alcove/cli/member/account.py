@@ -1,0 +1,271 @@
+"""`alcove register`, `login` and `logout`: coming to a server, and going."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from alcove.cli.advice import say
+from alcove.cli.member import saying
+from alcove.cli.member.ending import Failed
+from alcove.cli.member.opening import (
+    LINE_S,
+    Given,
+    Here,
+    ask_secret,
+    chosen,
+    examples,
+    here,
+    json_option,
+    line,
+    member_options,
+    passphrase_of,
+    password_options,
+    refused_option,
+    run,
+    secret_file_option,
+    secret_from,
+)
+
+if TYPE_CHECKING:
+    from alcove.client import Client
+
+PHRASE_SAID = (
+    "This is your recovery phrase.  It opens your account when the password is forgotten, and is"
+    " shown only now: write it on paper, and keep it where nobody else looks."
+)
+KEEPING = "Type its first word when it is written down (Enter: ask me again later)"
+
+
+@click.command(
+    epilog=examples(
+        "alcove register 'https://chat.example.org/i/…#…'",
+        "alcove register localhost:8888 --name ada --generate",
+    )
+)
+@click.argument("link", required=False)
+@click.option("--name", "-n", metavar="NAME", help="The name of the new account.")
+@password_options
+@click.option("--generate", is_flag=True, help="Take a password of five words, and show it once.")
+@click.option(
+    "--phrase-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write the recovery phrase into a new file for your user alone.",
+)
+@click.option(
+    "--ask-server-password", is_flag=True, help="Ask for the password that the server asks for."
+)
+@secret_file_option("--server-password-file", "The file of the server's password.")
+@refused_option("--server-password")
+@member_options
+@json_option
+def register(
+    given: Given,
+    link: str | None,
+    name: str | None,
+    password_file: str | None,
+    phrase_file: str | None,
+    server_password_file: str | None,
+    *,
+    generate: bool,
+    ask_server_password: bool,
+    as_json: bool,
+) -> None:
+    """Make an account on a server.
+
+    LINK is the invite link that you were given, or the server's address.  You are asked for a name
+    and a password; the recovery phrase is shown once.
+    """
+    from alcove.client import Client  # noqa: PLC0415 - With it comes everything.
+
+    around = here(given)
+    target = link or around.settings.server
+    name = name or _ask_name("Name")
+    password = _new_password(password_file, generate=generate)
+    server_password = None
+    if ask_server_password or server_password_file:
+        server_password = secret_from(server_password_file, "Password of the server")
+    if phrase_file and Path(phrase_file).exists():
+        raise Failed(f"{phrase_file} is there already: name a file that is new.")
+    client = Client.register(
+        target,
+        name,
+        password,
+        where=given.profile,
+        home=around.profiles.home,
+        passphrase=_passphrase(around, given, name),
+        server_password=server_password,
+    )
+    told = _come(client)
+    _keep_phrase(client.recovery_phrase, phrase_file)
+    if as_json:
+        shown = {"recovery_phrase": client.recovery_phrase}
+        if generate:
+            shown["password"] = password
+        saying.emit(told | shown)
+        return
+    click.echo(f"You are {told['name']} on {told['server']}.")
+    if generate:
+        click.echo(f"Your password, which is shown only now:\n\n  {password}\n")
+    if not phrase_file:
+        click.echo(f"{PHRASE_SAID}\n\n  {client.recovery_phrase}\n")
+        _note_phrase(around, given, told["profile"], client.recovery_phrase)
+    say("`alcove chat` begins to talk; `alcove send @name hello` says one thing.")
+
+
+@click.command(
+    epilog=examples(
+        "alcove login chat.example.org --name ada",
+        "alcove login localhost:8888 --name ada --profile work",
+    )
+)
+@click.argument("link", required=False)
+@click.option("--name", "-n", metavar="NAME", help="The name of your account.")
+@password_options
+@member_options
+@json_option
+def login(
+    given: Given, link: str | None, name: str | None, password_file: str | None, *, as_json: bool
+) -> None:
+    """Bring an account that you have to this machine.
+
+    LINK is the server's address.  Instead of the password, the recovery phrase may be typed.  What
+    was said before comes with it, the newest first.
+    """
+    from alcove.client import Client, RefusedError  # noqa: PLC0415 - With it comes everything.
+
+    around = here(given)
+    name = name or _ask_name("Name")
+    typed = secret_from(password_file, "Password or recovery phrase")
+    passphrase = _passphrase(around, given, name)
+    code: str | None = None
+    told: dict[str, Any] = {}
+    while not told:
+        client = Client.sign_in(
+            link or around.settings.server,
+            name,
+            typed,
+            code=code,
+            where=given.profile,
+            home=around.profiles.home,
+            passphrase=passphrase,
+        )
+        try:
+            told = _come(client)
+        except RefusedError as error:
+            if error.code != "code_needed" or code is not None:
+                raise
+            code = ask_secret("Code of the authenticator app")
+    if as_json:
+        saying.emit(told)
+    else:
+        click.echo(
+            f"You are {told['name']} on {told['server']}; this machine is a device of yours."
+        )
+        say("`alcove chat` begins to talk.")
+
+
+@click.command(
+    epilog=examples(
+        "alcove logout",
+        "alcove logout --profile work --local --yes",
+    )
+)
+@click.option("--local", is_flag=True, help="Without asking the server: only erase what is here.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask whether it is meant.")
+@refused_option("--password")
+@member_options
+@json_option
+def logout(given: Given, *, local: bool, yes: bool, as_json: bool) -> None:
+    """End the session, and erase everything of an account from this machine.
+
+    What was said stays on your other devices, and comes back with `alcove login`, but for rooms
+    without history.  The account's list names this machine until another device revokes it.
+    """
+    from alcove.client import find_keyring, kept_by  # noqa: PLC0415
+
+    around, profile = chosen(given)
+    if not yes:
+        question = f"Erase everything of {profile.account} on {profile.server} from this machine?"
+        click.confirm(question, abort=True)
+    device = "" if local else run(given, _sign_out)
+    keyring = find_keyring() if kept_by(profile.folder) == "keyring" else None
+    around.profiles.remove(profile.name, keyring)
+    if as_json:
+        shown = {"profile": profile.name, "account": profile.account, "device": device}
+        saying.emit(shown)
+        return
+    click.echo(f"{profile.account} on {profile.server} is gone from this machine.")
+    say(f"On another device, `alcove devices --revoke {device[:8] or 'ID'}` takes it off the list.")
+
+
+async def _sign_out(client: "Client") -> str:
+    """End the session at the server; return this device's id."""
+    await line(client)
+    await client.settled(LINE_S)
+    await client.owner.sign_out()
+    return client.who.device.hex()
+
+
+# ---- Pieces ----
+
+
+def _ask_name(prompt: str) -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt(prompt, prompt_suffix=": "))
+    return ask_secret(prompt)
+
+
+def _new_password(path: str | None, *, generate: bool) -> str:
+    if not generate:
+        return secret_from(path, "New password", is_new=True)
+    from alcove.client import PASSWORD_ENTROPY_BYTES, new_password  # noqa: PLC0415
+
+    return new_password(os.urandom(PASSWORD_ENTROPY_BYTES))
+
+
+def _passphrase(around: Here, given: Given, name: str) -> str | None:
+    return passphrase_of(around, given.profile or name.lower())
+
+
+def _come(client: "Client") -> dict[str, Any]:
+    """Make the account or the device, and return who that is."""
+
+    async def live() -> dict[str, Any]:
+        await client.open()
+        try:
+            await line(client, LINE_S)
+            return {
+                "account": client.account.hex(),
+                "name": client.name,
+                "server": client.server,
+                "profile": client.profile,
+            }
+        finally:
+            await client.close(0)
+
+    return asyncio.run(live())
+
+
+def _keep_phrase(phrase: str, path: str | None) -> None:
+    if path:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - For this user alone from the start.
+            file.write(f"{phrase}\n")
+
+
+def _note_phrase(around: Here, given: Given, profile: str, phrase: str) -> None:
+    """Ask whether the phrase was written down; only then this device forgets it."""
+    del around
+    if not sys.stdin.isatty():
+        return
+    typed = click.prompt(KEEPING, default="", show_default=False, prompt_suffix=": ")
+    if typed.strip().lower() == phrase.split(maxsplit=1)[0]:
+
+        async def saved(client: "Client") -> None:
+            await client.owner.phrase_saved()
+
+        run(given._replace(profile=profile), saved)

@@ -1,0 +1,158 @@
+"""`alcove chat`: a chat of lines, which needs no full screen, for people, screen readers and pipes.
+
+no account here     1 Register  2 Login  3 Exit
+then                [everyone] Enter message: hello            said to everyone on the server
+                    [everyone] Enter message: @bob hello       said to bob alone
+                    [everyone] Enter message: /to kitchen      from now on it goes there
+"""
+
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from alcove.cli.advice import say
+from alcove.cli.member.ending import NO_LINE, Failed
+from alcove.cli.member.opening import (
+    Given,
+    examples,
+    here,
+    member_options,
+    run,
+)
+
+if TYPE_CHECKING:
+    from alcove.client import Client
+
+MENU = "1 Register  2 Login  3 Exit"
+END_S = 10.0
+"""How long the end waits for what was said to reach the server."""
+NEWS_S = 10.0
+"""How long the beginning waits for what is new."""
+
+
+@click.command(
+    epilog=examples(
+        "alcove chat",
+        "alcove chat @bob",
+        "echo '@bob hello' | alcove chat",
+    )
+)
+@click.argument("to", required=False)
+@click.option(
+    "--plain", is_flag=True, help="Redraw nothing: for screen readers, and simple terminals."
+)
+@member_options
+@click.pass_context
+def chat(context: click.Context, given: Given, to: str | None, *, plain: bool) -> None:
+    """Talk, line by line.
+
+    Type to everyone on the server, `@name text` for one person, `exit` to end.  TO is where it goes
+    at first: `@name`, or a room.  `/help` lists what else can be typed.
+    """
+    if not _has_account(given):
+        _menu(context, given)
+    try:
+        is_through = run(given, lambda client: _talk(client, to, plain=plain), patience_s=0)
+    except KeyboardInterrupt:
+        return
+    if not is_through:
+        raise Failed(
+            "Not everything that you said has left: it is stored here, and leaves when a program of"
+            " this account next has a line to the server.",
+            NO_LINE,
+        )
+
+
+def _has_account(given: Given) -> bool:
+    profiles = here(given).profiles
+    return any(profiles.profile(name).account for name in profiles.names())
+
+
+# ---- Without an account ----
+
+
+def _menu(context: click.Context, given: Given) -> None:
+    """Register, or bring an account, as often as it takes."""
+    from alcove.cli.member.account import login, register  # noqa: PLC0415 - Once in a lifetime.
+
+    while not _has_account(given):
+        click.echo(MENU)
+        match _asked("Choose: "):
+            case "1":
+                _try(context, register, given)
+            case "2":
+                _try(context, login, given)
+            case "3" | "exit" | None:
+                raise SystemExit(0)
+            case _:
+                click.echo("Type 1, 2 or 3.")
+
+
+def _asked(prompt: str) -> str | None:
+    """Return what somebody types; None at the end."""
+    click.echo(prompt, nl=False)
+    line = sys.stdin.readline(1024)
+    if not sys.stdin.isatty():
+        click.echo()
+    return line.strip().lower() if line else None
+
+
+def _try(context: click.Context, command: click.Command, given: Given) -> None:
+    """Carry out a command; what goes wrong is told, and the menu comes again."""
+    default = here(given).settings.server
+    click.echo(f"Server or invite link [{default}]: ", nl=False)
+    link = sys.stdin.readline(1024).strip() or default
+    if not sys.stdin.isatty():
+        click.echo()
+    words: dict[str, Any] = {"link": link, "profile": given.profile, "config": given.config}
+    try:
+        context.invoke(command, **words, debug=given.debug, server=given.server)
+    except click.ClickException as error:
+        say(f"Error: {error.format_message()}", err=True)
+        if not sys.stdin.isatty():
+            raise SystemExit(error.exit_code) from error
+
+
+# ---- With one ----
+
+
+async def _talk(client: "Client", to: str | None, *, plain: bool) -> bool:
+    """Talk until the end; return whether all that was said has reached the server."""
+    import asyncio  # noqa: PLC0415
+
+    from alcove.cli.member.screen import screen_for  # noqa: PLC0415
+    from alcove.cli.member.talk import Talk  # noqa: PLC0415
+    from alcove.client import OfflineError, caught_up  # noqa: PLC0415
+
+    talk = Talk(client)
+    screen = screen_for(talk.complete, plain=plain)
+    talk.screen = screen
+    events = client.events()
+    with suppress(OfflineError):
+        await caught_up(client, NEWS_S)
+    await talk.begin(to)
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows ends programs in its own way.
+        loop.add_signal_handler(signal.SIGTERM, screen.stop)
+    screen.open()
+    hearing = asyncio.create_task(talk.hear(events))
+    try:
+        async for line in screen.lines():
+            if not await talk.take(line):
+                break
+        if talk.has_said:
+            with suppress(OfflineError):
+                await client.settled(END_S)
+    finally:
+        hearing.cancel()
+        with suppress(asyncio.CancelledError):
+            await hearing
+        events.close()
+        screen.close()
+    return not talk.has_said or client.db.one(_WAITING) is None
+
+
+_WAITING = "SELECT 1 FROM outbox WHERE failed IS NULL LIMIT 1"

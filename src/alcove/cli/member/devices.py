@@ -1,0 +1,210 @@
+"""`alcove devices` and `recovery`: what opens this account, and how to come back to it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from alcove.cli.advice import say
+from alcove.cli.member import saying
+from alcove.cli.member.opening import (
+    Given,
+    ask_secret,
+    chosen,
+    examples,
+    fresh,
+    json_option,
+    line,
+    member_options,
+    password_options,
+    run,
+    secret_from,
+)
+
+if TYPE_CHECKING:
+    from alcove.client import Client, Device
+
+T = TypeVar("T")
+
+
+@click.command(
+    epilog=examples(
+        "alcove devices",
+        "alcove devices --reach 4f2a",
+        "alcove devices --revoke 4f2a",
+    )
+)
+@click.option("--revoke", metavar="ID", help="Take a device off the account: it reads nothing new.")
+@click.option("--reach", metavar="ID", help="Show what a device could read, and since when.")
+@password_options
+@member_options
+@json_option
+def devices(
+    given: Given,
+    revoke: str | None,
+    reach: str | None,
+    password_file: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """List the devices of this account; revoke one that was lost.
+
+    ID is how the id of a device in the list begins.
+    """
+    password = ""
+    if revoke:
+        password = secret_from(password_file, f"Password of {chosen(given)[1].account}")
+
+    async def story(client: "Client") -> None:
+        await fresh(client)
+        await line(client)
+        rooms: list[dict[str, Any]] = []
+        if reach or revoke:
+            rooms = _reach(client, reach or revoke or "", as_json=as_json)
+        if revoke:
+            await with_code(lambda code: client.owner.revoke(revoke, password, code=code))
+            if as_json:
+                saying.emit({"revoked": revoke, "could_read": rooms})
+            else:
+                click.echo("It is off the account, and is taken out of every room now.")
+        elif reach and as_json:
+            saying.emit({"device": reach, "could_read": rooms})
+        elif not reach:
+            _list(await client.owner.devices(), as_json=as_json)
+
+    run(given, story, patience_s=10)
+
+
+async def with_code(do: "Callable[[Callable[[], str] | None], Awaitable[T]]") -> T:
+    """Do something that may need a code of an authenticator app, and only then ask for it."""
+    from alcove.client import RefusedError  # noqa: PLC0415
+
+    try:
+        return await do(None)
+    except RefusedError as error:
+        if error.code != "code_needed":
+            raise
+    return await do(lambda: ask_secret("Code of the authenticator app"))
+
+
+def _reach(client: "Client", device: str, *, as_json: bool) -> list[dict[str, Any]]:
+    found = [
+        {
+            "room": one.room.id,
+            "title": one.room.title,
+            "since": saying.stamp(one.since),
+            "until": saying.stamp(one.until),
+        }
+        for one in client.owner.reach(device)
+    ]
+    if not as_json:
+        rows = [
+            (str(one["title"]), str(one["since"] or "the beginning"), str(one["until"] or "now"))
+            for one in found
+        ]
+        if rows:
+            click.echo("What this device could read:")
+            saying.columns(rows, ("ROOM", "SINCE", "UNTIL"))
+        else:
+            click.echo("This device stood in no room.")
+    return found
+
+
+def _list(found: "list[Device]", *, as_json: bool) -> None:
+    if as_json:
+        saying.emit(
+            [
+                {
+                    "id": one.id,
+                    "this": one.is_this,
+                    "browser": one.is_browser,
+                    "added_at": saying.stamp(one.added_at),
+                    "seen_at": saying.stamp(one.seen_at),
+                    "program": one.program,
+                }
+                for one in found
+            ]
+        )
+        return
+    rows = [
+        (
+            one.id[:8],
+            "this one" if one.is_this else "",
+            saying.moment(one.added_at),
+            saying.moment(one.seen_at) if one.seen_at else "",
+            one.program,
+        )
+        for one in found
+    ]
+    saying.columns(rows, ("ID", "", "ADDED", "LAST SEEN", "PROGRAM"))
+
+
+@click.command(
+    epilog=examples(
+        "alcove recovery",
+        "alcove recovery --change-password",
+        "alcove recovery --renew",
+    )
+)
+@click.option("--saved", is_flag=True, help="The phrase is written down: forget it here.")
+@click.option("--change-password", is_flag=True, help="Take another password; the phrase stays.")
+@click.option(
+    "--renew",
+    is_flag=True,
+    help="The password leaked: take new keys of every kind, a new password and a new phrase.",
+)
+@click.option(
+    "--new-password-file", metavar="FILE", help="The file of the new password, for your user alone."
+)
+@password_options
+@member_options
+@json_option
+def recovery(
+    given: Given,
+    password_file: str | None,
+    new_password_file: str | None,
+    *,
+    saved: bool,
+    change_password: bool,
+    renew: bool,
+    as_json: bool,
+) -> None:
+    """Show the recovery phrase, or change what opens the account.
+
+    The phrase opens the account when the password is forgotten: `alcove login` takes it in place
+    of the password.  Whoever has lost both asks the host for a reset link.
+    """
+    if sum((saved, change_password, renew)) > 1:
+        raise click.UsageError("--saved, --change-password and --renew are for one at a time.")
+    password = new = ""
+    if not saved:
+        password = secret_from(password_file, f"Password of {chosen(given)[1].account}")
+    if change_password or renew:
+        new = secret_from(new_password_file, "New password", is_new=True)
+
+    async def story(client: "Client") -> None:
+        if saved:
+            await client.owner.phrase_saved()
+            _answer("This machine has forgotten the phrase.", {"saved": True}, as_json=as_json)
+            return
+        await line(client)
+        if change_password:
+            await with_code(lambda code: client.owner.change_password(password, new, code=code))
+            _answer("The password is changed.", {"changed": True}, as_json=as_json)
+            return
+        if renew:
+            phrase = await with_code(lambda code: client.owner.renew_keys(password, new, code=code))
+        else:
+            phrase = await with_code(lambda code: client.owner.recovery_phrase(password, code=code))
+        _answer(f"Your recovery phrase:\n\n  {phrase}\n", {"phrase": phrase}, as_json=as_json)
+        if renew and not as_json:
+            say("Everybody who knows you is shown that your keys have changed.", err=True)
+
+    run(given, story, patience_s=10)
+
+
+def _answer(text: str, shape: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        saying.emit(shape)
+    else:
+        click.echo(text)

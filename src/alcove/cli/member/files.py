@@ -1,0 +1,161 @@
+"""`alcove files`: what was sent, and how to fetch it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from alcove.cli.member import saying
+from alcove.cli.member.opening import (
+    Given,
+    examples,
+    fresh,
+    json_option,
+    line,
+    member_options,
+    offline_option,
+    run,
+)
+from alcove.cli.member.talking import room_of
+from alcove.wire.content import shown_name
+
+if TYPE_CHECKING:
+    from alcove.client import Client, Message, Room
+    from alcove.wire.content import File
+
+
+class Sent(NamedTuple):
+    """One file of one message."""
+
+    message: "Message"
+    place: int
+    file: "File"
+
+    @property
+    def handle(self) -> str:
+        """By what it is named here: its message's number, and its place there from 1."""
+        return f"{self.message.number}.{self.place + 1}"
+
+
+@click.command(
+    epilog=examples(
+        "alcove files",
+        "alcove files kitchen --json",
+        "alcove files --get 14551209836544.1 --to Downloads",
+    )
+)
+@click.argument("room", required=False)
+@click.option("--get", metavar="FILE", help="Fetch one, by what stands in the first column.")
+@click.option(
+    "--to",
+    "target",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Where to: a folder, or a new file; else the folder where you are.",
+)
+@click.option(
+    "--limit",
+    metavar="NUMBER",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="At most so many.",
+)
+@offline_option
+@member_options
+@json_option
+def files(
+    given: Given,
+    room: str | None,
+    get: str | None,
+    target: Path,
+    limit: int,
+    *,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """List the files that were sent, newest first; fetch one.
+
+    A file is checked after it was fetched, and is never opened by this program.
+    """
+
+    async def story(client: "Client") -> None:
+        if get is not None:
+            await line(client)
+            path = await _fetch(client, get, target)
+            if as_json:
+                saying.emit({"path": str(path), "size": path.stat().st_size})
+            else:
+                click.echo(str(path))
+            return
+        await fresh(client, offline=offline)
+        rooms = [await room_of(client, room)] if room else client.rooms(gone=True)
+        _list(_newest(rooms, limit), as_json=as_json)
+
+    run(given, story)
+
+
+def _newest(rooms: "list[Room]", limit: int) -> list[Sent]:
+    numbers = sorted({one.number for room in rooms for one in room.files(limit)}, reverse=True)
+    found: list[Sent] = []
+    for number in numbers:
+        message = rooms[0].client.message_of(number)
+        found += [Sent(message, place, file) for place, file in enumerate(message.files)]
+    return found[:limit]
+
+
+def _list(found: list[Sent], *, as_json: bool) -> None:
+    if as_json:
+        saying.emit([_shape(one) for one in found])
+    elif found:
+        rows = [
+            (
+                one.handle,
+                shown_name(one.file.name),
+                saying.size(one.file.sealed.size),
+                saying.who(one.message),
+                one.message.room.title,
+                saying.moment(one.message.at),
+            )
+            for one in found
+        ]
+        saying.columns(rows, ("FILE", "NAME", "SIZE", "FROM", "ROOM", "WHEN"))
+    else:
+        click.echo("No files were sent.")
+
+
+def _shape(one: Sent) -> dict[str, Any]:
+    return {
+        "file": one.handle,
+        "name": shown_name(one.file.name),
+        "media": one.file.media,
+        "size": one.file.sealed.size,
+        "sha256": one.file.sealed.sha256.hex(),
+        "author": saying.person_shape(one.message.author),
+        "room": one.message.room.id,
+        "title": one.message.room.title,
+        "at": saying.stamp(one.message.at),
+    }
+
+
+async def _fetch(client: "Client", handle: str, target: Path) -> Path:
+    number, _, place = handle.partition(".")
+    if not number.isdigit() or not (place or "1").isdigit():
+        raise click.UsageError("FILE is what stands in the first column of `alcove files`.")
+    message = client.message_of(int(number))
+    return await message.save_file(target, int(place or "1") - 1, progress=bar("fetching"))
+
+
+def bar(word: str) -> Callable[[int, int], None] | None:
+    """Return what shows how far a file is, where somebody sees it; None where nobody does."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, whole: int) -> None:
+        share = 100 if not whole else done * 100 // whole
+        click.echo(f"\r{word} {share:3d} %", nl=done >= whole, err=True)
+
+    return show
