@@ -1,0 +1,1 @@
+"""What `bench_client` measures, one module for each kind of figure."""
