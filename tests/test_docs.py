@@ -132,9 +132,10 @@ def unlisted(index: str, names: list[str]) -> list[str]:
 def stale_quotes(text: str) -> list[str]:
     """Return the files whose code a page quotes, but not word for word.
 
-    A quotation is a block of Python that begins with `# path/of/the/file.py`.
+    A quotation is a block of Python that begins with `# path/of/the/file.py`.  A name without a
+    folder is what the reader's own program is called.
     """
-    quotes = re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    quotes = re.findall(r"^```python\n# (\S+/\S+\.py)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [
         f"not what stands in {path}"
         for path, quote in quotes
@@ -260,4 +261,5 @@ def test_a_stale_quotation_is_found() -> None:
     block = "```python\n# tests/test_docs.py\n{}\n```\n"
     assert stale_quotes(block.format("ROOT = Path(__file__).parent.parent")) == []
     assert stale_quotes("```python\nx = 1  # Not a quotation.\n```") == []
+    assert stale_quotes("```python\n# mine.py\nx = 1\n```\n") == []
     assert len(stale_quotes(block.format("ROOT = Path('else" + "where')"))) == 1

@@ -24,6 +24,7 @@ SECTIONS = ("accounts", "rooms", "files", "connections", "rates")
 PARTS = {
     "wire": "What the protocol itself bounds",
     "server": "What the server bounds for its own sake",
+    "client": "What a client bounds",
 }
 UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 

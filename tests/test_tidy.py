@@ -31,6 +31,8 @@ class Layer:
     """Other packages of ours; "" is what `alcove` itself says, such as its version."""
     never: tuple[str, ...] = ()
     """Modules in these that it may not import all the same."""
+    tops: tuple[str, ...] = ()
+    """Of these, only what their top level offers."""
     theirs: tuple[tuple[str, str], ...] = ()
     """Pairs (third-party package, the only module or folder that may import it; "" for all)."""
     core: bool = True
@@ -43,7 +45,7 @@ class Layer:
 
 # A new package under src/alcove arrives with its row here.  "" is alcove/__init__.py.
 LAYERS = {
-    "": Layer(ours=("cli",)),
+    "": Layer(ours=("cli", "client")),
     "mls": Layer(theirs=(("cryptography", "mls/pyca.py"),), programs=("mls/demo.py",)),
     "wire": Layer(theirs=(("msgspec", ""),)),
     "server": Layer(
@@ -61,8 +63,25 @@ LAYERS = {
         ),
         drivers=("store",),
     ),
+    "client": Layer(
+        ours=("wire", "mls", ""),
+        theirs=(
+            ("msgspec", ""),
+            ("zxcvbn", "client/keys/"),
+            ("xkcdpass", "client/keys/"),
+            ("cryptography", "client/keys/"),
+            ("cryptography", "client/files/"),
+            ("sqlcipher3", "client/store/"),
+            ("aiohttp", "client/io/"),
+            ("argon2", "client/io/"),
+            ("keyring", "client/io/"),
+            ("PIL", "client/io/"),
+        ),
+        drivers=("store",),
+    ),
     "cli": Layer(
-        ours=("server", "wire", "mls", ""),
+        ours=("server", "client", "wire", "mls", ""),
+        tops=("client",),
         theirs=(
             ("click", ""),
             ("msgspec", ""),
@@ -100,6 +119,11 @@ class Module:
     @property
     def package(self) -> str:
         return self.inside.partition("/")[0] if "/" in self.inside else ""
+
+    @property
+    def is_simulator(self) -> bool:
+        """The simulator may import anything, but never waits: a world is one thread."""
+        return self.path.startswith("sim/")
 
     @property
     def is_core(self) -> bool:
@@ -145,6 +169,8 @@ def layers(module: Module) -> Iterator[str]:
                 target = ""  # What `alcove` itself says, such as its version.
             if target not in (module.package, *layer.ours) or name.startswith(layer.never or "-"):
                 yield f"{module.path}:{line}: {module.package or 'alcove'} may not import {name}"
+            if target in layer.tops and rest != target:
+                yield f"{module.path}:{line}: only alcove.{target} itself may be imported here"
         elif top not in sys.stdlib_module_names and not any(
             top == theirs and module.inside.startswith(where) for theirs, where in layer.theirs
         ):
@@ -153,10 +179,10 @@ def layers(module: Module) -> Iterator[str]:
 
 def purity(module: Module) -> Iterator[str]:
     """A core has no clock, no dice, no threads, and never waits."""
-    if not module.is_core:
+    if not module.is_core and not module.is_simulator:
         return
     for line, name in imports(module.tree):
-        if name.partition(".")[0] in IMPURE:
+        if name.partition(".")[0] in IMPURE and module.is_core:
             yield f"{module.path}:{line}: a core may not import {name}: make it an argument"
     waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
     for node in ast.walk(module.tree):
@@ -233,7 +259,7 @@ CHECKS: list[Check] = [layers, purity, size, docstrings, leftovers, order]
 
 
 def all_modules() -> list[Module]:
-    folders = [ROOT / name for name in ("src", "tests", "benches", "fuzz")]
+    folders = [ROOT / name for name in ("src", "sim", "tests", "benches", "fuzz")]
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
     return [
         Module(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8"))
@@ -280,9 +306,11 @@ BAD = [
     (layers, "src/alcove/new/a.py", "x = 1"),
     (layers, "src/alcove/__init__.py", "from alcove import mls"),
     (purity, MLS, "import time"),
+    (layers, "src/alcove/cli/a.py", "from alcove.client.io.client import Client"),
     (purity, MLS, "from os import urandom"),
     (purity, MLS, "import concurrent.futures"),
     (purity, MLS, "async def a() -> None: ..."),
+    (purity, "sim/a.py", "async def a() -> None: ..."),
     (size, MLS, FUNCTION),
     (size, MLS, "x = 1\n" * (MODULE_LINES_MAX + 1)),
     (size, "tests/test_a.py", "x = 1\n" * (TEST_MODULE_LINES_MAX + 1)),
@@ -305,6 +333,7 @@ FINE = [
     (purity, "src/alcove/mls/demo.py", "import secrets"),
     (purity, "src/alcove/mls/io/a.py", "import asyncio\nasync def a() -> None: ..."),
     (purity, "tests/test_a.py", "import time"),
+    (purity, "sim/a.py", "import random"),
     (size, MLS, FUNCTION.replace("    pass\n", "", 1)),
     (size, MLS, "x = 1\n" * MODULE_LINES_MAX),
     (docstrings, MLS, ""),

@@ -1,4 +1,4 @@
-"""The guides for hosts name commands, options, settings and files that there are."""
+"""The guides name commands, options, settings and files that there are."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,17 @@ import click
 import pytest
 
 from alcove.cli import main
+from alcove.client import ClientSettings
 from alcove.server.settings_sources import find_setting
 from alcove.wire.errors import SENTENCES, Code
 from tests.test_docs import code, read, unlisted
 
 ROOT = Path(__file__).parent.parent.parent
+SOURCE = ROOT / "src" / "alcove"
 GUIDES = ROOT / "docs" / "howto"
 PAGES = [*sorted(GUIDES.glob("*.md")), ROOT / "deploy" / "README.md"]
+FOR_MEMBERS = ("bot.md", "chat.md", "sdk.md", "your-data.md")
+"""Guides of the client, which has settings of its own; the others are for hosts."""
 TEXTS = [*PAGES, *(ROOT / "deploy" / name for name in ("Dockerfile", "alcove.service"))]
 
 NOT_OURS = ("ALCOVE_DOMAIN", "ALCOVE_UPSTREAM")
@@ -55,7 +59,9 @@ def faults(words: list[str], group: click.Group) -> list[str]:
         command, rest = found, rest[1:]
     options = [name for parameter in command.params for name in parameter.opts]
     named = [word.partition("=")[0] for word in rest if word.startswith("--")]
-    return [f"no such option: {words[0]} {name}" for name in named if name not in options]
+    return [
+        f"no such option: {words[0]} {name}" for name in named if name not in (*options, "--help")
+    ]
 
 
 def parts_of(page: Path) -> list[str]:
@@ -65,7 +71,7 @@ def parts_of(page: Path) -> list[str]:
 
 def test_every_guide_is_in_the_index() -> None:
     names = [page.name for page in PAGES if page.parent == GUIDES and page.name != "README.md"]
-    assert len(names) == 9
+    assert len(names) == 9 + len(FOR_MEMBERS)
     assert unlisted(read(GUIDES / "README.md"), names) == []
 
 
@@ -116,6 +122,11 @@ def test_commands_are_found_in_the_guides() -> None:
 def test_every_setting_that_is_named_is_there(page: Path) -> None:
     parts = code(read(page))
     variables = [name for part in parts for name in re.findall(r"\bALCOVE_[A-Z_]+\w\b", part)]
+    if page.name in FOR_MEMBERS:
+        client = "\n".join(read(file) for file in sorted((SOURCE / "client" / "io").glob("*.py")))
+        settings = [f"ALCOVE_{name.upper()}" for name in ClientSettings.__struct_fields__]
+        assert [one for one in variables if one not in settings and f'"{one}"' not in client] == []
+        return
     names = [part for part in parts if re.fullmatch(r"[a-z]+(_[a-z]+)+", part)]
     lines = [name for part in parts for name in re.findall(r"^(\w+) = ", part, re.MULTILINE)]
     known = (*NOT_OURS, *NO_SETTINGS)

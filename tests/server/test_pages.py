@@ -57,7 +57,7 @@ def test_an_invite_says_who_invites_to_where_how_often_and_until_when() -> None:
     assert "chat.harbour.example" in text
     assert "Lets one person in." in text
     assert f'data-millis="{NOW + 6 * DAY}">in 6 days<' in text
-    assert "You cannot use this link yet." in text
+    assert "Not in the browser yet:" in text
     assert "you need a computer with Python 3.11" in text
 
 

@@ -92,9 +92,9 @@ command would hand the invite to a stranger's program.
 """
 
 COMMANDS_STATE: Final = (
-    "This works from the next release on, with which “register” comes: it is what it will take, in"
-    " a folder with a copy of Alcove's source, fetched with git; whoever invites you knows from"
-    " where. Do not install “alcove” from PyPI: there the name belongs to another project."
+    "This works in a folder with a copy of Alcove's source, fetched with git; whoever invites you"
+    " knows from where. Then “alcove chat” begins to talk. Do not install “alcove” from PyPI: there"
+    " the name belongs to another project."
 )
 """What is true today about `COMMANDS`."""
 

@@ -22,7 +22,8 @@ PATIENCE_S = 60
 def environment(folder: Path, **variables: str) -> dict[str, str]:
     """Return the environment of a command: ours, without any setting of Alcove's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ALCOVE_")}
-    return {**kept, "ALCOVE_DATA": str(folder / "data"), **variables}
+    places = {"ALCOVE_DATA": str(folder / "data"), "ALCOVE_HOME": str(folder / "home")}
+    return {**kept, **places, **variables}
 
 
 def alcove(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

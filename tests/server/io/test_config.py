@@ -345,3 +345,10 @@ def test_the_example_of_dotenv_is_right_when_it_is_switched_on(tmp_path: Path) -
 def test_the_example_of_alcove_toml_changes_nothing_until_it_is_edited(tmp_path: Path) -> None:
     named = ROOT / "alcove.toml.example"
     assert load(tmp_path, config=named) == Loaded(Settings(), (), (), {})
+
+
+def test_variables_of_the_members_programs_are_no_settings_and_need_no_notice(
+    tmp_path: Path,
+) -> None:
+    loaded = load(tmp_path, ALCOVE_HOME="/h", ALCOVE_PROFILE="ada", ALCOVE_SERVER="localhost:1")
+    assert loaded.notices == ()

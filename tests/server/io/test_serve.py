@@ -401,6 +401,7 @@ def test_status_says_whether_a_server_runs(tmp_path: Path) -> None:
     assert json.loads(alcove(tmp_path, "status", "--json", **nobody).stdout) == {
         "running": False,
         "status": None,
+        "accounts": [],
     }
 
 
@@ -430,7 +431,7 @@ def test_status_does_not_take_another_server_on_its_ports_for_its_own(tmp_path: 
             assert "No server runs here" in done.stdout
             assert "Another server answers on its ports here." in done.stdout
             done = alcove(folder, "status", "--json", ALCOVE_STATUS_PORT=str(port))
-            assert json.loads(done.stdout) == {"running": False, "status": None}
+            assert json.loads(done.stdout) == {"running": False, "status": None, "accounts": []}
 
 
 def test_status_does_not_take_the_original_for_a_copy_that_does_not_run(tmp_path: Path) -> None:

@@ -29,6 +29,11 @@ FILE_BYTES_MAX: Final = 64 * 1024
 CONFIG_NAME: Final = "alcove.toml"
 DOTENV_NAME: Final = ".env"
 CONFIG_VARIABLE: Final = "ALCOVE_CONFIG"
+NOT_OURS: Final = frozenset({
+    CONFIG_VARIABLE, "ALCOVE_BOT_LINK", "ALCOVE_DEBUG", "ALCOVE_HOME", "ALCOVE_PASSPHRASE_FILE",
+    "ALCOVE_PROFILE", "ALCOVE_SERVER",
+})  # fmt: skip
+"""Variables that mean the members' programs: a host may have them set too."""
 """What `--config` is called in the environment and in .env."""
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=(.*)", re.ASCII)
@@ -85,7 +90,7 @@ def load_settings(
 
 def _is_ours(variable: str) -> bool:
     """Whether a variable of the environment, where everybody's stand, is meant for us."""
-    prefixed = variable.startswith(("ALCOVE_", "SECURE_CHAT_")) and variable != CONFIG_VARIABLE
+    prefixed = variable.startswith(("ALCOVE_", "SECURE_CHAT_")) and variable not in NOT_OURS
     return prefixed or variable in OLD_NAMES or variable in OBSOLETE
 
 
