@@ -146,6 +146,15 @@ class Knowledge:
 
     # ---- What could not be opened ----
 
+    def _arrivals(self, log: list["Place"], device: Device) -> list[int]:
+        """Return the places at which a device came, as the headers say."""
+        return [
+            place.seq
+            for place in log
+            if isinstance(place.header, HandshakeHeader)
+            and any(one.device == device.id for one in place.header.routing.adds)
+        ]
+
     def _causes(self, room: bytes, log: list["Place"], device: Device) -> Iterator[str]:
         """Whatever stays closed has a cause; and where nobody does harm, a good one."""
         if not self.is_remembered:
@@ -153,7 +162,10 @@ class Knowledge:
         known: dict[int, str | None] = dict(
             device.disk.all("SELECT seq, cause FROM entry WHERE room = ?", room)
         )
-        (joined,) = device.disk.one("SELECT joined_seq FROM room WHERE room = ?", room) or (0,)
+        line = device.disk.one("SELECT joined_seq, history FROM room WHERE room = ?", room)
+        joined, history = line or (0, "none")
+        if history == "none":  # Who was out for a while has nothing of that time.
+            joined = max([joined, *self._arrivals(log, device)])
         for place in log:
             if place.seq > joined and place.seq not in known:
                 yield f"nothing is known of place {place.seq}"

@@ -176,8 +176,8 @@ def _seal_badly(tx: Tx, room: bytes, world: World) -> None:
             """,
             room, me.device,
         )  # fmt: skip
-        if line is None:
-            return
+        if line is None or here.history != "open":
+            return  # Who cannot read the first one cannot know that this is the second.
         head = MessageHeader(me.device, line[0], "kept", here.room_key)
         body = seal_kept(
             key, place._replace(content=line[0]), me.key, encode_said(said),

@@ -182,8 +182,10 @@ def not_taken(tx: Tx, request: Append, refusal: Refusal, *, was_the_commit: bool
         tx.memory.batch_entries = len(carried_by) // 2
         tx.stir(request.room)
     elif refusal.code not in {Code.CONFLICT, Code.TOO_SOON} and not was_the_commit:
+        # Who is out may come in again: what was said then goes on.
+        why = NOT_HERE if refusal.code == Code.NOT_A_MEMBER else refusal.why
         for (content,) in carried_by:
-            fail(tx, request.room, content, refusal.why)
+            fail(tx, request.room, content, why)
     for (content,) in tx.all(
         "SELECT content FROM outbox WHERE room = ? AND tries >= ?", request.room, TRIES_MAX
     ):
