@@ -380,3 +380,14 @@ def test_the_archive_is_read_even_when_nobody_tells_the_lists_of_before() -> Non
     tablet.db.run("INSERT INTO archive_seeds (one, seeds) VALUES (1, x'90')")
     tablet.do(devices.earlier, request, refusal, b"")
     assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", devices.ARCHIVE) == (1,)
+
+
+def test_a_renewed_certificate_does_not_make_two_stays_of_one() -> None:
+    world = World()
+    ada = world.register("ada")
+    laptop = world.add_device(ada)
+    stand(ada, ROOM, laptop, 3, 5)
+    stand(ada, ROOM, laptop, 5, 8)
+    stand(ada, ROOM, laptop, 9)
+    found = devices.reach(ada.db, laptop.me.device)
+    assert [(one.room, one.since, one.until) for one in found] == [(ROOM, 3, 8), (ROOM, 9, None)]
