@@ -85,7 +85,6 @@ LAYERS = {
         theirs=(
             ("click", ""),
             ("msgspec", ""),
-            ("aiohttp", "cli/demo/"),
             ("aiohttp", "cli/selftest/"),
         ),
         core=False,

@@ -9,6 +9,7 @@ from alcove.server.auth import make_server_keys
 from alcove.server.door import Door
 from alcove.server.effects import Arrived
 from alcove.server.session import (
+    FRAME_BYTES,
     PINGS_MAX,
     PINGS_MS,
     PUSH_BYTES_MAX,
@@ -297,6 +298,18 @@ def test_no_frame_holds_more_than_256_messages() -> None:
     while frame := session.requests():
         counts.append(len(decode_answers(frame)))
     assert counts == [256, 256, 88]
+
+
+def test_a_frame_ends_at_a_mebibyte_unless_its_first_message_is_larger() -> None:
+    session = signed_in()
+    small, large = bytes(FRAME_BYTES // 2), bytes(2 * FRAME_BYTES)
+    for message in (small, small, small, large, small):
+        session.answer(encode(message), reads=True)
+    sizes = []
+    while frame := session.requests():
+        sizes.append([len(one) for one in msgspec.msgpack.decode(frame)])
+    half, double = FRAME_BYTES // 2, 2 * FRAME_BYTES
+    assert sizes == [[half], [half], [half], [double], [half]]
 
 
 def test_a_connection_that_ends_is_pushed_nothing_more() -> None:

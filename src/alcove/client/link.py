@@ -62,9 +62,9 @@ from alcove.wire.greeting import (
 from alcove.wire.ids import Millis
 from alcove.wire.signed import proof_bytes, sign_in_bytes
 
-FRAME_BYTES_MAX = 72 * 1024 * 1024
-"""The largest frame that is taken: the answers to all reads that may wait, with a large handshake
-in each, and what else goes into one frame."""
+FRAME_BYTES_MAX = 17 * 1024 * 1024
+"""The largest frame that is taken: one message with the largest handshake that a host may allow,
+and what is around it.  Smaller messages come in frames of a MiB."""
 RETRY_MIN_MS = 500
 """How long the first new try waits.  Each one waits twice as long as the one before."""
 RETRY_MAX_MS = 60_000

@@ -32,6 +32,8 @@ PINGS_MAX = 30
 PINGS_MS = 10_000
 """The time over which pings are counted."""
 
+FRAME_BYTES = 1024 * 1024
+"""A frame is cut here, unless its first message is larger: nobody has to hold much at a time."""
 REFUSALS_MAX = 1000
 """How many requests in a row are refused as too many before their connection is ended."""
 
@@ -174,8 +176,14 @@ class Session:
             self._nudges = {}
         if not self._messages:
             return b""
-        messages = self._messages[:FRAME_MESSAGES_MAX]
-        del self._messages[:FRAME_MESSAGES_MAX]
+        count = size = 0
+        for message in self._messages[:FRAME_MESSAGES_MAX]:
+            size += len(message)
+            if count and size > FRAME_BYTES:
+                break
+            count += 1
+        messages = self._messages[:count]
+        del self._messages[:count]
         return frame_of(messages)
 
     def events(self) -> list[Job]:

@@ -195,17 +195,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, about("Rows of one room's key chain that are kept.", 16, COUNT_MAX)
     ] = 100_000
     message_bytes_max: Annotated[
-        int, about("The size of a request, but for handshakes and Welcomes.", 4 * KIB, 64 * MIB)
+        int, about("The size of a request, but for handshakes and Welcomes.", 4 * KIB, 16 * MIB)
     ] = 256 * KIB
     handshake_bytes_max: Annotated[
-        int, about("The size of a request with handshakes or Welcomes.", 64 * KIB, 64 * MIB)
+        int, about("The size of a request with handshakes or Welcomes.", 64 * KIB, 16 * MIB)
     ] = 8 * MIB
     batch_entries_max: Annotated[
         int, about("Entries that one request may append together.", 2, 256)
     ] = 64
     page_entries_max: Annotated[int, about("Entries in the answer to one read.", 1, 4096)] = 256
     page_bytes_max: Annotated[
-        int, about("The size of such an answer, unless one entry is larger.", 4 * KIB, 64 * MIB)
+        int, about("The size of such an answer, unless one entry is larger.", 4 * KIB, 16 * MIB)
     ] = MIB
     live_days: Annotated[
         int, about("How long a live body waits for devices that are away.", 1, DAYS_MAX)

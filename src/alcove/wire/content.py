@@ -84,7 +84,7 @@ class File(Struct, frozen=True, gc=False, omit_defaults=True):
     """A file that belongs to a message."""
 
     name: Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX)]
-    """As its sender says: use `safe_file_name` before it meets a disk."""
+    """As its sender says: it is made safe before it meets a disk."""
     media: Annotated[str, Meta(pattern=r"\A[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}\Z")]
     """The media type, as its sender says."""
     sealed: SealedBlob
@@ -381,12 +381,6 @@ _MARKS_MAX: Final = 3
 """So many accents on one letter; more climb over the lines above."""
 SHOWN_NAME_CHARACTERS_MAX: Final = 80
 """So much of a name is shown."""
-FILE_NAME_BYTES_MAX: Final = 200
-"""A name on a disk; most disks end at 255."""
-_ENDING_BYTES_MAX: Final = 20
-"""What of that is for the ending, such as `.pdf`."""
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\.|\Z)", re.I)
-"""Names that are devices on Windows."""
 
 
 def shown_text(text: str) -> str:
@@ -415,19 +409,3 @@ def _plain(name: str) -> str:
 def _is_selector(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
 
-
-def safe_file_name(name: str) -> str:
-    """Return a name under which a file may be stored in a folder of any system."""
-    last = re.split(r"[/\\]", name)[-1]
-    plain = re.sub(r'[<>:"|?*]', "_", _plain(last)).strip(" .")
-    if _RESERVED.match(plain):
-        plain = "_" + plain
-    stem, dot, ending = plain.rpartition(".")
-    ending = _cut(dot + ending, _ENDING_BYTES_MAX) if stem else ""
-    start = _cut(stem or plain, FILE_NAME_BYTES_MAX - len(ending.encode())).rstrip(" .")
-    return (start + ending).rstrip(" .") or "file"
-
-
-def _cut(text: str, size: int) -> str:
-    """Return the beginning of a text that fits in so many bytes."""
-    return text.encode()[:size].decode(errors="ignore")

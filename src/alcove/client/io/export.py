@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from alcove.client.errors import UsageError
+from alcove.client.files.kinds import safe_name
 from alcove.client.store.disk import make_private_folder, write_private
-from alcove.wire.content import safe_file_name, shown_name, shown_text
+from alcove.wire.content import shown_name, shown_text
 
 if TYPE_CHECKING:
     from alcove.client.io.client import Client
@@ -165,7 +166,7 @@ def _file(
     there = None if find is None else find(message, place)
     path = None
     if there is not None and _is_whole(there, file.sealed.sha256):
-        name = safe_file_name(f"{message.number}-{place + 1}-{safe_file_name(file.name)}")
+        name = safe_name(f"{message.number}-{place + 1}-{safe_name(file.name)}")
         shutil.copyfile(there, folder / "files" / name)
         (folder / "files" / name).chmod(0o600)
         path = f"files/{name}"
