@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         TurnedAway,
         Typing,
     )
+    from alcove.client.io.opening import examine
     from alcove.client.io.people import (
         Device,
         Person,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     )
     from alcove.client.io.vault import find_keyring, kept_by
     from alcove.client.keys.phrase import PASSWORD_ENTROPY_BYTES, new_password
+    from alcove.client.store.failures import DamagedError
 
 _PLACES = {
     "errors": (
@@ -100,11 +102,13 @@ _PLACES = {
         "MessageSent", "News", "Offline", "OlderMessage", "Online", "PresenceChanged",
         "RequestsChanged", "RoomChanged", "RoomNote", "TurnedAway", "Typing",
     ),
+    "io.opening": ("examine",),
     "io.people": ("Device", "Person", "Presence", "Request"),
     "io.profiles": ("Profile", "Profiles"),
     "io.rooms": ("Member", "Room"),
     "io.vault": ("find_keyring", "kept_by"),
     "keys.phrase": ("PASSWORD_ENTROPY_BYTES", "new_password"),
+    "store.failures": ("DamagedError",),
 }  # fmt: skip
 """Where each name is that apps may use.  It is loaded when it is first asked for."""
 
@@ -119,6 +123,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ClientSettings",
+    "DamagedError",
     "Device",
     "Exported",
     "FileChanged",
@@ -152,6 +157,7 @@ __all__ = [
     "Typing",
     "UsageError",
     "caught_up",
+    "examine",
     "export",
     "find_keyring",
     "kept_by",

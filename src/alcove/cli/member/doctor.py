@@ -12,6 +12,7 @@ from alcove.cli.member.checks import Finding, ok, wrong
 from alcove.cli.member.ending import failed
 from alcove.cli.member.opening import (
     Given,
+    Here,
     examples,
     here,
     json_option,
@@ -44,19 +45,24 @@ HELP: Final = (
     epilog=examples(
         "alcove doctor",
         "alcove doctor --server chat.example.org",
+        "alcove doctor --repair",
         "alcove doctor --json | jq '.[] | select(.state == \"wrong\")'",
     )
 )
 @click.option("--no-sign-in", is_flag=True, help="Open no account: no passphrase is asked for.")
+@click.option("--repair", is_flag=True, help="Offer to set a damaged local database aside.")
 @member_options
 @json_option
-def doctor(given: Given, *, no_sign_in: bool, as_json: bool) -> None:
+def doctor(given: Given, *, no_sign_in: bool, repair: bool, as_json: bool) -> None:
     """Find out what is wrong, and what to do.
 
     Looks at the program, its libraries and the encryption, at the settings, at each account here,
-    at the way to its server, at ports, the server's database and Docker.  Changes nothing.  The
-    exit status is 1 when something is wrong.
+    at the way to its server, at ports, the server's database and Docker.  Changes nothing without
+    --repair, and with it asks first.  The exit status is 1 when something is wrong.
     """
+    if repair:
+        _repair(given)
+        return
     found: list[Finding] = []
     for one in _all(given, signs_in=not no_sign_in):
         found.append(one)
@@ -126,6 +132,42 @@ def _this_machine() -> Iterator[Finding]:
         return
     yield checks.port(settings.port, is_ours=is_ours)
     yield from checks.database(settings)
+
+
+def _repair(given: Given) -> None:
+    """Set damaged databases aside, each after a question; the archive brings back what they had."""
+    around = here(given)
+    damaged = 0
+    for name in around.profiles.names():
+        profile = around.profiles.profile(name)
+        if not profile.is_finished or (given.profile and given.profile != name):
+            continue
+        lines = _damage(around, profile)
+        if not lines:
+            say(f"{MARKS['ok']} database {name}: It was read to its end, and is whole.")
+            continue
+        damaged += 1
+        for one in lines:
+            say(f"{MARKS['wrong']} database {name}: {one}")
+        say(
+            "What it held is on your other devices and, for rooms that keep history, in your"
+            " archive on the server.  What had not left this machine is only in the damaged file."
+        )
+        if click.confirm(f"Set it aside, and make {name} a new device of your account?"):
+            say(around.profiles.set_aside(name))
+            say(f"Now `alcove login --profile {name}` brings back what the archive has.")
+    if not damaged:
+        say("\nNothing is to be repaired.")
+
+
+def _damage(around: Here, profile: "Profile") -> tuple[str, ...]:
+    """Return what is wrong with a profile's database: nothing, or some lines."""
+    from alcove.client import DamagedError, examine  # noqa: PLC0415
+
+    try:
+        return examine(around.profiles, profile, passphrase_of(around, profile.name))
+    except DamagedError as error:
+        return (str(error),)
 
 
 def _signs_in(given: Given, profile: "Profile") -> Finding:

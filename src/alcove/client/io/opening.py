@@ -26,6 +26,7 @@ from alcove.client.io.profiles import (
 )
 from alcove.client.io.vault import PASSPHRASE_VARIABLE, find_keyring, kept_by, read_passphrase_file
 from alcove.client.store.database import Database
+from alcove.client.store.opening import check
 
 Where = str | Path | None
 Passphrase = str | Callable[[], str] | None
@@ -94,6 +95,15 @@ def _open(
         ask = asking(passphrase)
         db = reach(profile, ask, _keyring(profile, passphrase))
         return Opened(profiles, profile, db, lock.pop_all())
+
+
+def examine(profiles: Profiles, profile: Profile, passphrase: Passphrase) -> tuple[str, ...]:
+    """Read the whole database of a profile, and return what is wrong with it: nothing, or lines."""
+    opened = open_profile(profiles, profile, passphrase)
+    try:
+        return check(opened.db)
+    finally:
+        opened.close()
 
 
 def asking(passphrase: Passphrase) -> Callable[[], str]:

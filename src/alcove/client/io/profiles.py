@@ -35,7 +35,7 @@ from alcove.client.store.disk import (
     write_private,
 )
 from alcove.client.store.failures import DamagedError
-from alcove.client.store.opening import create_file, open_file
+from alcove.client.store.opening import create_file, open_file, set_aside
 
 if sys.platform == "win32":  # pragma: no cover - A lock is a range of bytes there.
     import msvcrt
@@ -230,6 +230,15 @@ class Profiles:
             self._remove_what_is_going()
             self._move(profile.folder, self._folder / f"{_GOING}{name}")
             self._remove_what_is_going()
+
+    def set_aside(self, name: str) -> str:
+        """Move a damaged database out of the way, and say where it is; nothing is deleted.
+
+        Then the account is signed in to again with the same profile, as on a new device.
+        """
+        profile = self.profile(name)
+        with held(profile):
+            return set_aside(profile.database).said
 
     def _remove_what_is_going(self) -> None:
         """Remove what a removal has moved out of the way, also one that was cut short."""

@@ -22,8 +22,8 @@ class NewerError(StoreError):
 
 
 DAMAGED: Final = (
-    "The local database is damaged: nothing in it was deleted, and `alcove doctor` offers to set it"
-    " aside and to bring back what the archive on the server has."
+    "The local database is damaged, and nothing in it was deleted: `alcove doctor --repair` offers"
+    " to set it aside, and then signing in brings back what the archive on the server has."
 )
 WRONG_KEY: Final = (
     "The key does not open the local database, which belongs to another profile or came from"
