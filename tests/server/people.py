@@ -141,6 +141,7 @@ class Someone:
             "name": self.name,
             "server": self.house.world.keys.public,
             "identity": self.identity.public,
+            "archive": bytes(1216),
             "certificates": tuple(
                 self.certificate(gadget, version, **(certificate or {}))
                 for gadget in (self.gadgets if gadgets is None else gadgets)

@@ -52,10 +52,16 @@ class Connected:
         if session is not None:
             said(session)
 
-    def arrive(self, device: bytes, *rooms: bytes) -> Session:
-        session = greeted(self.door)
+    def open(self) -> Session:
+        return greeted(self.door)
+
+    def sign_in(self, session: Session, device: bytes, *rooms: bytes) -> None:
         arrived = Arrived(device[:1] * 16, device, device.decode(), False, True, rooms)
         self.tell(arrived, session=session)
+
+    def arrive(self, device: bytes, *rooms: bytes) -> Session:
+        session = self.open()
+        self.sign_in(session, device, *rooms)
         return session
 
     def follow(self, session: Session, room: bytes, seq: int) -> None:
@@ -158,6 +164,20 @@ def test_a_device_that_connects_again_takes_the_place_of_its_old_connection(
     connected.hub.leave(new, NOW)
     connected.tell(ToDevices((b"a1",), PUSH), grown(1, 1))
     assert (connected.hub.devices, connected.hub.accounts) == ({}, {})
+
+
+def test_a_sign_in_that_is_heard_late_takes_nobody_s_place(connected: Connected) -> None:
+    """A line may deliver what a program has said that is dead by now."""
+    dead, late = connected.open(), connected.open()
+    new = connected.arrive(b"a1", ROOM)
+    connected.sign_in(dead, b"a1", ROOM)
+    assert (dead.goodbye, new.goodbye) == ("changed", None)
+    assert dead in connected.hub.dirty
+    connected.hub.leave(dead, NOW)
+    connected.sign_in(late, b"a2", ROOM)
+    assert late.goodbye is None
+    connected.tell(ToDevices((b"a1", b"a2"), PUSH))
+    assert (len(said(new)), len(said(late))) == (1, 1)
 
 
 def test_one_of_two_devices_may_leave(connected: Connected) -> None:

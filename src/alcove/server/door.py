@@ -44,6 +44,8 @@ class Door:
         self.software = software
         self.is_stopping = False
         """Whether nothing new is begun any more."""
+        self.opened = 0
+        """How many connections there were: each has its number."""
         self.refused = 0
         """How many requests were refused by limits since the start."""
         self.outgoing_max = settings.outgoing_bytes_max

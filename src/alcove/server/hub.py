@@ -235,6 +235,11 @@ class Hub:
         if session is None or session.has_left or session.goodbye is not None:
             return  # It broke while the sign-in was being carried out.
         before = self.devices.get(arrived.device)
+        if before is not None and before.number > session.number:
+            # Its device has opened another one since: this one was heard late, or is dead already.
+            session.end(Code.CHANGED)
+            self.dirty[session] = None
+            return
         if before is not None and before is not session:
             self.leave(before, now)
             before.end(Code.CHANGED)

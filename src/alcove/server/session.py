@@ -74,12 +74,16 @@ class Session:
         "has_left",
         "is_greeted",
         "known",
+        "number",
         "received_bytes",
         "silent_looks",
         "waiting_bytes",
     )
 
     def __init__(self, door: Door, address: str, challenge: bytes, now: int) -> None:
+        door.opened += 1
+        self.number = door.opened
+        """Which connection this is, in the order in which they were opened."""
         self._door = door
         self._challenge = challenge
         self._hello_by: int | None = now + door.settings.hello_timeout_s * 1000

@@ -7,7 +7,7 @@ import pytest
 
 from alcove.server.effects import Ended, ToMany
 from alcove.server.handlers.invites import make_invite
-from alcove.wire.accounts import ArchiveRow, PutArchive, PutProfile, Registered
+from alcove.wire.accounts import ArchiveRow, OpenReset, PutArchive, PutProfile, Registered
 from alcove.wire.codec import decode_answer
 from alcove.wire.devices import Claim, Claimed, ListChanged
 from alcove.wire.errors import Code
@@ -293,6 +293,27 @@ def test_the_list_of_a_reset_must_follow_the_old_one(
 def ada_with(request: Any, **fields: Any) -> Any:
     given: dict[str, Any] = {name: getattr(request, name) for name in request.__struct_fields__}
     return type(request)(**given | fields)
+
+
+def test_who_has_a_reset_link_is_shown_the_list_that_a_reset_follows(house: House) -> None:
+    ada = Someone(house, "ada").come()
+    ada.publish(ada.phone, ada.gadget())
+    secret = reset_link(house, ada)
+    (newest,) = lines(house, "SELECT body FROM device_list WHERE version = 2")
+    for _ in range(2):  # It is not used up.
+        opened = house.ask(ada.nobody, OpenReset(secret=secret, name="ADA"))
+        assert (opened.account, opened.name, opened.list.body) == (ada.account, "ada", newest)
+    assert lines(house, "SELECT used FROM invite") == [0]
+
+
+def test_without_a_link_that_works_nothing_is_told_of_an_account(house: House) -> None:
+    ada, bob = Someone(house, "ada").come(), Someone(house, "bob").come()
+    secret = reset_link(house, ada)
+    tries = [(invite(house), "ada"), (secret, "bob"), (secret, "nobody"), ("x" * 32, "ada")]
+    house.ask(ada.nobody, ada.reset(secret))
+    tries += [(secret, "ada")]  # It was used.
+    replies = [house.ask(bob.nobody, OpenReset(secret=one, name=name)) for one, name in tries]
+    assert [code(reply) for reply in replies] == [Code.LINK_ENDED] * len(tries)
 
 
 def test_a_reset_brings_a_new_identity_and_a_new_device(house: House) -> None:

@@ -269,7 +269,7 @@ def test_who_asks_to_chat_and_who_is_asked_see_each_others_lists(tmp_path: Path)
 
 
 def test_lists_come_in_pages(tmp_path: Path) -> None:
-    house = House(tmp_path, page_bytes_max=4096)
+    house = House(tmp_path, page_bytes_max=8192)
     people = come(house, *[f"person{number}" for number in range(20)])
     first, *others = people
     house.create(first.phone.caller, *[other.phone.caller for other in others])

@@ -241,17 +241,30 @@ def test_commits_need_pauses(house: House) -> None:
 
 def test_healing_needs_pauses_of_its_own(house: House) -> None:
     ada, bob, talk = pair(house)
-    assert isinstance(house.append(ada.phone, talk, house.handshake(ada.phone, talk)), Appended)
+    first = house.handshake(ada.phone, talk, renews=False)
+    assert isinstance(house.append(ada.phone, talk, first), Appended)
     key = talk.handshake
 
     def heal(person: Person) -> Any:
         at = Talk(talk.room, key)
-        return house.append(person.phone, at, house.handshake(person.phone, at))
+        return house.append(person.phone, at, house.handshake(person.phone, at, renews=False))
 
     assert heal(bob).retry_after_ms == 2_000
     assert heal(ada).retry_after_ms == 60_000
     house.now -= 10 * 60_000
     assert isinstance(heal(ada), Appended), "a clock that was set back closes no room"
+
+
+def test_who_has_healed_can_make_a_link_at_once_and_the_next_one_soon(house: House) -> None:
+    """A link stands in what only the members read: to the server such a commit renews the key."""
+    ada, _, talk = pair(house)
+    healing = house.handshake(ada.phone, talk, renews=False)
+    assert isinstance(house.append(ada.phone, talk, healing), Appended)
+    house.now += 10_000  # The room was made a moment ago.
+    assert isinstance(house.append(ada.phone, talk, house.handshake(ada.phone, talk)), Appended)
+    at = Talk(talk.room, talk.handshake)
+    again = house.append(ada.phone, at, house.handshake(ada.phone, at))
+    assert again.retry_after_ms == 10_000
 
 
 def test_closing_commits_need_the_longest_pause(house: House) -> None:

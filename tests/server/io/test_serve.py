@@ -146,9 +146,9 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
             assert server.process.wait(60) == 1
 
 
-def test_up_starts_a_server_and_says_what_is_missing(tmp_path: Path) -> None:
+def test_up_starts_a_server_and_says_what_to_do_next(tmp_path: Path) -> None:
     done = alcove(tmp_path, "up", "--port", "many")
-    assert "the page comes with a later release" in done.stdout
+    assert "alcove chat" in done.stdout
     assert done.returncode == 1
 
 

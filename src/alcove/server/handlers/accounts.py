@@ -13,11 +13,18 @@ from alcove.server.handlers.archive import drop_archive
 from alcove.server.handlers.devices import tell_sharing
 from alcove.server.handlers.invites import Found, count_use, find_invite
 from alcove.server.handlers.leftovers import left_until
-from alcove.server.handlers.lists import Accepted, audit_list, check_list, publish, read_list
+from alcove.server.handlers.lists import (
+    Accepted,
+    audit_list,
+    check_list,
+    newest_list,
+    publish,
+    read_list,
+)
 from alcove.server.handlers.packages import store_packages
 from alcove.server.settings_together import registration
 from alcove.server.tx import Tx, digest, refuse_unless
-from alcove.wire.accounts import Register, Registered, Reset
+from alcove.wire.accounts import OpenedReset, OpenReset, Register, Registered, Reset
 from alcove.wire.devices import DeviceList, ListChanged
 from alcove.wire.errors import Code, Refused
 from alcove.wire.ids import NOTHING_BEFORE
@@ -122,15 +129,29 @@ def _audit_use(tx: Tx, invite: Found, account: bytes) -> None:
 # ---- Coming back ----
 
 
+def open_reset(tx: Tx, _: Caller, request: OpenReset, now: int) -> OpenedReset:
+    """Show the newest list of an account to whoever has a link by which it comes back."""
+    known = _by_link(tx, request, now)[0]
+    newest = newest_list(tx, known.account)
+    return OpenedReset(id=request.id, account=known.account, name=known.name, list=newest)
+
+
+def _by_link(tx: Tx, request: OpenReset | Reset, now: int) -> tuple[Known, Found]:
+    """Return the account of that name, if the link of that secret is for it, or refuse."""
+    invite = find_invite(tx, request.secret, ("reset",), now)
+    known = _find(tx, "folded", request.name.lower())
+    if known is None or invite.account != known.account:
+        raise Refused(Code.LINK_ENDED, "The link is for another account.")
+    return known, invite
+
+
 def reset(tx: Tx, caller: Caller, request: Reset, now: int) -> Registered:
     """Let an account come back with a new identity and one new device; all others end."""
     proposed = read_list(request.list)
     known = _find(tx, "folded", request.name.lower())
     if known and known.list_hash == digest(request.list.body) and _logs_in(tx, known, request):
         return _registered(request, known)
-    invite = find_invite(tx, request.secret, ("reset",), now)
-    if known is None or invite.account != known.account:
-        raise Refused(Code.LINK_ENDED, "The link is for another account.")
+    known, invite = _by_link(tx, request, now)
     follows = proposed.version == known.list_version + 1 and proposed.before == known.list_hash
     refuse_unless(follows, Code.STALE_LIST)
     fits = proposed.account == known.account and proposed.identity != known.identity
@@ -209,5 +230,7 @@ def _registered(request: Register | Reset, known: Known) -> Registered:
 
 HANDLERS: dict[type, Handler] = {
     Register: Handler(register, "anyone", "register"),
+    # Nothing of it is kept: the list is told again only to who still has a link that works.
+    OpenReset: Handler(open_reset, "anyone", "sign_in", is_remembered=False),
     Reset: Handler(reset, "anyone", "register"),
 }

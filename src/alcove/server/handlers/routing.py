@@ -40,7 +40,7 @@ def judge_commit(
         refuse_unless(state.is_active(caller.device), Code.NOT_A_MEMBER)
         _judge_removes(tx, caller, state, routing)
     _judge_roles(caller, state, routing)
-    _judge_adds(tx, state, routing)
+    _judge_adds(tx, state, routing, is_new=is_paused)
     settings_change = routing.roles or routing.history is not None or routing.keep_ms is not None
     if settings_change or _removes_others(routing):
         refuse_unless(header.closes and header.renews, Code.BAD_HEADER)
@@ -141,13 +141,18 @@ def _judge_roles(caller: Caller, state: RoomState, routing: Routing) -> None:
         refuse_unless(account in state.accounts or account in there, Code.BAD_HEADER)
 
 
-def _judge_adds(tx: Tx, state: RoomState, routing: Routing) -> None:
-    """Who is added is a device that its account has on its list, and fits into the room."""
+def _judge_adds(tx: Tx, state: RoomState, routing: Routing, *, is_new: bool) -> None:
+    """Who is added is a device that its account has on its list, and fits into the room.
+
+    One that was revoked since may stand in a commit of before a restore: nothing reaches it, and
+    without that commit nobody could go on, not even to remove it.
+    """
     gone = {member.device for member in routing.removes}
     new = [member for member in routing.adds if member.device not in gone]
     for member in new:
         refuse_unless(member.device not in state.members, Code.BAD_HEADER)
-    known = _accounts_of(tx, [member.device for member in routing.adds])
+    devices = [member.device for member in routing.adds]
+    known = _accounts_of(tx, devices, even_revoked=not is_new)
     for member in routing.adds:
         refuse_unless(known.get(member.device) == member.account, Code.REVOKED)
     refuse_unless(len({member.device for member in new}) == len(new), Code.BAD_HEADER)
@@ -163,16 +168,25 @@ def _judge_adds(tx: Tx, state: RoomState, routing: Routing) -> None:
         refuse_unless(len(accounts) <= 2, Code.NOT_ALLOWED)
 
 
-def _accounts_of(tx: Tx, devices: list[bytes]) -> dict[bytes, bytes]:
-    """Return the accounts of those devices that stand on a list and were not revoked."""
+def _accounts_of(tx: Tx, devices: list[bytes], *, even_revoked: bool = False) -> dict[bytes, bytes]:
+    """Return the accounts of those devices that stand on a list, or have stood there."""
     found: dict[bytes, bytes] = {}
     for marks, part in in_parts(devices):
         sql = f"""
             SELECT device, account FROM device
-            WHERE revoked_at IS NULL AND device IN ({marks})
+            WHERE {"TRUE" if even_revoked else "revoked_at IS NULL"} AND device IN ({marks})
             """  # noqa: S608 - Only marks.
         found.update((device, account) for device, account in tx.all(sql, *part))
     return found
+
+
+def _is_barrier(header: HandshakeHeader) -> bool:
+    """Return whether a commit may do more than renew its maker's own keys.
+
+    What changes nothing but a room's links says only that it renews the room key.
+    """
+    routing = header.routing
+    return bool(routing.adds or routing.removes or header.closes or header.joins or header.renews)
 
 
 def _judge_pause(
@@ -180,8 +194,7 @@ def _judge_pause(
 ) -> None:
     """Commits that come faster than people read them would silence the slow."""
     settings, paused = tx.settings, state.paused
-    routing = header.routing
-    if routing.adds or routing.removes or header.closes or header.joins:
+    if _is_barrier(header):
         ready = max(
             paused.barrier_at + settings.handshake_pause_ms,
             paused.accounts.get(caller.account, 0) + settings.account_barrier_pause_ms,
@@ -252,7 +265,7 @@ def _note_pause(
     tx: Tx, caller: Caller, state: RoomState, header: HandshakeHeader, now: int
 ) -> None:
     paused, settings = state.paused, tx.settings
-    if header.routing.adds or header.routing.removes or header.closes or header.joins:
+    if _is_barrier(header):
         since = now - settings.account_barrier_pause_ms
         paused.accounts = {who: at for who, at in paused.accounts.items() if at > since}
         paused.accounts[caller.account] = now
