@@ -9,6 +9,9 @@
     people    who does what: the actors
     malice    members and servers that lie
     checks    what must be true when everything has healed, in code of its own
+    endings   the same: what must have come to an end
+    knowledge the same: what devices know
+    telling   the logs in words, when something is not right
     swarm     many seeds
     mutants   sabotages that the checks must find
 

@@ -65,17 +65,24 @@ class Arrival:
 
     def _do(self, step: Any, *args: Any) -> None:
         device = self.device
-        device.engine.do(step, device.now, *args)
-        line = device.disk.one("SELECT state, account FROM me")
-        if line is not None:
-            self.account.id = line[1]
-            self.account.house.world.call(line[1], self.account.name)
-            self.account.house.world.call(device.id, device.name)
+        try:
+            device.engine.do(step, device.now, *args)
+        finally:  # Who is killed after the commit is in all the same.
+            line = self._learn()
         if line is not None and line[0] == "in":
             device.tell("has come in")
             device.sign_in()
         else:
             self.greeted()
+
+    def _learn(self) -> Any:
+        """Write down who the device is by now."""
+        line = self.device.disk.one("SELECT state, account FROM me")
+        if line is not None:
+            self.account.id = line[1]
+            self.account.house.world.call(line[1], self.account.name)
+            self.account.house.world.call(self.device.id, self.device.name)
+        return line
 
     def heard(self, answer: Any) -> None:
         """The server has answered."""

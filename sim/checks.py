@@ -6,10 +6,12 @@ every device is looked at.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from alcove.client.outbox import MAY_NOT_POST
 from alcove.client.rooms.belief import policy
 from alcove.mls import Group, Saved, load_group
 from alcove.wire.codec import encode
@@ -17,6 +19,7 @@ from alcove.wire.content import Edit, Poll, Text, decode_content
 from alcove.wire.entries import HandshakeHeader, Header, MessageHeader
 from alcove.wire.ids import entry_name
 from sim.devices import Device
+from sim.endings import Endings
 from sim.house import House
 from sim.knowledge import Knowledge
 from sim.people import MARKS, People
@@ -58,14 +61,21 @@ class Shown(NamedTuple):
     """For what was asked: who has answered what."""
 
 
-def _within(seq: int, times: list[tuple[int, int]]) -> bool:
-    """Return whether a place lies between two others of a list."""
-    return any(since < seq < until for since, until in times)
-
-
 def _is_readable(seq: int, keys: dict[int, int], times: list[tuple[int, int]]) -> bool:
     """Return whether a message lies in a device's time, and so does the key that sealed it."""
     return any(since < seq < until and since <= keys[seq] < until for since, until in times)
+
+
+def _without(times: list[tuple[int, int]], gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what is left of some times (since, until), both of them outside, without others."""
+    for start, end in gaps:
+        times = [
+            piece
+            for since, until in times
+            for piece in ((since, min(until, start + 1)), (max(since, end), until))
+            if piece[0] + 1 < piece[1]
+        ]
+    return times
 
 
 class Checks:
@@ -87,15 +97,12 @@ class Checks:
         found = [
             *self.server_is_sound(),
             *self.keys_are_used_once(),
-            *self.everybody_is_connected(),
             *self.nothing_is_lost_or_doubled(),
-            *self.logs_are_read_to_their_ends(),
             *self.groups_agree(),
             *self.timelines_equal_the_log(),
-            *self.nobody_waits(),
-            *self.who_is_out_knows_it(),
             *self.who_is_out_reads_nothing(),
             *self.server_reads_nothing(),
+            *Endings(self).all(),
             *Knowledge(self).all(),
         ]
         if found:
@@ -131,7 +138,7 @@ class Checks:
                 found.setdefault(key, (place.seq, said))
         return list(found.values())
 
-    def _members(self, room: bytes) -> list[bytes]:
+    def members(self, room: bytes) -> list[bytes]:
         """Return the devices that are in a room, as the server routes it."""
         return [
             device
@@ -150,34 +157,8 @@ class Checks:
 
     def inside(self, room: bytes) -> list[Device]:
         """Return the devices that are in a room."""
-        there = frozenset(self._members(room))
+        there = frozenset(self.members(room))
         return [device for device in self.devices if device.id in there]
-
-    def told(self) -> str:
-        """Return all logs in words, for who looks for what went wrong."""
-        lines = []
-        for room, log in self.logs_of_all.items():
-            lines.append(f"{self.name(room)}: {room.hex()[:8]}")
-            lines += [
-                f"{place.seq:6} {self.name(place.header.sender):14} {self._words(place)}"
-                for place in log
-            ]
-        return "\n".join(lines)
-
-    def _words(self, place: Place) -> str:
-        header = place.header
-        if isinstance(header, MessageHeader):
-            said = self.people.record.by_content.get((self.accounts[header.sender], header.content))
-            what = header.notice or (f"{said.kind} {said.text}" if said else "?")
-            return f"{header.form} {what}{'' if place.body else ' (dropped)'}"
-        routing, words = header.routing, ["handshake"]
-        words += [f"+{self.name(one.device)}" for one in routing.adds]
-        words += [f"-{self.name(one.device)}" for one in routing.removes]
-        words += [f"{self.name(one)} is {role}" for one, role in routing.roles]
-        words += [f"history {routing.history}"] if routing.history else []
-        words += ["renews"] if header.renews else []
-        words += ["closes"] if header.closes else []
-        return " ".join([*words, f"joins by {header.joins}" if header.joins else ""]).rstrip()
 
     # ---- The server ----
 
@@ -216,15 +197,21 @@ class Checks:
                 yield f"{self.name(room)} has split: {' | '.join(map(str, found.values()))}"
 
     def _group(self, device: Device, room: bytes) -> Group | None:
-        line = device.disk.one("SELECT epoch_part, message_part FROM room WHERE room = ?", room)
-        if line is None or line[0] is None:
+        line = device.disk.one(
+            """
+            SELECT group_epoch.body, group_messages.body FROM group_epoch JOIN group_messages
+            USING (room) WHERE room = ?
+            """,
+            room,
+        )
+        if line is None:
             return None
         return load_group(Saved(*line), policy(self.house.memory.keys.public))
 
     def who_is_out_reads_nothing(self) -> Iterator[str]:
         """Who is not in a room any more has nothing on the disk of what was said after that."""
         for room in self.logs:
-            inside = frozenset(self._members(room))
+            inside = frozenset(self.members(room))
             for device in self.devices:
                 if device.id in inside:
                     continue
@@ -234,14 +221,13 @@ class Checks:
                     if (
                         since is not None
                         and seq > since
+                        and said.number > self.people.record.lost_until
                         and said.kind in {"text", "edit"}
                         and said.device != device.id
                         and said.text.encode() in image
                     ):
-                        yield (
-                            f"{device.name} is out of {self.name(room)} since {since}"
-                            f" and has read {said.text!r} at {seq}"
-                        )
+                        where = f"{device.name} is out of {self.name(room)} since {since}"
+                        yield f"{where} and has read {said.text!r} at {seq}"
                         break
 
     def _out_since(self, room: bytes, device: Device) -> int | None:
@@ -262,14 +248,20 @@ class Checks:
         """What a device said was stored stands in its room's log."""
         stored = {id(said) for room in self.logs for _, said in self.said(room)}
         liars = [one.id for one in self.people.devices if one not in self.devices]
-        inside = {room: frozenset(self._members(room)) for room in self.logs}
+        inside = {room: frozenset(self.members(room)) for room in self.logs}
         for one in self.people.record.said:
             if not one.is_certain or id(one) in stored or one.device in liars:
                 continue
             if one.room not in self.logs:
                 continue
-            if one.device in inside.get(one.room, frozenset()):
+            if one.device in inside.get(one.room, frozenset()) and not self._was_told(one):
                 yield f"lost: {one.text!r} ({one.kind}) in {self.name(one.room)}"
+
+    def _was_told(self, one: Utterance) -> bool:
+        """Return whether its writer was told that the room does not let them say this any more."""
+        (device,) = [device for device in self.people.devices if device.id == one.device]
+        line = device.disk.one("SELECT failed FROM outbox WHERE content = ?", one.content)
+        return line == (MAY_NOT_POST,) and one.room in self.people.record.restricted
 
     def timelines_equal_the_log(self) -> Iterator[str]:
         """Every device shows what the log says, in its order, and nothing else."""
@@ -289,14 +281,20 @@ class Checks:
         place = {id(one): seq for seq, one in said}
         texts = {id(one): one.text for _, one in said if one.kind in {"text", "poll"}}
         gone: set[int] = set()
-        doubtful: set[int] = set()
+        hidden: set[int] = set()
+        doubtful = self.people.record.changed_in_vain([one for _, one in said])
         votes: dict[int, dict[bytes, str]] = {}
         reactions: dict[int, dict[tuple[bytes, str], bool]] = {}
         for seq, one in said:
             if one.target is None or id(one.target) not in texts:
                 continue
-            if not _is_readable(seq, keys, times):
-                if self.was_opened(room) or self.people.liars:  # It may have been read, or not.
+            if not _is_readable(seq, keys, times) or self.is_withheld(room, seq, keys):
+                if one.kind == "delete":
+                    hidden.add(id(one.target))  # Without its body nobody knows what it was.
+                # It may have been read.
+                may = self.was_opened(room) or self.people.liars or self._forgotten(room, device)
+                may = may or self._not_given(room, device)
+                if may or one.number <= self.people.record.lost_until:
                     doubtful.add(id(one.target))
                 continue
             target = id(one.target)
@@ -313,8 +311,10 @@ class Checks:
                 texts[one],
                 one in gone,
                 frozenset(who for who, is_on in reactions.get(one, {}).items() if is_on),
-                _is_readable(place[one], keys, times),
-                one in doubtful,
+                _is_readable(place[one], keys, times)
+                and not self.is_withheld(room, place[one], keys)
+                and one not in hidden,
+                one in doubtful or one in hidden,
                 votes.get(one, {}),
             )
             for one in texts
@@ -368,6 +368,36 @@ class Checks:
     def times(self, room: bytes, device: Device) -> list[tuple[int, int]]:
         """Return from where to where a device must be able to read a room's log.
 
+        That is its time there, but for what it knew before its disk was set back, and for what it
+        was not given in time where nothing is kept.
+        """
+        gaps = self._forgotten(room, device) + self._not_given(room, device)
+        return _without(self.time_there(room, device), gaps)
+
+    def _not_given(self, room: bytes, device: Device) -> list[tuple[int, int]]:
+        """Return from where to where a device may have nothing of a room that keeps nothing.
+
+        Who is removed is given nothing any more, not even what was said before that; and where a
+        server hands key packages out twice, a Welcome opens nothing.
+        """
+        policies = self.house.look("SELECT history FROM room WHERE room = ?", room)
+        if policies != [("none",)]:
+            return []
+        is_injected = bool(self.people.faults.counts["the server injects devices"])
+        arrivals = self.arrivals(self.logs[room], device)
+        joins = {
+            place.seq: isinstance(place.header, HandshakeHeader) and place.header.joins is not None
+            for place in self.logs[room]
+        }
+        return [
+            (since, until)
+            for since, until in self.time_there(room, device)
+            if until < NO_PLACE and (until not in arrivals or (is_injected and joins[until]))
+        ]
+
+    def time_there(self, room: bytes, device: Device) -> list[tuple[int, int]]:
+        """Return from where to where a room's log is meant for a device.
+
         Where all is kept and open, everything.  Where newcomers read nothing of before, since its
         account came; where nothing is kept, since itself came.
         """
@@ -400,6 +430,64 @@ class Checks:
                 since = place.seq
         return [*times, (since, NO_PLACE)] if there else times
 
+    def arrivals(self, log: list[Place], device: Device) -> list[int]:
+        """Return the places at which a device came, as the headers say."""
+        return [
+            place.seq
+            for place in log
+            if isinstance(place.header, HandshakeHeader)
+            and any(one.device == device.id for one in place.header.routing.adds)
+        ]
+
+    def _forgotten(self, room: bytes, device: Device) -> list[tuple[int, int]]:
+        """Return from where to where a device need not know a log, because its disk was set back.
+
+        It reads on where the old disk ends, and comes in anew.  What was said between is sealed
+        for the device that it was, or under keys that only the others hold who were there.
+        """
+        gaps = self._gaps(room, device)
+        policies = self.house.look("SELECT history FROM room WHERE room = ?", room)
+        if policies == [("none",)] or self.was_opened(room):
+            return gaps
+        others = [one for one in self.inside(room) if one is not device]
+        return [gap for gap in gaps if not any(self._knows(room, one, gap) for one in others)]
+
+    def _gaps(self, room: bytes, device: Device) -> list[tuple[int, int]]:
+        log = self.logs[room]
+        arrivals = self.arrivals(log, device)
+        forgotten = [one for one in self.people.record.forgotten if one.device == device.id]
+        here = [one for one in forgotten if one.room == room]
+        gaps = [
+            (one.since, min((seq for seq in arrivals if seq > one.head), default=one.head + 1))
+            for one in here
+        ]
+        # It has thrown away what opens a Welcome of that time, and has come in by itself later.
+        heads = [one.head for one in here] or [0] * bool(forgotten)
+        by_itself = [
+            one.seq
+            for one in log
+            if isinstance(one.header, HandshakeHeader) and one.header.joins is not None
+        ]
+        return gaps + [
+            (came, again)
+            for came, again in pairwise(arrivals)
+            if again in by_itself and any(came > head for head in heads)
+        ]
+
+    def _knows(self, room: bytes, device: Device, gap: tuple[int, int]) -> bool:
+        """Return whether a device has been in a room since before something, and remembers it."""
+        since = NO_PLACE
+        for place in self.logs[room]:
+            if not isinstance(place.header, HandshakeHeader):
+                continue
+            routing = place.header.routing
+            if any(one.device == device.id for one in routing.adds):
+                since = min(since, place.seq)
+            elif any(one.device == device.id for one in routing.removes):
+                since = NO_PLACE
+        own = self._gaps(room, device)
+        return since <= gap[0] and not any(gap[0] < end and start < gap[1] for start, end in own)
+
     def was_opened(self, room: bytes) -> bool:
         """Return whether a room's history was changed at some time."""
         policies = [
@@ -409,97 +497,11 @@ class Checks:
         ]
         return len(policies) > 1
 
-    # ---- Ends ----
+    def is_withheld(self, room: bytes, seq: int, keys: dict[int, int] | None = None) -> bool:
+        """Return whether a liar has said something under a key that liars alone may have.
 
-    def _revoked(self) -> list[bytes]:
-        return [
-            one
-            for (one,) in self.house.look(
-                "SELECT device FROM device WHERE revoked_at IS NOT NULL ORDER BY device"
-            )
-        ]
-
-    def everybody_is_connected(self) -> Iterator[str]:
-        """Every device is there, and signed in; one that was revoked knows it."""
-        revoked = self._revoked()
-        for device in self.devices:
-            if device.id in revoked:
-                state = device.disk.one("SELECT state FROM me")
-                if device.is_up and state != ("revoked",):
-                    yield f"{device.name} was revoked, and believes to be {state}"
-                continue
-            if not device.is_up:
-                yield f"{device.name} is still down"
-            elif device.turned_away:
-                yield f"{device.name} was turned away: {device.turned_away}"
-            elif device.id not in self.house.hub.devices:
-                yield f"{device.name} is not connected"
-
-    def who_is_out_knows_it(self) -> Iterator[str]:
-        """Nobody believes to be in a room who is not."""
-        revoked = self._revoked()
-        for room in self.logs:
-            inside = frozenset(self._members(room))
-            for device in self.devices:
-                line = device.disk.one("SELECT state FROM room WHERE room = ?", room)
-                if device.id in revoked:
-                    continue  # It has been told of everything at once.
-                if line is not None and line[0] != "gone" and device.id not in inside:
-                    yield f"{device.name} is not in {self.name(room)}, and believes to be {line[0]}"
-
-    def logs_are_read_to_their_ends(self) -> Iterator[str]:
-        """Every device in a room has read its log to the end."""
-        for room, log in self.logs.items():
-            for device in self.inside(room):
-                line = device.disk.one("SELECT state, seq, is_lost FROM room WHERE room = ?", room)
-                want = ("active", log[-1].seq, 0)
-                if line != want:
-                    yield (
-                        f"{device.name} in {self.name(room)}: (state, seq, is_lost) is {line},"
-                        f" not {want}"
-                    )
-
-    def nobody_waits(self) -> Iterator[str]:
-        """Nothing is left to be sent, asked or wished."""
-        inside = {room: frozenset(self._members(room)) for room in self.logs}
-        revoked = self._revoked()
-        for device in self.devices:
-            if device.id in revoked:
-                continue
-            for room, tries, request, seq, failed in device.disk.all(
-                "SELECT room, tries, request, seq, failed FROM outbox"
-            ):
-                if room not in self.logs:
-                    continue
-                # What was waiting when its writer had to leave cannot be said any more.
-                if failed is None or device.id in inside.get(room, frozenset()):
-                    yield (
-                        f"{device.name} still has in its outbox for {self.name(room)}:"
-                        f" {tries} tries, request {request}, place {seq}, failed: {failed}"
-                    )
-            yield from self._left_over(device, inside)
-
-    def _left_over(self, device: Device, inside: dict[bytes, frozenset[bytes]]) -> Iterator[str]:
-        for table, columns in WAITING.items():
-            for line in device.disk.all(f"SELECT {columns} FROM {table}"):  # noqa: S608
-                room = line[0] if isinstance(line[0], bytes) else b""
-                if room in self.logs_of_all and room not in self.logs:
-                    continue
-                if room and device.id not in inside.get(room, frozenset()):
-                    continue  # Who is out of a room waits for nothing there.
-                if table == "unopened" and not _within(line[1], self.times(room, device)):
-                    continue  # It was said before this device's time.
-                shown = ", ".join(
-                    self.name(one) if isinstance(one, bytes) else str(one) for one in line
-                )
-                yield f"{device.name} still has in {table}: {shown}"
-
-
-WAITING: Final = {
-    "request": "answered_by, not_before",
-    "pending": "room",
-    "wish": "room, kind, about",
-    "notice": "room, device, kind",
-    "unopened": "room, seq",
-}
-"""Tables that hold what waits for something, and what of them is told."""
+        Whoever commits what nobody can follow is alone with the key until the others are back.
+        """
+        writers = {one.seq: one.header.sender for one in self.logs[room]}
+        places = (seq, (keys or self._sealed_at(room)).get(seq, 0))
+        return not any(one.id == writers.get(place) for one in self.devices for place in places)

@@ -7,6 +7,7 @@
 What the process says leaves when the disk is done, and not at all when it was killed before.
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -69,6 +70,8 @@ class Device:
         self.arrive: Callable[[], None] = lambda: None
         """Called when the server has greeted a device that it does not know yet."""
         self._calls: dict[int, Callable[[Any], None]] = {}
+        self._acts: deque[Callable[[], None]] = deque()
+        """What the process will do when its disk is done, in the order in which it came."""
         self.line: Line | None = None
         self.link = Link(world.dice.randbytes)
         self.engine = Engine(self.disk, world.dice.randbytes)
@@ -104,6 +107,7 @@ class Device:
         self.line = None
         self._tick_at = None
         self._calls.clear()
+        self._acts.clear()
         self.turned_away.clear()
         self.link = Link(self.world.dice.randbytes, "sim")
         if self.is_in:
@@ -173,11 +177,24 @@ class Device:
         self._enter(self.life, act)
 
     def _enter(self, life: int, act: Callable[[], None]) -> None:
-        if life != self.life or not self.is_up:
-            return
-        if self.world.now < self.busy_until:
-            self.world.at(self.busy_until, self._enter, life, act)
-            return
+        if life == self.life and self.is_up:
+            self._acts.append(act)
+            if len(self._acts) == 1:  # Else that is planned.
+                self._work(life)
+
+    def _work(self, life: int) -> None:
+        """Do what waits, as far as the process is free."""
+        while life == self.life and self.is_up and self._acts:
+            if self.world.now < self.busy_until:
+                self.world.at(self.busy_until, self._work, life)
+                return
+            try:
+                self._act(life, self._acts[0])
+            finally:  # Its owner may have wanted what cannot be.
+                if life == self.life:
+                    self._acts.popleft()
+
+    def _act(self, life: int, act: Callable[[], None]) -> None:
         before = self.disk.commits
         try:
             act()
@@ -206,7 +223,7 @@ class Device:
     @property
     def is_free(self) -> bool:
         """Whether the process is there and not waiting for its disk."""
-        return self.is_up and self.world.now >= self.busy_until
+        return self.is_up and self.world.now >= self.busy_until and not self._acts
 
     def _speak(self, life: int) -> None:
         """Send and tell what the last steps have brought."""
@@ -253,9 +270,15 @@ class Device:
                 self._down(life, event)
             case heard.TurnedAway():
                 self.tell(f"is turned away: {event.code}")
-                self._enter(life, lambda: self.engine.do(devices.turned_away, self.now, event.code))
-                if event.is_final:
-                    self.turned_away.append(event.code)
+                self._enter(life, partial(self._sent_away, event))
+
+    def _sent_away(self, event: heard.TurnedAway) -> None:
+        """The server does not want this device: it says what may help, or gives up."""
+        offers = self.engine.do(devices.turned_away, self.now, event.code)
+        if offers:
+            self.link.offer(offers)
+        elif event.is_final:
+            self.turned_away.append(event.code)
 
     def _down(self, life: int, event: heard.Down) -> None:
         self._calls.clear()
@@ -324,7 +347,8 @@ class Device:
         self._tick_at = None
         self.link.tick(self.now)
         deadline = self.engine.deadline()
-        if deadline is not None and deadline <= self.now:
+        is_due = deadline is not None and deadline <= self.now
+        if is_due or self.engine.is_ahead_of(self.now):
             self.enter(lambda: self.engine.tick(self.now))
         else:
             self.pump()

@@ -146,15 +146,6 @@ class Knowledge:
 
     # ---- What could not be opened ----
 
-    def _arrivals(self, log: list["Place"], device: Device) -> list[int]:
-        """Return the places at which a device came, as the headers say."""
-        return [
-            place.seq
-            for place in log
-            if isinstance(place.header, HandshakeHeader)
-            and any(one.device == device.id for one in place.header.routing.adds)
-        ]
-
     def _causes(self, room: bytes, log: list["Place"], device: Device) -> Iterator[str]:
         """Whatever stays closed has a cause; and where nobody does harm, a good one."""
         if not self.is_remembered:
@@ -165,13 +156,18 @@ class Knowledge:
         line = device.disk.one("SELECT joined_seq, history FROM room WHERE room = ?", room)
         joined, history = line or (0, "none")
         if history == "none":  # Who was out for a while has nothing of that time.
-            joined = max([joined, *self._arrivals(log, device)])
+            joined = max([joined, *self._checks.arrivals(log, device)])
+        # Of a time in which it was out it reads what was said, and follows handshakes in public.
+        came = max([joined, *self._checks.arrivals(log, device)])
         for place in log:
-            if place.seq > joined and place.seq not in known:
+            is_said = isinstance(place.header, MessageHeader) and place.header.form == "kept"
+            if place.seq > (joined if is_said else came) and place.seq not in known:
                 yield f"nothing is known of place {place.seq}"
             cause = known.get(place.seq)
             if cause is None or cause in EXPLAINED:
                 continue
+            if self._liars and cause == "while-lost":
+                continue  # Who was made to lose the room missed what it does not keep.
             if place.header.sender not in self._liars:
                 what = "message" if isinstance(place.header, MessageHeader) else "handshake"
                 yield f"the {what} at {place.seq} of {self.name(place.header.sender)}: {cause}"
@@ -185,7 +181,16 @@ class Knowledge:
     def _deceived(self, device: Device, room: bytes, since: int) -> Iterator[str]:
         """Whoever was told another log shows nothing that nobody said there, and finds it out."""
         where = f"{device.name} was lied to in {self.name(room)} from {since} on"
-        said = [one.text for one in self.people.record.said if one.room == room]
+        record = self.people.record
+        said = [one.text for one in record.said if one.room == room]
+        # What was said in a direct room of which there was one already has moved there.
+        said += [
+            record.by_content[key].text
+            for place in self._checks.logs_of_all[room]
+            if isinstance(place.header, MessageHeader)
+            and (key := (self._checks.accounts[place.header.sender], place.header.content))
+            in record.by_content
+        ]
         for text, _ in self._checks.shown(device, room).values():
             if text and text not in said:
                 yield f"{where}, and shows {text!r}"
@@ -264,15 +269,16 @@ class Knowledge:
     def _read_on_all_devices(self, room: bytes) -> Iterator[str]:
         """What was read on one device is read on all that could know it."""
         ((history,),) = self.house.look("SELECT history FROM room WHERE room = ?", room)
-        if history != "open" or not self.is_remembered:
-            return
+        if history != "open" or self._checks.was_opened(room) or not self.is_remembered:
+            return  # What was read is sealed like what was said.
         for person in self.people.people:
             places = {
                 device.name: read_place(device.disk, room)
                 for device in self._checks.inside(room)
                 if device in person.devices
             }
-            least = person.read.get(room, 0)
+            # Who was revoked, or is out, may not have had the time to tell.
+            least = max((person.read.get((name, room), 0) for name in places), default=0)
             for name, place in places.items():
                 if place < least:
                     yield f"{name} has read {self.name(room)} to {place}, its owner to {least}"
@@ -283,7 +289,7 @@ class Knowledge:
         if histories == [("open",)] or self._checks.was_opened(room):
             return
         for device in self._checks.inside(room):
-            times = self._checks.times(room, device)
+            times = self._checks.time_there(room, device)
             first = min((since for since, _ in times), default=0)
             before = [
                 said

@@ -61,7 +61,7 @@ class Crook:
             for (room,) in self.device.disk.all(
                 """
                 SELECT room FROM room WHERE state = 'active' AND is_lost = 0 AND seq >= head
-                    AND epoch_part IS NOT NULL AND kind != 'mailbox' ORDER BY room
+                    AND room IN (SELECT room FROM group_epoch) AND kind != 'mailbox' ORDER BY room
                 """
             )
         ]

@@ -7,6 +7,7 @@ from sim.devices import Device
 from sim.faults import Faults
 from sim.house import House
 from sim.people import People
+from sim.record import Forgotten
 from sim.world import CHAOS_MS, START_MS, World
 
 BACKUP_MS: Final = 7_000
@@ -40,6 +41,8 @@ class Mishaps:
             house.die("restarts")
         if self._backups and faults.strikes("server is restored"):
             house.restore(world.dice.choice(self._backups))
+            record = self.people.record
+            record.lost_until = max((one.number for one in record.said), default=0)
             self._backups = self._backups[:1]
         if faults.strikes("server's clock jumps"):
             house.jump(world.dice.randint(-JUMP_MS, JUMP_MS))
@@ -65,8 +68,19 @@ class Mishaps:
             for one in self.people.record.said
             if one.device == device.id and self.house.has_content(one.device, one.content)
         )
-        self.people.record.doubt(device.id, stored)
+        record, who = self.people.record, device.id
+        record.doubt(who, stored)
         device.roll_back(image)
+        known: dict[bytes, int] = dict(device.disk.all("SELECT room, seq FROM room"))
+        record.forgotten += [
+            Forgotten(who, room, known.get(room, 0), head)
+            for room, head in self.house.look(
+                """
+                SELECT r.room, MAX(e.seq) FROM room r JOIN entry e ON e.room = r.number
+                GROUP BY r.number ORDER BY r.number
+                """
+            )
+        ]
 
     def _back_up(self) -> None:
         if not self.world.is_calm:
@@ -84,6 +98,9 @@ class Mishaps:
         """End all that is wrong: clocks are set right, and everybody comes back."""
         self.world.tell("world", "is calm from here on")
         self.house.offset_ms = 0
+        if self.faults.has_lies:
+            # Nobody finds out what was never told before the next sign-in, which this brings.
+            self.house.die("tells the truth from here on")
         for device in self.people.devices:
             device.offset_ms = 0
             device.wake()

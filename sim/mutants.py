@@ -121,12 +121,12 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant("client/rooms/handshakes.py", "outbox.stop(tx, walk.room)", "pass"),
     Mutant(
-        "client/rooms/handshakes.py",
+        "client/rooms/standing.py",
         "if new.get(index) is not leaf and _other(leaf, new.get(index)):",
         "if new.get(index) is leaf:",
     ),
     Mutant(
-        "client/rooms/handshakes.py",
+        "client/rooms/standing.py",
         'if known.get(account, "member") != role:',
         'if known.get(account, "member") != role and role != "member":',
     ),

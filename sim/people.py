@@ -51,8 +51,8 @@ class Person:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.devices: list[Device] = []
-        self.read: dict[bytes, int] = {}
-        """How far this person has surely read each room."""
+        self.read: dict[tuple[str, bytes], int] = {}
+        """How far this person has surely read each room, by device and room."""
 
     @property
     def id(self) -> bytes:
@@ -346,6 +346,8 @@ class People:
         name = self.world.dice.choice(("may_invite", "may_post", "may_pin", "history"))
         choices = ("open", "closed", "none") if name == "history" else ("everyone", "admins")
         wanted = {name: self.world.dice.choice(choices)}
+        if wanted.get("may_post") == "admins":
+            self.record.restricted[room] = None
         device.tell(f"sets {wanted} in {self.world.name(room)}")
         self.ask(device, acting.change_settings, room, **wanted)
         return True
@@ -397,7 +399,8 @@ class People:
         life = device.life
         self.ask(device, receipts.read, room, seq)
         if device.life == life:  # Who was killed meanwhile may have read it or not.
-            person.read[room] = max(person.read.get(room, 0), seq)
+            key = (device.name, room)
+            person.read[key] = max(person.read.get(key, 0), seq)
         return True
 
     # ---- Devices ----

@@ -5,7 +5,7 @@ which a device was killed may have been stored or not: then it may stand in the 
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["text", "edit", "delete", "react", "poll", "vote"]
 
@@ -30,6 +30,17 @@ class Utterance:
     """For a reaction: whether it is put or taken back."""
 
 
+class Forgotten(NamedTuple):
+    """What a device had read of a room, and does not know any more: its disk was set back."""
+
+    device: bytes
+    room: bytes
+    since: int
+    """The last place that the old disk knows."""
+    head: int
+    """The last place of the log, when it was put back."""
+
+
 @dataclass(eq=False)
 class Record:
     """Everything that was said, and the rooms that were made."""
@@ -38,11 +49,28 @@ class Record:
     by_content: dict[tuple[bytes, bytes], Utterance] = field(default_factory=dict)
     """By account and content id."""
     rooms: list[bytes] = field(default_factory=list)
+    restricted: dict[bytes, None] = field(default_factory=dict)
+    """Rooms in which somebody once wanted only admins to post."""
+    forgotten: list[Forgotten] = field(default_factory=list)
+    lost_until: int = 0
+    """What has a number up to this was said before a restore, and may be said again after it."""
 
     def add(self, utterance: Utterance) -> None:
         """Write down that something was said."""
         self.said.append(utterance)
         self.by_content[utterance.account, utterance.content] = utterance
+
+    def changed_in_vain(self, stored: list[Utterance]) -> set[int]:
+        """Return the ids of what was changed by something that a restored server lost for good.
+
+        A writer who has lost it, too, does not say it again; but others may have read it.
+        """
+        there = {id(one) for one in stored}
+        return {
+            id(one.target)
+            for one in self.said
+            if one.target is not None and one.number <= self.lost_until and id(one) not in there
+        }
 
     def doubt(self, device: bytes, stored: frozenset[tuple[bytes, bytes]]) -> None:
         """A device has lost its memory: what is not in a log by now may never be."""

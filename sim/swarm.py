@@ -16,6 +16,7 @@ from sim.mishaps import Mishaps
 from sim.network import Network
 from sim.people import People
 from sim.sealings import Sealings
+from sim.telling import told
 from sim.world import Mad, World
 
 WORLD_CPU_SECONDS = 20
@@ -79,7 +80,7 @@ def live(seed: int, *, only: str | None = None, without: Sequence[str] = ()) -> 
         return Result(seed, failure, "", took, 0, {})
     story = life.world.story()
     if failure:
-        story += "\n" + Checks(life.world, life.house, life.people, life.sealings).told()
+        story += "\n" + told(Checks(life.world, life.house, life.people, life.sealings))
     return Result(seed, failure, story, took, life.world.events, life.faults.counts)
 
 

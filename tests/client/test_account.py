@@ -2,19 +2,17 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from alcove.client import account, trust
-from alcove.client.account import ArchiveNews
-from alcove.client.errors import UsageError
+from alcove.client.errors import PeerError, UsageError
 from alcove.client.events import Answered, Warned
-from alcove.client.keys.archive import archive_key
+from alcove.client.keys.archive import archive_key, open_archived
 from alcove.client.keys.lock import Box
+from alcove.client.rooms import making
 from alcove.server.auth import totp_code
 from alcove.wire.accounts import ChangedBox, DeleteAccount, PutProfile
 from alcove.wire.base import Done
-from alcove.wire.codec import encode
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.events import Event, NewEvent
 from tests.client.world import PASSWORD, Peer, World
@@ -169,55 +167,69 @@ def test_codes_are_asked_for_at_each_step_of_a_rotation() -> None:
     assert isinstance(result(ada, rotate(ada, first, second)), ChangedBox)
 
 
-# ---- News of the archive's key ----
+# ---- The archive's key ----
 
 
-def test_other_devices_take_a_new_archive_key_from_who_made_it() -> None:
+def archive_of(world: World) -> list[tuple[bytes, ...]]:
+    """Return what lies in archives on the server."""
+    return world.server.connection.all("SELECT room, name, body FROM archive ORDER BY room, name")
+
+
+def opens(row: tuple[bytes, ...], peer: Peer, seed: bytes) -> bool:
+    room, name, body = row
+    try:
+        open_archived(archive_key(seed), peer.me.account, room, name, body)
+    except PeerError:
+        return False
+    return True
+
+
+def test_the_other_devices_seal_the_archive_to_the_new_key_as_soon_as_they_hear_of_it() -> None:
     world = World()
     ada = world.register("ada")
     laptop = world.add_device(ada)
-    assert account.archive_news(ada.db) is None
     result(ada, rotate(ada))
-    news = account.archive_news(ada.db)
-    assert news is not None
-    assert laptop.me.archive_key != ada.me.archive_key
-    assert laptop.do(account.take_archive_news, news)
     assert laptop.me.archive_key == ada.me.archive_key
-    assert not laptop.do(account.take_archive_news, news)  # It is known.
-    assert account.archive_news(laptop.db) == news
+    assert laptop.me.archive_key == archive_key(box_of(ada, OTHER).archives[0]).public
 
 
-def test_nobody_else_sets_the_key_of_the_archive() -> None:
-    world = World()
-    ada, eve = world.register("ada"), world.register("eve")
-    laptop = world.add_device(ada)
-    before = laptop.me.archive_key
-    result(eve, rotate(eve))
-    result(ada, rotate(ada))
-    news = account.archive_news(eve.db), account.archive_news(ada.db)
-    assert news[0] is not None
-    assert news[1] is not None
-    forged = msgspec.msgpack.decode(news[1], type=ArchiveNews)
-    for wrong in (
-        news[0],
-        encode(msgspec.structs.replace(forged, public=bytes(32))),
-        encode(msgspec.structs.replace(forged, version=9)),
-        b"\xc1",
-    ):
-        assert not laptop.do(account.take_archive_news, wrong)
-    assert laptop.me.archive_key == before
-
-
-def test_old_news_do_not_undo_what_a_new_device_has_from_the_box() -> None:
+def test_what_was_archived_before_is_sealed_again_to_the_new_key() -> None:
     world = World()
     ada = world.register("ada")
+    laptop = world.add_device(ada)
+    ada.do(making.create, "group")
+    world.pass_time(60_000)
+    old = box_of(ada).archives[0]
+    before = archive_of(world)
+    assert [opens(row, ada, old) for row in before] == [True] * len(before) != []
+    for one in (ada, laptop):
+        one.heard()
     result(ada, rotate(ada))
-    news = account.archive_news(ada.db)
-    assert news is not None
-    world.now += 60_000
-    tablet = world.add_device(ada, words=OTHER)
-    assert tablet.me.archive_key == ada.me.archive_key
-    assert not tablet.do(account.take_archive_news, news)
+    world.pass_time(60_000)
+    new = box_of(ada, OTHER).archives
+    rows = archive_of(world)
+    assert {row[:2] for row in before} <= {row[:2] for row in rows}
+    assert [opens(row, ada, new[0]) for row in rows] == [True] * len(rows)
+    assert [opens(row, ada, old) for row in rows] == [False] * len(rows)
+
+
+def test_a_row_on_its_way_to_the_old_key_is_sealed_again_too() -> None:
+    world = World()
+    ada = world.register("ada")
+    laptop = world.add_device(ada)
+    ada.do(making.create, "group")
+    world.run()
+    ada.hang_up()
+    world.pass_time(60_000)
+    assert ada.db.one("SELECT 1 FROM request WHERE answered_by = 'archive.stored'")
+    for one in (ada, laptop):
+        one.heard()
+    result(laptop, rotate(laptop))
+    ada.connect()
+    world.pass_time(60_000)
+    seed = box_of(ada, OTHER).archives[0]
+    rows = archive_of(world)
+    assert [opens(row, ada, seed) for row in rows] == [True] * len(rows) != []
 
 
 # ---- Codes, and the end ----

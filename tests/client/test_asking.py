@@ -78,6 +78,28 @@ def test_a_new_device_gets_from_a_sibling_what_the_chain_has_not() -> None:
     assert gaps(laptop, room) == []
 
 
+def test_a_key_that_is_missing_long_after_one_has_come_is_asked_for_too() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob, history="closed")
+    world.pass_time(10 * PAUSE_MS)
+    bob.hang_up()
+    say(world, ada, room, "who can read this?")
+    ada.do(acting.invite, room, cyn.me.account)
+    settle(world)
+
+    def lose(tx: Tx) -> None:
+        tx.run("DELETE FROM room_key WHERE room = ?", room)
+        tx.memory.keys.clear()
+
+    bob.do(lose)
+    assert bob.connect() is None
+    world.run()
+    assert gaps(bob, room) == ["no-key"]
+    world.pass_time(2 * PAUSE_MS)
+    assert said(bob, room) == ["who can read this?"]
+
+
 def test_who_came_later_is_told_no_key_of_before() -> None:
     world = World()
     ada, bob, cyn, room = closed_room(world)

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from alcove.client.causes import RULE, SENTENCES, sentence_of
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "causes.md").read_text("utf-8")
 CLIENT = ROOT / "src" / "alcove" / "client"
@@ -73,9 +75,18 @@ def produced() -> list[str]:
 
 def test_every_code_has_its_sentence_and_no_other_has_one() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| ([A-Z].*[.]) \|$", PAGE, re.MULTILINE)
+    assert dict(rows) == SENTENCES
     listed = [code for code, _ in rows]
     assert len(listed) == len(set(listed))
     families = tuple(one.removesuffix("…") for one in listed if one.endswith("…"))
     said = [one for one in produced() if one not in listed]
     assert [one for one in said if not one.startswith(families)] == []
     assert sorted(set(listed) - set(produced()) - {"not-readable"}) == []
+
+
+def test_a_code_is_told_as_its_sentence_and_one_of_a_family_as_that_of_the_family() -> None:
+    assert sentence_of("") == ""
+    assert sentence_of("no-key") == SENTENCES["no-key"]
+    assert sentence_of("lost: frame-version") == SENTENCES["lost: …"]
+    assert sentence_of("room-refused") == SENTENCES["room-refused"]
+    assert sentence_of("room-owner-missing") == RULE

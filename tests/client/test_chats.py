@@ -8,10 +8,12 @@ from alcove.client.chats import asks, blocked, guess, is_blocked, not_answered
 from alcove.client.errors import UsageError
 from alcove.client.events import AsksChanged, RoomChanged, Warned
 from alcove.client.rooms import acting, making
+from alcove.client.rooms.members import role_of
 from alcove.wire.chats import Answer, Ask, Asked, Asks, Blocks, GetAsks, GetBlocks
 from alcove.wire.chats import Answered as Accepted
 from alcove.wire.content import Text
 from alcove.wire.errors import Code, Refusal
+from alcove.wire.rooms import GetMembers
 from tests.client.refusing import answer
 from tests.client.rooms.talk import (
     PAUSE_MS,
@@ -353,3 +355,46 @@ def test_what_stands_in_a_list_twice_is_there_once() -> None:
     number = bob.do(lambda tx: tx.ask(GetAsks(), "chats.asks"))
     bob.engine.receive(Asks(id=number, asks=(ask, ask)), world.now)
     assert len(asks(bob.db)) == 1
+
+
+def test_who_accepted_while_this_device_was_away_is_heard_of_at_the_next_sign_in() -> None:
+    world, (ada, bob) = strangers()
+    room = write(world, ada, bob)
+    ada.hang_up()
+    bob.do(chats.accept, room)
+    world.run()
+    assert not_answered(ada.db, room) == [bob.me.account]
+    assert ada.connect() is None
+    world.run()
+    assert not_answered(ada.db, room) == []
+    assert "accepted" in notes(ada, room)
+
+
+def test_who_speaks_has_accepted_whatever_the_server_says() -> None:
+    world, (ada, bob) = strangers()
+    room = write(world, ada, bob)
+    ada.do(
+        lambda tx: chats.members(
+            tx, GetMembers(room=room), Refusal(0, Code.BUSY, "Try again.", None), b""
+        )
+    )
+    assert not_answered(ada.db, room) == [bob.me.account]
+    bob.do(chats.accept, room)
+    world.run()
+    say(world, bob, room, "hello ada")
+    world.pass_time(PAUSE_MS)
+    ada.db.run(
+        "INSERT OR IGNORE INTO asked (room, account, at) VALUES (?, ?, 0)", room, bob.me.account
+    )
+    assert not_answered(ada.db, room) == []
+
+
+def test_both_are_owners_of_a_direct_room_on_each_device() -> None:
+    world, (ada, bob) = strangers()
+    room = write(world, ada, bob)
+    bob.do(chats.accept, room)
+    world.run()
+    world.pass_time(PAUSE_MS)
+    for peer in (ada, bob):
+        for whom in (ada.me.account, bob.me.account):
+            assert peer.do(role_of, room, whom, 10**6) == "owner"

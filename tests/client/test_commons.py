@@ -1,5 +1,7 @@
 """The commons: made by the host, joined by everyone, and left by who wants to."""
 
+import random
+
 import pytest
 
 from alcove.client import commons
@@ -57,6 +59,30 @@ def test_all_devices_of_a_person_are_there_once() -> None:
     say(world, host, room, "hello")
     assert said(tablet, room)[-1:] == said(ada, room)[-1:] == ["hello"]
     assert names(world, host, room) == ["ada", "host"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_programs_that_run_for_short_whiles_come_into_it(seed: int) -> None:
+    world, host, room = town()
+    draw = random.Random(seed)
+    ada = world.register("ada")
+    for _ in range(draw.randint(4, 12)):
+        for _ in range(draw.randint(1, 14)):
+            world.now += draw.choice([1, 10, 200])
+            for peer in world.peers:
+                peer.step()
+        ada.restart()
+        world.pass_time(draw.choice([100, 3_000, 9_000]))
+        if draw.random() < 0.5:
+            ada.engine.tick(world.now)
+        ada.connect()
+    settle(world)
+    world.pass_time(PAUSE_MS * 10)
+    say(world, host, room, "hello")
+    world.pass_time(PAUSE_MS * 4)
+    say(world, ada, room, "hi")
+    world.pass_time(PAUSE_MS * 4)
+    assert said(ada, room)[-2:] == said(host, room)[-2:] == ["hello", "hi"]
 
 
 def test_who_has_left_stays_out_until_they_say_so() -> None:

@@ -8,7 +8,8 @@ import pytest
 from alcove.client import devices, entering, trust
 from alcove.client.errors import UsageError
 from alcove.client.events import Answered, Warned
-from alcove.client.keys.certificates import list_hash, read_list
+from alcove.client.keys.certificates import NewDevice, Owner, list_hash, make_list, read_list
+from alcove.client.keys.suite import SUITE
 from alcove.wire.accounts import ChangedBox
 from alcove.wire.devices import GetDevices, GetLists, Lists, PutList, SignedCertificate, SignedList
 from alcove.wire.errors import Code, Refusal
@@ -285,6 +286,38 @@ def test_a_server_that_was_restored_gets_newer_lists_back() -> None:
     assert laptop.connect() is None
 
 
+def test_a_device_that_a_restored_server_does_not_know_brings_its_own_list() -> None:
+    world = World()
+    ada = world.register("ada")
+    first = list_of(ada)
+    laptop, tablet = world.add_device(ada), world.add_device(ada)
+    connection = world.server.connection
+    for one in (ada, laptop, tablet):
+        one.hang_up()
+    connection.run("DELETE FROM device_list WHERE version > 1")
+    connection.run("DELETE FROM device WHERE device != ?", ada.me.device)
+    connection.run("UPDATE account SET list_version = 1, list_hash = ?", list_hash(first))
+    assert tablet.connect() is None  # It has both newer lists, and the laptop is on them.
+    assert tablet.me.state == "in"
+    assert laptop.connect() is None
+    world.run()
+    assert connection.one("SELECT list_version FROM account") == (3,)
+
+
+def test_a_device_that_was_revoked_while_it_was_away_brings_nothing_back() -> None:
+    world = World()
+    ada = world.register("ada")
+    laptop = world.add_device(ada)
+    laptop.hang_up()
+    revoke(ada, laptop.me.device)
+    world.run()
+    refused = laptop.connect()
+    assert refused is not None
+    assert refused.code == Code.REVOKED
+    assert laptop.me.state == "revoked"
+    assert len(devices.own_devices(ada.db)) == 1
+
+
 def test_a_list_that_cannot_be_given_back_is_compared_with_what_is_there() -> None:
     ada = World().register("ada")
     request = PutList(id=1, list=list_of(ada))
@@ -299,6 +332,41 @@ def test_another_list_of_my_own_of_the_same_version_is_an_alarm() -> None:
     ada.heard()
     ada.engine.do(devices.signed_in, ada.world.now, signed_in(ada, list_hash=bytes(32)))
     assert warned(ada) == [("keys-forked", ada.me.account)]
+
+
+def test_a_reset_that_names_a_device_of_before_is_not_followed_by_it() -> None:
+    ada = World().register("ada")
+    ada.heard()
+    before, me = list_of(ada), ada.me
+    forger = SUITE.new_signing_key(bytes(64))
+    owner = Owner(me.account, me.name, me.server)
+    forged = make_list(forger, owner, [NewDevice(me.key.public)], before, archive=bytes(1216))
+    assert ada.do(trust.take_list, forged) == "reset"
+    ada.world.run()
+    assert warned(ada) == [("keys-reset", me.account)]
+    assert ada.me == me
+    assert list_of(ada) == before
+
+
+def test_an_archive_key_of_before_is_taken_and_said() -> None:
+    world = World()
+    ada = world.register("ada")
+    laptop = world.add_device(ada)
+    opener = world.opener(ada)
+    old = world.open(ada, opener)  # As a server that was set back would show it.
+    first = ada.me.archive_key
+    revoke(ada, laptop.me.device)
+    world.run()
+    assert ada.me.archive_key != first
+    ada.heard()
+    tablet = world.add_peer("ada")
+    opened = msgspec.structs.replace(world.open(ada, opener), box=old.box)
+    request = tablet.do(entering.begin_entering, opened, opener.stretched, world.server.key)
+    assert request is not None
+    tablet.do(entering.entered, world.exchange(world.greeted(), request))
+    world.run()
+    assert ada.me.archive_key == first
+    assert ("archive-of-before", ada.me.account) in warned(ada)
 
 
 def test_few_packages_left_are_noticed_at_sign_in() -> None:

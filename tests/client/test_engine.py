@@ -23,6 +23,7 @@ from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said
 from tests.client.world import Peer, World
 
 MINUTE_MS = 60_000
+DAY_MS = 24 * 60 * MINUTE_MS
 
 
 def test_an_engine_without_an_account_waits_for_nothing() -> None:
@@ -115,6 +116,32 @@ def test_what_is_refused_in_passing_waits_for_the_line_too() -> None:
     world.pass_time(2 * MINUTE_MS)
     assert ada.db.all("SELECT seq FROM outbox") == []
     agree(world, room, ada)
+
+
+def test_a_clock_that_was_set_right_while_the_program_did_not_run_holds_nothing_up() -> None:
+    world = World()
+    ada = world.register("ada")
+    room = room_of(world, ada)
+    world.now += DAY_MS
+    ada.answers = refuse(Append, Code.BUSY, retry_after_ms=MINUTE_MS)
+    ada.do(acting.say, room, Text("hello"))
+    world.run()
+    ada.hang_up()
+    ada.restart()
+    world.now -= DAY_MS
+    assert ada.connect() is None
+    world.pass_time(2 * MINUTE_MS)
+    assert ada.db.all("SELECT seq FROM outbox") == []
+    agree(world, room, ada)
+
+
+def test_whoever_runs_an_engine_is_told_that_the_clock_was_set_back() -> None:
+    world = World()
+    ada = world.register("ada")
+    assert not ada.engine.is_ahead_of(world.now)
+    assert ada.engine.is_ahead_of(world.now - MINUTE_MS)
+    ada.engine.tick(world.now - MINUTE_MS)
+    assert not ada.engine.is_ahead_of(world.now - MINUTE_MS)
 
 
 # ---- Killed between any two steps ----

@@ -1,21 +1,20 @@
 """Coming to a server: what leaves, what stays here, and what a crash in between costs."""
 
-from typing import Any
 
 import msgspec
 import pytest
 
-from alcove.client import account, devices, entering, trust
+from alcove.client import account, devices, entering
 from alcove.client.errors import PeerError, UsageError
 from alcove.client.events import Warned
 from alcove.client.keys.archive import archive_key
 from alcove.client.keys.lock import Box
 from alcove.client.store.database import Database
 from alcove.server.auth import totp_code
-from alcove.wire.accounts import OpenedBox, Register, Registered
+from alcove.wire.accounts import OpenedBox, OpenReset, Register, Registered
 from alcove.wire.base import Done
 from alcove.wire.devices import GetDevices, PutList
-from alcove.wire.errors import Code, Refusal
+from alcove.wire.errors import Code
 from tests.client.world import PASSWORD, Peer, World
 
 TOTP = bytes(range(20))
@@ -275,21 +274,24 @@ def test_a_box_that_belongs_to_another_list_is_refused() -> None:
 # ---- Coming back ----
 
 
+def test_a_list_of_somebody_else_is_followed_by_no_reset() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    opened = {}
+    for peer in (ada, bob):
+        secret = world.secret("reset", peer.me.account)
+        request = OpenReset(secret=secret, name=peer.name)
+        opened[peer.name] = world.exchange(world.greeted(), request)
+    phone = world.add_peer("ada")
+    for wrong in (opened["bob"], msgspec.structs.replace(opened["bob"], account=ada.me.account)):
+        with pytest.raises(PeerError, match="list-of-another"):
+            phone.do(entering.begin_reset, world.coming(phone), "s" * 32, wrong)
+
+
 def test_who_has_lost_everything_comes_back_by_a_link_and_all_else_ends() -> None:
     world = World()
     ada = world.register("ada")
-    before = trust.pin_of(ada.db, ada.me.account)
-    assert before is not None
-    assert before.list is not None
-    secret = world.secret("reset", ada.me.account)
-    phone = world.add_peer("ada")
-    coming = world.coming(phone, "a new one")
-    request = phone.do(entering.begin_reset, coming, secret, before.list)
-    reply: Any = world.exchange(world.greeted(), request)
-    assert not isinstance(reply, Refusal)
-    assert phone.do(entering.registered, reply)
-    assert phone.connect() is None
-    world.run()
+    phone = world.come_back(ada)
     assert phone.me.account == ada.me.account
     assert phone.me.identity != ada.me.identity
     assert ada.refusal is not None

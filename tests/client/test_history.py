@@ -14,11 +14,14 @@ from alcove.client.rooms.state import get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.accounts import GetArchive, PutArchive
 from alcove.wire.base import Request
+from alcove.wire.codec import decode_header
 from alcove.wire.content import Text
 from alcove.wire.entries import (
+    Append,
     DropBodies,
     Entries,
     GetSnapshot,
+    MessageHeader,
     NewEntry,
     PutSnapshot,
     Read,
@@ -28,7 +31,7 @@ from alcove.wire.entries import (
 from alcove.wire.errors import Code
 from alcove.wire.ids import Position
 from alcove.wire.rooms import GetRows, RoomRows
-from tests.client.rooms.mischief import Vandal, plain_of, refuse
+from tests.client.rooms.mischief import Vandal, breaking, plain_of, refuse
 from tests.client.rooms.talk import (
     agree,
     gaps,
@@ -352,6 +355,42 @@ def test_a_closed_room_settles_what_its_newcomer_may_not_read() -> None:
     assert set(notes(cyn, room)) >= {"before-you-joined"}
 
 
+def test_what_was_sealed_before_a_newcomer_to_a_closed_room_stays_closed_wherever_it_stands() -> (
+    None
+):
+    world = World()
+    ada, bob, room = past(world, history="closed")
+    bob.answers = breaking(bob, Append)
+    say(world, bob, room, "sealed too early")
+    cyn = coming(world, ada, room)
+    assert bob.connect() is None
+    world.run()
+    assert said(ada, room)[-1] == "sealed too early"
+    assert said(cyn, room) == []
+    assert notes(cyn, room)[-1] == "before-you-joined"
+    assert gaps(cyn, room) == []
+
+
+def test_who_is_added_again_to_a_live_room_is_told_what_was_sealed_before_that() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob, cyn, history="none")
+    ada.do(acting.remove, room, cyn.me.account)
+    world.run()
+    world.pass_time(MINUTE_MS)
+    bob.answers = breaking(bob, Append)
+    say(world, bob, room, "sealed while you were out")
+    ada.do(acting.invite, room, cyn.me.account)
+    world.run()
+    world.pass_time(MINUTE_MS)
+    assert bob.connect() is None
+    world.run()
+    assert said(ada, room) == ["sealed while you were out"]
+    assert said(cyn, room) == []
+    assert notes(cyn, room)[-1] == "before-you-joined"
+    assert "private-epoch-kept" not in troubles(cyn)
+
+
 def test_who_comes_back_by_itself_links_its_key_or_others_do() -> None:
     """A sibling that comes in alone cannot always write the row of the chain: others mend it."""
     world = World()
@@ -518,3 +557,87 @@ def test_what_waits_for_its_key_of_somebody_who_was_never_there_ends() -> None:
     bob.do(wait)
     assert bob.db.all("SELECT seq FROM unopened") == []
     assert bob.db.one("SELECT cause FROM entry WHERE seq = 9") == ("not-a-member",)
+
+
+# ---- What a server keeps back ----
+
+
+def keep_back(times: int, is_kept: Any) -> Any:
+    """Return a line on which some answers come empty, so often."""
+    left = [times]
+
+    def hears(message: Any) -> Any:
+        if left[0] and isinstance(message, Entries) and message.entries and is_kept(message):
+            left[0] -= 1
+            return structs.replace(message, entries=(), more=False)
+        return message
+
+    return hears
+
+
+@pytest.mark.parametrize("times", [1, 6])
+def test_an_empty_page_of_the_past_is_asked_for_again(times: int) -> None:
+    world = World()
+    ada, _, room = past(world)
+    cyn = coming(
+        world,
+        ada,
+        room,
+        hears=keep_back(times, lambda one: one.entries[0].seq == 1 and any_said(one)),
+    )
+    world.pass_time(5 * MINUTE_MS)
+    assert said(cyn, room) == TEXTS
+
+
+def any_said(page: Entries) -> bool:
+    """Return whether a page holds messages, and is not of handshakes alone."""
+    return any(isinstance(decode_header(one.header), MessageHeader) for one in page.entries)
+
+
+def test_a_page_with_a_gap_is_taken_up_to_there_and_the_rest_is_asked_for() -> None:
+    world = World()
+    ada, _, room = past(world)
+    holes = [1]
+
+    def hears(message: Any) -> Any:
+        if (
+            isinstance(message, Entries)
+            and len(message.entries) > 3
+            and any_said(message)
+            and holes
+        ):
+            holes.pop()
+            return structs.replace(
+                message, entries=(*message.entries[:2], *message.entries[3:]), more=False
+            )
+        return message
+
+    cyn = coming(world, ada, room, hears=hears)
+    world.pass_time(5 * MINUTE_MS)
+    assert holes == []
+    assert said(cyn, room) == TEXTS
+
+
+def test_a_walk_through_the_past_that_leads_nowhere_is_tried_again_from_the_founding() -> None:
+    world = World()
+    ada, _, room = past(world)
+    cyn = world.register("cyn")
+    asked: list[Any] = []
+
+    def watch(request: Request) -> None:
+        asked.append(request)
+
+    def hears(message: Any) -> Any:
+        is_past = isinstance(message, Snapshot) and isinstance(asked[-1], GetSnapshot)
+        is_false = is_past and asked[-1].until is not None
+        return (
+            structs.replace(message, seq=3, name=bytes(32), body=b"no tree")
+            if is_false
+            else message
+        )
+
+    cyn.answers, cyn.hears = watch, hears
+    ada.do(acting.invite, room, cyn.me.account)
+    world.run()
+    world.pass_time(5 * MINUTE_MS)
+    assert said(cyn, room) == TEXTS

@@ -42,7 +42,7 @@ from alcove.server.effects import Arrived
 from alcove.server.handlers import TABLE
 from alcove.server.session import Session
 from alcove.wire import REQUESTS
-from alcove.wire.accounts import GetProfile, GetSalt, PutProfile, Registered, Salt
+from alcove.wire.accounts import GetProfile, GetSalt, PutProfile, Register, Registered, Salt
 from alcove.wire.base import Done, Request
 from alcove.wire.codec import decode_requests, encode, encode_frame
 from alcove.wire.directory import Find, SetVisibility, Signal
@@ -311,6 +311,27 @@ def test_a_device_that_is_not_on_its_list_stops(street: Street) -> None:
     street.ada.come()
     street.link.connect(street.now)
     assert isinstance(street.talk()[-1], Entered)
+
+
+def test_a_device_that_was_turned_away_may_say_what_lets_it_in_before_it_signs_in(
+    street: Street,
+) -> None:
+    street.link.connect(street.now)
+    street.sign_in()
+    *_, turned, _, _ = street.talk()
+    assert turned.code == Code.REVOKED
+    street.sent.clear()
+    street.link.offer([street.ada.register()])
+    street.link.connect(street.now)
+    assert isinstance(street.talk()[-1], Entered)
+    said = [type(one) for frame in street.sent for one in frame]
+    assert said[:3] == [Hello, Register, SignIn]
+    street.sent.clear()
+    street.link.hang_up("")
+    street.events()
+    street.link.connect(street.now)
+    assert isinstance(street.talk()[-1], Entered)
+    assert Register not in [type(one) for frame in street.sent for one in frame]
 
 
 def test_a_disabled_account_asks_again_but_seldom(street: Street) -> None:

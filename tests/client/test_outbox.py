@@ -1,5 +1,7 @@
 """The outbox: what was said is sent until it is stored, or its writer is told why it is not."""
 
+from typing import Any
+
 import pytest
 
 from alcove.client import outbox
@@ -8,9 +10,9 @@ from alcove.client.rooms import acting, making
 from alcove.client.tx import BATCH_ENTRIES
 from alcove.wire.base import Request
 from alcove.wire.codec import decode_header
-from alcove.wire.content import File, SealedBlob, Text
-from alcove.wire.entries import Append, MessageHeader
-from alcove.wire.errors import Code
+from alcove.wire.content import File, React, SealedBlob, Target, Text
+from alcove.wire.entries import Append, Appended, MessageHeader
+from alcove.wire.errors import SENTENCES, Code, Refusal
 from alcove.wire.rooms import CreateRoom
 from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import (
@@ -243,6 +245,100 @@ def test_what_waits_when_its_writer_is_removed_fails_with_the_reason() -> None:
     assert states(bob, room)["wait for me"] == states(bob, room)["and me"] == "failed"
     assert line_of(bob, room, "and me").why == outbox.NOT_HERE
     assert said(ada, room) == ["ada is here", "bob is here"]
+
+
+def test_what_waits_when_its_writer_leaves_fails_with_the_reason() -> None:
+    world = World()
+    _, bob, room = pair(world)
+    bob.hang_up()
+    bob.do(acting.leave, room)
+    for text in ("too late", "and this"):
+        bob.do(acting.say, room, Text(text))
+
+    def answers(request: Request) -> Refusal | None:
+        if not isinstance(request, Append):
+            return None
+        if b"notice" in request.entries[0].header:
+            return None
+        return Refusal(request.id, Code.NOT_A_MEMBER, SENTENCES[Code.NOT_A_MEMBER])
+
+    bob.answers = answers
+    assert bob.connect() is None
+    world.run()
+    assert states(bob, room)["too late"] == states(bob, room)["and this"] == "failed"
+    assert bob.db.one("SELECT 1 FROM outbox WHERE failed IS NULL") is None
+
+
+def test_what_was_stored_is_said_though_its_writer_has_left_before_hearing_of_it() -> None:
+    world = World()
+    ada, bob, room = pair(world)
+    bob.hang_up()
+    bob.do(acting.say, room, Text("and goodbye"))
+    bob.do(acting.leave, room)
+    lost: list[Appended] = []
+
+    def hears(one: Any) -> Any:
+        if isinstance(one, Appended) and not lost:
+            lost.append(one)
+            return None
+        return one
+
+    bob.hears = hears
+    assert bob.connect() is None
+    world.run()
+    assert len(lost) == 1
+    bob.hang_up()
+    assert bob.connect() is None
+    world.run()
+    assert states(bob, room)["and goodbye"] in {"stored", "delivered"}
+    assert bob.db.one("SELECT 1 FROM outbox") is None
+    assert said(ada, room)[-1] == "and goodbye"
+
+
+def test_who_leaves_before_a_room_is_there_is_told_that_nothing_was_said() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    ada.hang_up()
+    room = ada.do(making.create, "group", (bob.me.account,))
+    ada.do(acting.say, room, Text("hello"))
+    ada.do(acting.leave, room)
+    assert (line_of(ada, room, "hello").state, line_of(ada, room, "hello").why) == (
+        "failed", outbox.NOT_HERE,
+    )  # fmt: skip
+
+
+def test_the_last_one_who_leaves_is_told_what_was_not_said() -> None:
+    world = World()
+    ada = world.register("ada")
+    room = room_of(world, ada)
+    ada.hang_up()
+    ada.do(acting.say, room, Text("to nobody"))
+    ada.do(acting.leave, room)
+    assert line_of(ada, room, "to nobody").state == "failed"
+
+
+def test_what_was_written_before_only_admins_may_post_fails_with_the_reason() -> None:
+    world = World()
+    ada, bob, room = pair(world)
+    bob.hang_up()
+    bob.do(acting.say, room, Text("may I?"))
+    bob.do(
+        acting.say, room, React(Target(bob.me.account, content_of(bob, room, "bob is here")), "x")
+    )
+    ada.do(acting.change_settings, room, may_post="admins")
+    world.pass_time(PAUSE_MS)
+    assert bob.connect() is None
+    world.pass_time(PAUSE_MS)
+    assert (line_of(bob, room, "may I?").state, line_of(bob, room, "may I?").why) == (
+        "failed", outbox.MAY_NOT_POST,
+    )  # fmt: skip
+    assert said(ada, room) == ["ada is here", "bob is here"]
+    ada.do(acting.change_settings, room, may_post="everyone")
+    world.pass_time(PAUSE_MS)
+    bob.do(outbox.retry, room, content_of(bob, room, "may I?"))
+    world.run()
+    assert said(ada, room) == ["ada is here", "bob is here", "may I?"]
+    assert bob.db.one("SELECT 1 FROM outbox") is None
 
 
 def test_the_first_messages_of_a_room_that_cannot_be_made_fail_with_the_reason() -> None:

@@ -9,7 +9,7 @@ from alcove.client.errors import UsageError
 from alcove.client.events import RoomChanged
 from alcove.client.keys.sealing import seal_slot
 from alcove.client.receipts import Choice, Mark, choice, read_place, unread
-from alcove.client.rooms import acting
+from alcove.client.rooms import acting, handshakes
 from alcove.client.rooms.messages import key_of
 from alcove.client.timeline import lines
 from alcove.client.tx import Tx
@@ -245,6 +245,29 @@ def test_a_slot_counts_only_if_a_device_of_that_account_wrote_it() -> None:
     say(world, ada, room, "this he has not read")
     assert states(ada, room) == ["read", "stored"]
     answer(bob, SlotsChanged(room=b"?" * 16, slots=(Slot(other, good),)))
+
+
+def test_a_slot_whose_key_comes_later_is_read_then() -> None:
+    world, ada, _, room = pair(devices=2)
+    laptop = world.peers[-1]
+    say(world, ada, room, "hello")
+    world.pass_time(MOMENT_MS)
+    read_all(ada, room)
+    (name, secret) = laptop.db.one(
+        "SELECT k.name, k.secret FROM room_key k JOIN room r ON k.room = r.room"
+        " WHERE k.name = r.room_key"
+    ) or (b"", b"")
+
+    def lose(tx: Tx) -> None:
+        tx.run("DELETE FROM room_key WHERE name = ?", name)
+        tx.memory.keys.clear()
+
+    laptop.do(lose)
+    world.pass_time(MOMENT_MS)
+    assert read_place(laptop.db, room) < read_place(ada.db, room)
+    laptop.do(handshakes.learn_key, room, name, secret)
+    world.pass_time(MOMENT_MS)
+    assert read_place(laptop.db, room) == read_place(ada.db, room)
 
 
 def test_nothing_is_told_of_a_room_that_this_device_has_left() -> None:

@@ -368,7 +368,9 @@ def test_who_has_read_another_log_is_named_and_nothing_is_said_before_a_look() -
     ada.do(acting.say, room, Text("three"))
     world.pass_time(MINUTE_MS)
     assert "three" not in said(bob, room)
+    assert restored.is_doubted(ada.db, room)
     ada.do(restored.overlook, room)
+    assert not restored.is_doubted(ada.db, room)
     world.run()
     assert said(bob, room)[-1] == "three"
     bob.do(restored.overlook, room)

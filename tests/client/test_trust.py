@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from alcove.client import account, trust
+from alcove.client import account, comparing, trust
 from alcove.client.errors import UsageError
 from alcove.client.events import Warned
 from alcove.client.keys.certificates import NewDevice, Owner, certify, make_list, read_list
@@ -35,7 +35,7 @@ class Somebody:
 
     def next(self, *devices: int, old: SigningKey | None = None, keep: bool = True) -> SignedList:
         there = [NewDevice(self.key(100 + number).public) for number in devices or (1,)]
-        signed = make_list(self.identity, self.owner, there, self.newest, old)
+        signed = make_list(self.identity, self.owner, there, self.newest, old, archive=bytes(1216))
         if keep:
             self.newest = signed
         return signed
@@ -147,14 +147,18 @@ def test_two_lists_of_one_version_are_an_alarm(ada: Peer, bob: Somebody) -> None
 
 def test_a_list_after_another_one_than_is_known_is_an_alarm(ada: Peer, bob: Somebody) -> None:
     ada.do(trust.take_list, bob.next(1))
-    bob.newest = make_list(bob.identity, bob.owner, [NewDevice(bob.key(7).public)], None)
+    bob.newest = make_list(
+        bob.identity, bob.owner, [NewDevice(bob.key(7).public)], None, archive=bytes(1216)
+    )
     assert ada.do(trust.take_list, bob.next(9)) == "forked"
 
 
 def test_another_list_of_a_version_of_before_is_an_alarm(ada: Peer, bob: Somebody) -> None:
     ada.do(trust.take_list, bob.next(1))
     ada.do(trust.take_list, bob.next(1, 2))
-    other = make_list(bob.identity, bob.owner, [NewDevice(bob.key(7).public)], None)
+    other = make_list(
+        bob.identity, bob.owner, [NewDevice(bob.key(7).public)], None, archive=bytes(1216)
+    )
     assert ada.do(trust.take_list, other) == "forked"
     assert pin(ada, bob.account).version == 2
 
@@ -436,12 +440,14 @@ def test_the_device_of_a_certificate_has_its_id(bob: Somebody) -> None:
 def test_two_people_see_the_same_number_and_what_was_compared_is_checked(world: World) -> None:
     ada, bob = world.register("ada"), world.register("bob")
     meet(ada, bob)
-    hers, his = (trust.safety(one.db, other.me.account) for one, other in ((ada, bob), (bob, ada)))
+    hers, his = (
+        comparing.safety(one.db, other.me.account) for one, other in ((ada, bob), (bob, ada))
+    )
     assert hers is not None
     assert his is not None
     assert (hers.digits, hers.code) == (his.digits, his.code)
-    assert ada.do(trust.compared, bob.me.account, his.digits)
-    assert bob.do(trust.compared, ada.me.account, hers.code)
+    assert ada.do(comparing.compared, bob.me.account, his.digits)
+    assert bob.do(comparing.compared, ada.me.account, hers.code)
     assert pin(ada, bob.me.account).state == "checked"
     ada.do(trust.unchecked, bob.me.account)
     assert pin(ada, bob.me.account).state == "unchecked"
@@ -459,21 +465,21 @@ def meet(*peers: Peer) -> None:
 def test_another_number_checks_nobody(world: World) -> None:
     ada, bob, eve = (world.register(name) for name in ("ada", "bob", "eve"))
     meet(ada, bob, eve)
-    other = trust.safety(ada.db, eve.me.account)
+    other = comparing.safety(ada.db, eve.me.account)
     assert other is not None
-    assert not ada.do(trust.compared, bob.me.account, other.digits)
+    assert not ada.do(comparing.compared, bob.me.account, other.digits)
     assert pin(ada, bob.me.account).state == "unchecked"
-    assert not ada.do(trust.compared, bytes(16), other.digits)
-    assert trust.safety(ada.db, bytes(16)) is None
+    assert not ada.do(comparing.compared, bytes(16), other.digits)
+    assert comparing.safety(ada.db, bytes(16)) is None
     with pytest.raises(UsageError, match="not a safety number"):
-        ada.do(trust.compared, bob.me.account, "12345")
+        ada.do(comparing.compared, bob.me.account, "12345")
 
 
 def test_keys_that_changed_while_the_number_was_shown_are_not_checked(
     ada: Peer, bob: Somebody
 ) -> None:
     ada.do(trust.take_list, bob.next())
-    shown = trust.safety(ada.db, bob.account)
+    shown = comparing.safety(ada.db, bob.account)
     assert shown is not None
     old, bob.identity = bob.identity, bob.key(2)
     ada.do(trust.take_list, bob.next(old=old))
@@ -546,6 +552,15 @@ def test_a_change_is_never_told_as_something_smaller_until_it_was_looked_at(
 def test_of_who_is_not_known_no_change_is_told(ada: Peer) -> None:
     ada.do(trust.change, bytes(16), "reset")
     assert warned(ada) == []
+
+
+def test_a_refusal_to_tell_lists_holds_no_message_up_for_ever(ada: Peer, bob: Somebody) -> None:
+    ada.do(trust.take_list, bob.next(1))
+    assert not ada.do(trust.is_compared, bob.account)
+    ada.do(trust.newest, GetLists(accounts=(bob.account,)), Refusal(0, Code.BUSY, ""), b"")
+    assert ada.do(trust.is_compared, bob.account)
+    ada.hang_up()
+    assert not ada.do(trust.is_compared, bob.account)
 
 
 def test_another_identity_under_a_known_account_is_a_reset_at_once(

@@ -43,7 +43,7 @@ from alcove.server.store.opening import found
 from alcove.server.store.sqlite import SqliteConnection
 from alcove.server.tx import Tx as ServerTx
 from alcove.server.tx import World as ServerWorld
-from alcove.wire.accounts import GetSalt, Lock, Salt
+from alcove.wire.accounts import GetSalt, Lock, OpenedReset, OpenReset, Salt
 from alcove.wire.base import Done, Request
 from alcove.wire.codec import decode_answers, encode_frame
 from alcove.wire.errors import Refusal
@@ -69,6 +69,7 @@ ADDRESS = "203.0.113.7"
 PACKAGES = 4
 """Devices here keep so many key packages on the server: a hundred take a tenth of a second."""
 PASSWORD = "violin harbour ten maple cloud"
+OTHER_PASSWORD = "a new one"
 
 
 packages.AT_ONCE = packages.LOW = packages.WANTED = PACKAGES
@@ -192,12 +193,19 @@ class Peer:
         reply = self.world.exchange(session, request)
         if isinstance(reply, Refusal):
             self.refusal = reply
-            self.do(devices.turned_away, reply.code)
-            return reply
+            return self.connect() if self._offers(reply.code) else reply
         assert isinstance(reply, SignedIn)
         self.session, self.refusal = session, None
         self.engine.receive(reply, now)
         return None
+
+    def _offers(self, code: str) -> bool:
+        """Say what is to be said before signing in again, where the server sent it away."""
+        offers = self.do(devices.turned_away, code)
+        session = self.world.greeted()
+        for request in offers:
+            self.world.exchange(session, request)
+        return bool(offers)
 
     def hang_up(self) -> None:
         """Break the line."""
@@ -239,7 +247,8 @@ class Peer:
             if isinstance(message, Goodbye):
                 self.refusal = message
                 self.hang_up()
-                self.do(devices.turned_away, message.code)
+                if self._offers(message.code):
+                    self.connect()
                 break
             engine.receive(message, now)
         self.events += engine.events()
@@ -327,6 +336,21 @@ class World:
         reply = self.exchange(self.greeted(), request)
         peer.do(entering.entered, reply)
         return reply
+
+    def come_back(self, peer: Peer, password: str = OTHER_PASSWORD) -> Peer:
+        """Return the one device of an account that came back by a link of the host, signed in."""
+        secret = self.secret("reset", peer.me.account)
+        other = self.add_peer(peer.name)
+        opened = self.exchange(self.greeted(), OpenReset(secret=secret, name=peer.name.upper()))
+        assert isinstance(opened, OpenedReset), opened
+        coming = self.coming(other, password)
+        request = other.do(entering.begin_reset, coming, secret, opened)
+        reply = self.exchange(self.greeted(), request)
+        assert not isinstance(reply, Refusal), reply
+        assert other.do(entering.registered, reply)
+        assert other.connect() is None
+        self.run()
+        return other
 
     def stretched(self, name: str, words: str) -> bytes:
         """Return what Argon2id would make of a password or phrase, if tests had the time."""

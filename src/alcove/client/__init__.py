@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ClientError,
         OfflineError,
         PeerError,
+        PhraseNeededError,
         RefusedError,
         StoreError,
         UsageError,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from alcove.client.io.bot import (
         Bot,
     )
-    from alcove.client.io.carrying import FileError, Transfer
+    from alcove.client.io.carrying import FileError, Transfer, is_unusual
     from alcove.client.io.client import (
         Client,
     )
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     )
     from alcove.client.io.messages import (
         Message,
+        PollResults,
     )
     from alcove.client.io.news import (
         Alert,
@@ -81,22 +83,25 @@ if TYPE_CHECKING:
         Room,
     )
     from alcove.client.io.vault import find_keyring, kept_by
+    from alcove.client.io.watching import carried_out
     from alcove.client.keys.phrase import PASSWORD_ENTROPY_BYTES, new_password
+    from alcove.client.keys.strength import strength
     from alcove.client.store.failures import DamagedError
 
 _PLACES = {
     "errors": (
-        "ClientError", "OfflineError", "PeerError", "RefusedError", "StoreError", "UsageError",
+        "ClientError", "OfflineError", "PeerError", "PhraseNeededError", "RefusedError",
+        "StoreError", "UsageError",
     ),
     "io.blocking": ("Blocking", "send"),
     "io.bot": ("Bot",),
-    "io.catching_up": ("caught_up",),
-    "io.carrying": ("FileError", "Transfer"),
+    "io.catching_up": ("caught_up", "reached"),
+    "io.carrying": ("FileError", "Transfer", "is_unusual"),
     "io.client": ("Client",),
     "io.config": ("ClientSettings", "load_settings", "parse_address"),
     "io.export": ("Exported", "export"),
     "io.hook": ("Hook",),
-    "io.messages": ("Message",),
+    "io.messages": ("Message", "PollResults"),
     "io.news": (
         "Alert", "Announcement", "FileChanged", "MessageChanged", "MessageReceived",
         "MessageSent", "News", "Offline", "OlderMessage", "Online", "PresenceChanged",
@@ -107,7 +112,9 @@ _PLACES = {
     "io.profiles": ("Profile", "Profiles"),
     "io.rooms": ("Member", "Room"),
     "io.vault": ("find_keyring", "kept_by"),
+    "io.watching": ("carried_out",),
     "keys.phrase": ("PASSWORD_ENTROPY_BYTES", "new_password"),
+    "keys.strength": ("strength",),
     "store.failures": ("DamagedError",),
 }  # fmt: skip
 """Where each name is that apps may use.  It is loaded when it is first asked for."""
@@ -141,6 +148,8 @@ __all__ = [
     "Online",
     "PeerError",
     "Person",
+    "PhraseNeededError",
+    "PollResults",
     "Presence",
     "PresenceChanged",
     "Profile",
@@ -156,15 +165,19 @@ __all__ = [
     "TurnedAway",
     "Typing",
     "UsageError",
+    "carried_out",
     "caught_up",
     "examine",
     "export",
     "find_keyring",
+    "is_unusual",
     "kept_by",
     "load_settings",
     "new_password",
     "parse_address",
+    "reached",
     "send",
+    "strength",
 ]
 
 

@@ -9,10 +9,9 @@ asked changes something on this device only when the server has said yes; then, 
 no, the owner hears `Answered` with the number that the step returned.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
 
 from alcove.client import trust
 from alcove.client.errors import PeerError, UsageError
@@ -24,9 +23,8 @@ from alcove.client.keys.certificates import (
     check_list,
     devices_of,
     make_list,
-    read_list,
 )
-from alcove.client.keys.envelope import SALT_BYTES, sign, verify
+from alcove.client.keys.envelope import SALT_BYTES
 from alcove.client.keys.lock import (
     ARCHIVES_MAX,
     PHRASE_BYTES,
@@ -38,7 +36,6 @@ from alcove.client.keys.lock import (
     seal_phrase,
     split,
 )
-from alcove.client.store.database import Database
 from alcove.client.tx import Tx
 from alcove.mls import SigningKey
 from alcove.mls.provider import without_secrets
@@ -54,17 +51,11 @@ from alcove.wire.accounts import (
     SetTotp,
 )
 from alcove.wire.base import Done
-from alcove.wire.codec import MALFORMED, encode
 from alcove.wire.devices import DeviceList, SignedList
 from alcove.wire.errors import Refusal
 from alcove.wire.events import NewEvent
-from alcove.wire.ids import Count, Signature
-from alcove.wire.signed import transcript
 
 SEED_BYTES = 32
-ARCHIVE_KEY_BYTES_MAX = 2048
-"""The public key of an archive, as other devices are told of it."""
-ARCHIVE_KEY_LABEL = "alcove archive key 1"
 
 
 class Locks(NamedTuple):
@@ -107,32 +98,6 @@ class Unlocked(NamedTuple):
 
     def __repr__(self) -> str:
         return without_secrets(self)
-
-
-class Changes(Struct, frozen=True, array_like=True):
-    """What becomes true on this device when the server takes a new box."""
-
-    archive_key: bytes
-    """The public key to which the archive is sealed from now on."""
-    phrase: bytes
-    """The phrase for this device to keep, sealed; empty for none."""
-    news: bytes
-    """`ArchiveNews` for the account's other devices; empty where nothing is new."""
-
-
-class ArchiveNews(Struct, frozen=True, array_like=True):
-    """A new archive key, as its account tells all its devices; it may come any way."""
-
-    version: Count
-    """Of the device list that came with it: only newer ones count."""
-    public: Annotated[bytes, Meta(max_length=ARCHIVE_KEY_BYTES_MAX)]
-    """The public key to which the archive is sealed from now on."""
-    signature: Signature
-    """By the identity key over the transcript of "alcove archive key 1", account and these."""
-
-
-_decode_changes = msgspec.msgpack.Decoder(Changes).decode
-_decode_news = msgspec.msgpack.Decoder(ArchiveNews).decode
 
 
 # ---- Opening ----
@@ -227,7 +192,10 @@ def rotate(tx: Tx, opened: OpenedBox, opener: Opener, locks: Locks, phrase: byte
     box = Box(tx.random(SEED_BYTES), seeds, phrase)
     devices = [NewDevice(one.device, one.browser) for one in devices_of(unlocked.list).values()]
     owner = Owner(me.account, unlocked.name, me.server)
-    new = make_list(identity_key(box), owner, devices, unlocked.signed, unlocked.identity)
+    new = make_list(
+        identity_key(box), owner, devices, unlocked.signed, unlocked.identity,
+        archive=archive_key(seeds[0]).public,
+    )  # fmt: skip
     return change_box(tx, unlocked, opener, box, locks, new)
 
 
@@ -244,8 +212,10 @@ def without(tx: Tx, opened: OpenedBox, opener: Opener, locks: Locks, device: byt
         raise UsageError("A device cannot revoke itself: log out, or use another device.")
     rest = [NewDevice(one.device, one.browser) for id_, one in there.items() if id_ != device]
     owner = Owner(me.account, unlocked.name, me.server)
-    new = make_list(unlocked.identity, owner, rest, unlocked.signed)
-    box = msgspec.structs.replace(unlocked.box, archives=_with_new_archive(tx, unlocked.box))
+    seeds = _with_new_archive(tx, unlocked.box)
+    archive = archive_key(seeds[0]).public
+    new = make_list(unlocked.identity, owner, rest, unlocked.signed, archive=archive)
+    box = msgspec.structs.replace(unlocked.box, archives=seeds)
     return change_box(tx, unlocked, opener, box, locks, new)
 
 
@@ -268,9 +238,6 @@ def change_box(
         raise UsageError("The password opens another account than the one of this device.")
     login, _ = split(opener.stretched)
     password, phrase = seal_locks(tx, account, box, locks)
-    public = archive_key(box.archives[0]).public
-    news = b"" if signed is None else _news(box, account, read_list(signed).version, public)
-    changes = Changes(public, kept_phrase(tx, account, box.phrase, locks), news)
     request = ChangeBox(
         version=unlocked.version,
         login=login,
@@ -280,67 +247,18 @@ def change_box(
         phrase=phrase,
         list=signed,
     )
-    return tx.order(request, "account.box_changed", encode(changes))
+    note = kept_phrase(tx, account, box.phrase, locks)
+    return tx.order(request, "account.box_changed", note)
 
 
 def box_changed(tx: Tx, request: ChangeBox, answer: ChangedBox | Refusal, note: bytes) -> None:
     """The locks were changed, or not; the owner hears of both."""
     if isinstance(answer, ChangedBox):
-        changes = _decode_changes(note)
-        tx.change_me("archive_key", changes.archive_key)
-        keep_phrase(tx, changes.phrase)
-        if changes.news:
-            keep_news(tx, _decode_news(changes.news).version, changes.news)
+        keep_phrase(tx, note)
         if request.list is not None:
             trust.take_list(tx, request.list)
             tx.wake("devices.sweep", b"", tx.now)  # The others leave it to this device at first.
     tx.tell(Answered(request.id, answer))
-
-
-# ---- The archive's key, for the other devices ----
-
-
-def _news(box: Box, account: bytes, version: int, public: bytes) -> bytes:
-    statement = _news_statement(account, version, public)
-    return encode(ArchiveNews(version, public, sign(identity_key(box), statement)))
-
-
-def _news_statement(account: bytes, version: int, public: bytes) -> bytes:
-    return transcript(ARCHIVE_KEY_LABEL, account, version.to_bytes(8, "big"), public)
-
-
-def keep_news(tx: Tx, version: int, news: bytes) -> None:
-    """Remember with which list the archive key came, and what others are told of it."""
-    tx.run("DELETE FROM archive_news")
-    tx.run("INSERT INTO archive_news (one, version, news) VALUES (1, ?, ?)", version, news)
-
-
-def archive_news(db: Database) -> bytes | None:
-    """Return what the account's other devices should be told of its archive key, if anything."""
-    line = db.one("SELECT news FROM archive_news WHERE news <> x''")
-    return None if line is None else line[0]
-
-
-def take_archive_news(tx: Tx, news: bytes) -> bool:
-    """Seal the archive to a newer key from now on, if this account's identity says so."""
-    try:
-        said = _decode_news(news)
-    except MALFORMED:
-        return False
-    (known,) = tx.line("SELECT version FROM archive_news")
-    if said.version <= known:
-        return False
-    pin = trust.pin_of(tx.db, tx.me.account)
-    assert pin is not None
-    try:
-        verify(
-            pin.identity, _news_statement(pin.account, said.version, said.public), said.signature
-        )
-    except PeerError:
-        return False
-    tx.change_me("archive_key", said.public)
-    keep_news(tx, said.version, news)
-    return True
 
 
 # ---- Codes, and the end ----

@@ -9,7 +9,7 @@ from alcove.client import devices, entering
 from alcove.client.errors import PeerError
 from alcove.client.events import Warned
 from alcove.client.keys.archive import archive_key, open_archived, seal_archived
-from alcove.client.rooms import handshakes, joining
+from alcove.client.rooms import approach, handshakes
 from alcove.client.tx import Tx
 from alcove.wire.accounts import Archive, ArchiveRow, GetArchive, PutArchive
 from alcove.wire.base import Done
@@ -82,7 +82,7 @@ def page(tx: Tx, request: GetArchive, answer: Archive | Refusal, _: bytes) -> No
                 handshakes.learn_key(tx, row.room, row.name, opened.plain, is_archived=True)
             break
     for room in rooms:
-        joining.look_for(tx, room)
+        approach.look_for(tx, room)
     if answer.next is not None and answer.next > request.since:
         tx.ask(GetArchive(since=answer.next), "archive.page")
     else:

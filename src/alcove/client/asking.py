@@ -17,6 +17,7 @@ from alcove.client.keys.archive import archive_key, open_answer, seal_answer
 from alcove.client.keys.envelope import HASH_BYTES
 from alcove.client.keys.sealing import Address, named_key, open_letter, seal_letter
 from alcove.client.rooms import handshakes, messages
+from alcove.client.rooms.members import has_stood
 from alcove.client.rooms.state import Room, find_room
 from alcove.client.tx import Tx
 from alcove.wire.base import Done
@@ -194,14 +195,7 @@ def _may_have(tx: Tx, here: Room, account: bytes, seq: int) -> bool:
     (opened,) = tx.line("SELECT opened_seq FROM room WHERE room = ?", here.room)
     if account == tx.me.account or (here.history == "open" and seq >= opened):
         return True
-    stood = tx.one(
-        """
-        SELECT 1 FROM stay
-        WHERE room = ? AND account = ? AND since <= ? AND (until IS NULL OR until > ?)
-        """,
-        here.room, account, seq, seq,
-    )  # fmt: skip
-    return stood is not None
+    return bool(has_stood(tx, here.room, account, seq))
 
 
 def _learn(tx: Tx, here: Room, sender: Sender, reply: Reply) -> None:

@@ -34,7 +34,7 @@ from alcove.wire.content import Text, decode_content
 from alcove.wire.entries import Append, Appended
 from alcove.wire.errors import Refusal
 from alcove.wire.ids import Millis
-from alcove.wire.rooms import CreateRoom
+from alcove.wire.rooms import CreateRoom, GetMembers, Members
 from alcove.wire.rooms import RoomChanged as RoomMoved
 
 ASKS_MAX = 1000
@@ -43,6 +43,8 @@ BLOCKS_MAX = 2000
 """As many as it lets an account block."""
 AGAIN_MS = 10_000
 """A list that was refused is asked for again after so long, unless the server says when."""
+ASKED_ROOMS_MAX = 100
+"""So many rooms are asked about at sign-in, whether those have come who were asked."""
 ASK_AGAIN = "chats.ask_again"
 """The alarm that asks for both lists again."""
 
@@ -115,8 +117,19 @@ def _first(db: Database, room: bytes, account: bytes) -> Heard | None:
 
 
 def not_answered(db: Database, room: bytes) -> list[bytes]:
-    """Return whom this device has asked into a room who have not accepted; declining is silent."""
-    rows = db.all("SELECT account FROM asked WHERE room = ? ORDER BY at, account", room)
+    """Return whom this device has asked into a room who have not accepted; declining is silent.
+
+    Who speaks there has accepted, whatever the server says.
+    """
+    rows = db.all(
+        """
+        SELECT account FROM asked WHERE room = ?1 AND NOT EXISTS (
+            SELECT 1 FROM line WHERE line.room = ?1 AND line.account = asked.account
+                AND line.content IS NOT NULL AND line.seq IS NOT NULL AND line.at >= asked.at
+        ) ORDER BY at, account
+        """,
+        room,
+    )
     return [account for (account,) in rows]
 
 
@@ -138,6 +151,10 @@ def signed_in(tx: Tx) -> None:
     """Ask for what waits, and who is blocked: other devices may have answered meanwhile."""
     tx.ask(GetAsks(), "chats.asks")
     tx.ask(GetBlocks(), "chats.blocks")
+    for (room,) in tx.all(
+        "SELECT room FROM asked GROUP BY room ORDER BY MAX(at) DESC, room LIMIT ?", ASKED_ROOMS_MAX
+    ):
+        tx.ask(GetMembers(room=room), "chats.members")
 
 
 def ask_again(tx: Tx, _about: bytes) -> None:
@@ -165,6 +182,15 @@ def listed(tx: Tx, _request: GetAsks, answer: Asks | Refusal, _: bytes) -> None:
             is_new = True
     for ask in there.values():
         is_new = _keep(tx, ask) or is_new
+    # A restored server has forgotten what was accepted: who stands in a room has let it in.
+    tx.run(
+        """
+        UPDATE ask SET wanted = 'accept' WHERE wanted = '' AND room IN (
+            SELECT r.room FROM room r, me m
+            WHERE r.state = 'active' AND r.incarnation NOT IN (0, m.incarnation)
+        )
+        """
+    )
     # What was answered together with one that waits no more was not carried out: one by one now.
     for room, wanted in tx.all(
         "SELECT room, wanted FROM ask WHERE wanted <> '' AND request IS NULL ORDER BY room"
@@ -366,7 +392,19 @@ def not_asked(tx: Tx, room: bytes) -> None:
 
 def accepted(tx: Tx, push: Answered) -> None:
     """Somebody has accepted: the server's word, until they speak."""
-    if tx.run("DELETE FROM asked WHERE room = ? AND account = ?", push.room, push.account):
-        (seq,) = tx.line("SELECT seq FROM room WHERE room = ?", push.room)
-        note(tx, push.room, seq, tx.now, "accepted", push.account)
-        tx.tell(RoomChanged(push.room))
+    _has_accepted(tx, push.room, push.account)
+
+
+def members(tx: Tx, request: GetMembers, answer: Members | Refusal, _: bytes) -> None:
+    """Hear who has accepted while this device was away."""
+    if not isinstance(answer, Refusal):
+        for one in answer.members:
+            if one.state == "active":
+                _has_accepted(tx, request.room, one.account)
+
+
+def _has_accepted(tx: Tx, room: bytes, account: bytes) -> None:
+    if tx.run("DELETE FROM asked WHERE room = ? AND account = ?", room, account):
+        (seq,) = tx.line("SELECT seq FROM room WHERE room = ?", room)
+        note(tx, room, seq, tx.now, "accepted", account)
+        tx.tell(RoomChanged(room))

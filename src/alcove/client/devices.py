@@ -3,6 +3,7 @@
 a new list of mine ──► am I on it?  no: revoked: say so, and go on reading what is here
                            │ yes
                            ├─ my certificate is renewed: new key packages, with the new one
+                           ├─ another archive key: what is there is sealed again, to that one
                            ├─ who is new, who is gone: the owner hears of both
                            └─ who is gone but still stands in a room: a wish to take it out
 """
@@ -16,6 +17,7 @@ from alcove.client.account import Locks, Opener, without
 from alcove.client.errors import PeerError
 from alcove.client.events import Warned
 from alcove.client.keys.certificates import devices_of, list_hash, read_list
+from alcove.client.restored import ANSWERS_ARCHIVE
 from alcove.client.rooms.wish import add_wish, bring_siblings
 from alcove.client.store.database import Database
 from alcove.client.tx import Tx
@@ -32,6 +34,8 @@ SWEEP_MS = 60_000
 SWEEP = "devices.sweep"
 """The alarm that takes devices out of rooms that are not on the list any more."""
 
+OFFERED_MAX = 8
+"""So many of its lists a device offers that was turned away: a backup is older by a few."""
 EARLIER_AT_ONCE = 16
 """How many lists of before are asked for together."""
 ARCHIVE = "archive.read"
@@ -131,6 +135,8 @@ def look_at_own(tx: Tx, _about: bytes) -> None:
     certificate = encode(said.certificates[list(there).index(me.device)])
     if certificate != me.certificate:
         _renew_certificate(tx, certificate, pin.identity)
+    if said.archive != me.archive_key:
+        _renew_archive(tx, said)
     known = [device for (device,) in tx.all("SELECT device FROM own_device ORDER BY device")]
     for device, one in there.items():
         if device not in known:
@@ -159,6 +165,20 @@ def _renew_certificate(tx: Tx, certificate: bytes, identity: bytes) -> None:
     tx.change_me("identity", identity)
     tx.change_me("certificate", certificate)
     packages.replace_all(tx)
+
+
+def _renew_archive(tx: Tx, said: DeviceList) -> None:
+    """Seal the archive to another key from now on, and what is there already once more.
+
+    Who has got hold of an earlier key, and finds its way to the server only now, opens nothing.
+    """
+    lines = tx.all("SELECT signed FROM own_list WHERE version < ?", said.version)
+    if any(read_list(_decode_signed(body)).archive == said.archive for (body,) in lines):
+        tx.tell(Warned("archive-of-before", tx.me.account, tx.now))
+    tx.change_me("archive_key", said.archive)
+    tx.run("DELETE FROM request WHERE answered_by = 'archive.stored'")
+    tx.run("UPDATE room_key SET is_archived = 0")
+    tx.wake(ANSWERS_ARCHIVE, b"", tx.now)
 
 
 def revoked(tx: Tx) -> None:
@@ -194,6 +214,7 @@ def _standing(tx: Tx) -> list[tuple[bytes, bytes]]:
 def signed_in(tx: Tx, answer: SignedIn) -> None:
     """Compare what the server says of this device and its account with what is known here."""
     me = tx.me
+    tx.memory.has_offered = False
     tx.run("UPDATE me SET is_host = ?, is_bot = ?", int(answer.host), int(answer.bot))
     pin = trust.pin_of(tx.db, me.account)
     assert pin is not None
@@ -228,10 +249,20 @@ def put_back(tx: Tx, _request: PutList, answer: Done | Refusal, _note: bytes) ->
         trust.want(tx, tx.me.account)
 
 
-def turned_away(tx: Tx, code: str) -> None:
-    """Take why the server would not let this device in, or sent it away."""
-    if code == Code.REVOKED:
-        revoked(tx)
+def turned_away(tx: Tx, code: str) -> tuple[PutList, ...]:
+    """Take why the server would not let this device in, or sent it away.
+
+    Returns what is to be said once before it signs in again: a server that was restored may not
+    know the list that this device came with.  One that has a newer list does not take them.
+    """
+    if code != Code.REVOKED or tx.me.state == "new":  # Who is new was not certified yet.
+        return ()
+    lines = tx.all("SELECT signed FROM own_list ORDER BY version DESC LIMIT ?", OFFERED_MAX)
+    if not tx.memory.has_offered and tx.me.device in trust.devices_pinned(tx.db, tx.me.account):
+        tx.memory.has_offered = True
+        return tuple(PutList(list=_decode_signed(body)) for (body,) in reversed(lines))
+    revoked(tx)
+    return ()
 
 
 # ---- All devices that there ever were ----

@@ -18,6 +18,7 @@ import msgspec
 
 from alcove.client import owner, restored, tables
 from alcove.client.events import Answered, Event, Offline, Online
+from alcove.client.rooms import withheld
 from alcove.client.store.database import Database
 from alcove.client.tx import READS_FROM, Memory, Tx
 from alcove.wire import REQUESTS
@@ -39,6 +40,9 @@ PASSING = frozenset({
 
 PASSING_MS_MAX = 5 * 60 * 1000
 """What may not be asked for so long is refused: whoever asked decides what else can be done."""
+
+CLOCK_MS = 10_000
+"""How far the time on the disk may be behind: each time that it is written costs a little."""
 
 _requests: Any = Union[REQUESTS]  # noqa: UP007
 _decode_request: Any = msgspec.msgpack.Decoder(_requests).decode
@@ -82,6 +86,10 @@ class Engine:
         line = self._db.one("SELECT MIN(at) FROM alarm")
         return None if line is None else line[0]
 
+    def is_ahead_of(self, now: Millis) -> bool:
+        """Return whether the clock was set back: until `tick` is called deadlines are too late."""
+        return now < self._memory.now
+
     # ---- The owner's own commands ----
 
     def do(
@@ -96,19 +104,19 @@ class Engine:
         asked = self._memory.number
         self._db.begin()
         try:
-            if now < self._memory.now:
-                _turn_back(tx, self._memory.now - now)
+            clock = _look_at_clock(tx)
             result = step(tx, *args, **kwargs)
             while tx.stirred:
                 stirred, tx.stirred = tx.stirred, {}
                 for room in stirred:
                     tables.LOOK_AFTER(tx, room)
+            tables.AT_THE_END(tx)
             self._db.commit()
         except BaseException:
             self._db.rollback()
             self._memory.forget(asked)
             raise
-        self._memory.now = now
+        self._memory.now, self._memory.clock = now, clock
         self._requests += tx.sent
         self._events += tx.told
         return result
@@ -132,6 +140,8 @@ def _receive(tx: Tx, messages: Sequence[Reply | Push]) -> None:
         if isinstance(message, SignedIn):
             _signed_in(tx, message)
         elif isinstance(message, Push):
+            if tx.memory.entered is not None:
+                continue  # It is nobody's yet.  What matters is read once it is.
             tables.PUSHES.get(type(message), owner.heard)(tx, message)
         else:
             _answered(tx, message)
@@ -147,10 +157,30 @@ def _signed_in(tx: Tx, signed_in: SignedIn) -> None:
     tx.tell(Online())
 
 
+def _look_at_clock(tx: Tx) -> Millis:
+    """Notice when the clock was set back, even while the program did not run.
+
+    Returns the time that the disk knows: it is written down now and then.
+    """
+    memory, now = tx.memory, tx.now
+    if not memory.now:
+        (memory.clock,) = tx.one("SELECT clock FROM me") or (0,)
+    before = max(memory.now, memory.clock)
+    if now < before:
+        _turn_back(tx, before - now)
+    elif now < memory.clock + CLOCK_MS:
+        return memory.clock
+    tx.run("UPDATE me SET clock = ?", now)
+    return now
+
+
 def _turn_back(tx: Tx, by_ms: int) -> None:
     """The clock was set back: what is due in a minute is due in a minute, by the new time."""
     tx.run("UPDATE alarm SET at = MAX(at - ?, 0)", by_ms)
-    tx.run("UPDATE request SET not_before = MAX(not_before - ?, 0)", by_ms)
+    tx.run(
+        "UPDATE request SET not_before = MAX(not_before - ?, 0) WHERE not_before < ?",
+        by_ms, withheld.NEVER,
+    )  # fmt: skip
     tx.run(
         "UPDATE room SET commit_at = MAX(commit_at - ?1, 0), heal_at = MAX(heal_at - ?1, 0)", by_ms
     )
@@ -158,6 +188,8 @@ def _turn_back(tx: Tx, by_ms: int) -> None:
 
 def _hung_up(tx: Tx) -> None:
     tx.memory.is_signed_in = False
+    tx.memory.entered = None
+    tx.memory.compared.clear()
     for asked in list(tx.memory.asked.values()):
         if asked.answered_by == "owner":
             refusal = Refusal(asked.request.id, Code.STOPPING, "The line is down.")

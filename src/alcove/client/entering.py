@@ -2,7 +2,7 @@
 
     register   begin_registering ─► Register ─► registered            a new identity, a first device
     sign in    GetSalt, OpenBox, begin_entering ─► PutList ─► entered  one more device on the list
-    reset      begin_reset ─► Reset ─► registered                      a new identity, one device
+    reset      OpenReset, begin_reset ─► Reset ─► registered           a new identity, one device
 
 Nobody knows this device yet, so there is no line for its engine.  Each `begin` stores all that will
 be needed and returns the one request that its caller sends, unsigned, as often as it takes: after a
@@ -18,13 +18,12 @@ from alcove.client.account import (
     SEED_BYTES,
     Locks,
     Unlocked,
-    keep_news,
     keep_phrase,
     kept_phrase,
     seal_locks,
     unlock,
 )
-from alcove.client.errors import UsageError
+from alcove.client.errors import PeerError, UsageError
 from alcove.client.keys.archive import archive_key
 from alcove.client.keys.certificates import (
     NewDevice,
@@ -39,7 +38,7 @@ from alcove.client.store.database import Database
 from alcove.client.tx import Tx
 from alcove.mls import SigningKey
 from alcove.mls.provider import without_secrets
-from alcove.wire.accounts import OpenedBox, Register, Registered, Reset
+from alcove.wire.accounts import OpenedBox, OpenedReset, Register, Registered, Reset
 from alcove.wire.base import Done
 from alcove.wire.codec import encode
 from alcove.wire.devices import DeviceList, PutList, SignedList
@@ -76,7 +75,7 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True):
 
 def begin_registering(tx: Tx, coming: Coming) -> Register:
     """Make an identity and a device, store what the device needs, and return what to send."""
-    _make_room(tx)
+    make_room(tx)
     account, box = tx.random(ACCOUNT_BYTES), _new_box(tx, coming)
     signed = _first_device(tx, account, box, coming, None)
     password, phrase = seal_locks(tx, account, box, coming.locks)
@@ -94,13 +93,18 @@ def begin_registering(tx: Tx, coming: Coming) -> Register:
     return request
 
 
-def begin_reset(tx: Tx, coming: Coming, secret: str, before: SignedList) -> Reset:
-    """Come back by a link of the host, with a new identity; `before` is the account's newest list.
+def begin_reset(tx: Tx, coming: Coming, secret: str, opened: OpenedReset) -> Reset:
+    """Come back by a link of the host, with a new identity.
 
-    All devices of before end, and everybody is shown *changed: look*.
+    All devices of before end, and everybody is shown *changed: look*.  When the list has changed
+    meanwhile (`stale_list`), the link is opened anew and this is done again.
     """
+    before = opened.list
     said = check_list(before, coming.server)
-    _make_room(tx)
+    if (said.account, said.name.lower()) != (opened.account, coming.name.lower()):
+        raise PeerError("list-of-another")
+    coming = msgspec.structs.replace(coming, name=said.name)  # As it has always been written.
+    make_room(tx)
     box = _new_box(tx, coming)
     signed = _first_device(tx, said.account, box, coming, before)
     password, phrase = seal_locks(tx, said.account, box, coming.locks)
@@ -124,7 +128,7 @@ def registered(tx: Tx, answer: Registered | Refusal) -> bool:
     if isinstance(answer, Refusal):
         return False
     tx.run("UPDATE me SET is_host = ?, is_bot = ?", int(answer.host), int(answer.bot))
-    _come_in(tx)
+    come_in(tx)
     return True
 
 
@@ -140,8 +144,11 @@ def _first_device(
     key = SUITE.new_signing_key(tx.random(KEY_SEED_BYTES))
     owner = Owner(account, coming.name, coming.server)
     identity = identity_key(box)
-    signed = make_list(identity, owner, [NewDevice(key.public, coming.is_browser)], before)
-    _become(tx, owner, key, signed, box)
+    signed = make_list(
+        identity, owner, [NewDevice(key.public, coming.is_browser)], before,
+        archive=archive_key(box.archives[0]).public,
+    )  # fmt: skip
+    become(tx, owner, key, signed)
     keep_phrase(tx, kept_phrase(tx, account, box.phrase, coming.locks))
     return signed
 
@@ -160,20 +167,22 @@ def begin_entering(
     unlocked = unlock(opened, stretched, server)
     key = _key_again(tx, unlocked)
     if key is None:
-        _make_room(tx)
+        make_room(tx)
         key = SUITE.new_signing_key(tx.random(KEY_SEED_BYTES))
     owner = Owner(unlocked.account, unlocked.name, server)
     there = devices_of(unlocked.list)
     if device_id(key.public) in there:
-        _become(tx, owner, key, unlocked.signed, unlocked.box)
-        _keep_seeds(tx, unlocked.box)
-        _come_in(tx)
+        become(tx, owner, key, unlocked.signed)
+        keep_seeds(tx, unlocked.box.archives)
+        come_in(tx)
         return None
     devices = [NewDevice(one.device, one.browser) for one in there.values()]
     devices.append(NewDevice(key.public, is_browser))
-    signed = make_list(unlocked.identity, owner, devices, unlocked.signed)
-    _become(tx, owner, key, signed, unlocked.box)
-    _keep_seeds(tx, unlocked.box)
+    # The list's own, but for a server that was set back: what the box cannot open is lost.
+    archive = archive_key(unlocked.box.archives[0]).public
+    signed = make_list(unlocked.identity, owner, devices, unlocked.signed, archive=archive)
+    become(tx, owner, key, signed)
+    keep_seeds(tx, unlocked.box.archives)
     request = PutList(list=signed)
     _keep(tx, request)
     return request
@@ -183,7 +192,7 @@ def entered(tx: Tx, answer: Done | Refusal) -> bool:
     """Take the answer to `PutList`: True when this device may sign in now."""
     if isinstance(answer, Refusal):
         return False
-    _come_in(tx)
+    come_in(tx)
     return True
 
 
@@ -206,9 +215,10 @@ def archive_read(tx: Tx) -> None:
     tx.run("DELETE FROM archive_seeds")
 
 
-def _keep_seeds(tx: Tx, box: Box) -> None:
+def keep_seeds(tx: Tx, archives: tuple[bytes, ...]) -> None:
+    """Keep the seeds that open the archive, until it was read."""
     archive_read(tx)
-    tx.run("INSERT INTO archive_seeds (one, seeds) VALUES (1, ?)", encode(box.archives))
+    tx.run("INSERT INTO archive_seeds (one, seeds) VALUES (1, ?)", encode(archives))
 
 
 # ---- What all have in common ----
@@ -223,19 +233,19 @@ def waiting(db: Database) -> Register | Reset | PutList | None:
     return request
 
 
-def _make_room(tx: Tx) -> None:
+def make_room(tx: Tx) -> None:
     """Forget a device that never came in; one that did is not thrown away."""
     line = tx.one("SELECT state FROM me")
     if line is not None and line[0] != "new":
         raise UsageError(
             "This profile has an account already: choose another profile for another account."
         )
-    for table in ("me", "package", "entering", "archive_seeds", "phrase"):
+    for table in ("me", "package", "entering", "archive_seeds", "phrase", "pairing"):
         tx.run(f"DELETE FROM {table}")  # noqa: S608 - Our words.
     tx.memory.me = None
 
 
-def _become(tx: Tx, owner: Owner, key: SigningKey, signed: SignedList, box: Box) -> None:
+def become(tx: Tx, owner: Owner, key: SigningKey, signed: SignedList) -> None:
     """Store who this device is, as of a list that it is on."""
     said = msgspec.msgpack.decode(signed.body, type=DeviceList)
     place = list(devices_of(said)).index(device_id(key.public))
@@ -247,13 +257,12 @@ def _become(tx: Tx, owner: Owner, key: SigningKey, signed: SignedList, box: Box)
         VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, 'new')
         """,
         owner.account, owner.name, device_id(key.public), owner.server, key.private,
-        said.identity, encode(said.certificates[place]), archive_key(box.archives[0]).public,
+        said.identity, encode(said.certificates[place]), said.archive,
     )  # fmt: skip
     tx.memory.me = None
     for table in ("pin", "seen_list", "own_list", "own_device"):
         tx.run(f"DELETE FROM {table}")  # noqa: S608 - Our words.  It has met nobody yet.
     trust.take_list(tx, signed)
-    keep_news(tx, said.version, b"")
 
 
 def _keep(tx: Tx, request: Register | Reset | PutList) -> None:
@@ -261,7 +270,7 @@ def _keep(tx: Tx, request: Register | Reset | PutList) -> None:
     tx.run("INSERT INTO entering (one, request) VALUES (1, ?)", encode(request))
 
 
-def _come_in(tx: Tx) -> None:
+def come_in(tx: Tx) -> None:
     """The server knows this device."""
     tx.run("DELETE FROM entering")
     tx.change_me("state", "in")

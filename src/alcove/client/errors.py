@@ -2,6 +2,7 @@
 
 ClientError
 ├── UsageError      the caller's: what was asked for cannot be done
+│   └── PhraseNeededError   the recovery phrase has to be given too
 ├── PeerError       another device or the server sent what it must not; `cause` names it
 ├── RefusedError    the server said no; `code` is its refusal
 ├── OfflineError    there is no line to the server
@@ -15,6 +16,16 @@ class ClientError(Exception):
 
 class UsageError(ClientError):
     """What was asked for cannot be done; the text says what can."""
+
+
+class PhraseNeededError(UsageError):
+    """The password is right, but too weak to open the account: the recovery phrase does that."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The password is not strong enough to open the account by itself: give the recovery"
+            " phrase too."
+        )
 
 
 class PeerError(ClientError):

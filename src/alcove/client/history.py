@@ -18,8 +18,10 @@ from alcove.client.keys.sealing import open_chain_row, seal_chain_row
 from alcove.client.rooms import handshakes, messages
 from alcove.client.rooms.belief import SUITES
 from alcove.client.rooms.founding import check_beginning
-from alcove.client.rooms.handshakes import decode_body, stand
-from alcove.client.rooms.state import find_room, policy_of
+from alcove.client.rooms.handshakes import decode_body
+from alcove.client.rooms.messages import LOOK_AGAIN, LOOK_AGAIN_MS
+from alcove.client.rooms.standing import rank_all, stand
+from alcove.client.rooms.state import Room, find_room, policy_of
 from alcove.client.timeline import note
 from alcove.client.timeline import take as show
 from alcove.client.tx import Tx
@@ -44,9 +46,8 @@ PAGE_ENTRIES = 256
 GO_ON = "history.go_on"
 """The alarm that fetches the next page of a room's history."""
 AGAIN_MS = 5_000
-LOOK_AGAIN = "history.look_again"
-"""The alarm that looks for keys once more."""
-LOOK_AGAIN_MS = 20_000
+MEND_AGAIN_MS = 3_600_000
+"""What is to be mended and finds no line waits so long, or until there is one."""
 LOOKS_MAX = 12
 """Every fourth time the pause doubles, so often, to a day."""
 
@@ -73,10 +74,7 @@ def begin(tx: Tx, room: bytes) -> None:
     assert here is not None
     if here.kind == "mailbox" or here.seq <= 1:
         return
-    tx.run(
-        "INSERT INTO past (room, low, known) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        room, here.joined_seq, _known_from(tx, room, here.joined_seq),
-    )  # fmt: skip
+    tx.run("UPDATE past SET low = ?, is_done = 0 WHERE room = ?", here.seq, room)
     line = tx.one(
         """
         SELECT h.body FROM past p JOIN handshake h ON h.room = p.room AND h.seq = p.known
@@ -94,6 +92,24 @@ def begin(tx: Tx, room: bytes) -> None:
     )  # For the row that others add for this device.
 
 
+def known_from(tx: Tx, room: bytes, seq: int) -> None:
+    """Forget who stands in a room: from a place on it is found out anew, and all that was before.
+
+    What is said while this device is out of a room may be meant for it when it is there again.
+    """
+    tx.run("DELETE FROM stay WHERE room = ? AND since >= ?", room, seq)
+    tx.run(
+        "UPDATE stay SET until = ? WHERE room = ? AND (until IS NULL OR until > ?)", seq, room, seq
+    )
+    tx.run(
+        """
+        INSERT INTO past (room, low, known) VALUES (?, ?, ?)
+        ON CONFLICT (room) DO UPDATE SET low = excluded.low, known = excluded.known, is_done = 0
+        """,
+        room, seq, seq,
+    )  # fmt: skip
+
+
 def look_again(tx: Tx, room: bytes) -> None:
     """Look for keys again, as long as something waits for one."""
     here = find_room(tx, room)
@@ -109,16 +125,16 @@ def look_again(tx: Tx, room: bytes) -> None:
         tx.wake(LOOK_AGAIN, room, tx.now + LOOK_AGAIN_MS * 2 ** min(tries // 4, LOOKS_MAX))
 
 
-def _known_from(tx: Tx, room: bytes, seq: int) -> int:
-    """Return from which place on it is known who stood in a room."""
-    known: int | None = tx.line("SELECT MIN(since) FROM stay WHERE room = ?", room)[0]
-    return seq if known is None else min(known, seq)
-
-
 def _later(tx: Tx, room: bytes, refusal: Refusal) -> None:
     """Try again soon, unless this device may not read there any more."""
     if refusal.code not in {Code.NOT_A_MEMBER, Code.UNKNOWN}:
         tx.wake(GO_ON, room, tx.now + (refusal.retry_after_ms or AGAIN_MS))
+
+
+def _in_vain(tx: Tx, room: bytes) -> None:
+    """What came is not all that is there, or cannot be believed: ask again, each time later."""
+    (tries,) = tx.line("UPDATE past SET tries = tries + 1 WHERE room = ? RETURNING tries", room)
+    tx.wake(GO_ON, room, tx.now + AGAIN_MS * 2 ** min(tries // 4, LOOKS_MAX))
 
 
 def resume(tx: Tx) -> None:
@@ -156,6 +172,9 @@ def mend(tx: Tx, room: bytes) -> None:
     """Somebody came in by a commit of their own, and could not link the new key to the old one."""
     here = find_room(tx, room)
     if here is None or here.state != "active" or here.history == "none":
+        return
+    if not tx.memory.is_signed_in:
+        tx.wake(handshakes.MEND_CHAIN, room, tx.now + MEND_AGAIN_MS)  # Or at the next sign-in.
         return
     if restored.may_speak(tx, here):
         tx.ask(GetRows(room=room, kind="chain"), "history.mended")
@@ -207,10 +226,10 @@ def put(tx: Tx, request: PutRows, answer: object, _: bytes) -> None:
 def go_on(tx: Tx, room: bytes) -> None:
     """Fetch the next page, or first find out who stood there."""
     here = find_room(tx, room)
-    line = tx.one("SELECT low, known, is_done FROM past WHERE room = ?", room)
-    if here is None or here.state != "active" or line is None or line[2]:
+    line = tx.one("SELECT low, known, tries, is_done FROM past WHERE room = ?", room)
+    if here is None or here.state != "active" or line is None or line[3]:
         return
-    low, known, _ = line
+    low, known, tries, _ = line
     if low <= 1 or here.history == "none":
         tx.run("UPDATE past SET is_done = 1 WHERE room = ?", room)
         if here.history == "closed":
@@ -221,36 +240,41 @@ def go_on(tx: Tx, room: bytes) -> None:
             room=room, since=Position(here.incarnation, since), entries_max=low - 1 - since
         )
         tx.ask(request, "history.page")
-    else:
+    elif tries % 2 == 0:
         tx.ask(GetSnapshot(room=room, until=low - 1), "history.snapshot")
+    else:  # The snapshot led nowhere: any member can have stored it.
+        _walk(tx, here, 0, None)
 
 
-def page(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
-    """Take a page of what was said."""
+def page(tx: Tx, request: Read, answer: Entries | Refusal, note: bytes) -> None:
+    """Take a page of what was said; `note` is where it begins, if that was asked for before."""
     room = request.room
     if isinstance(answer, Refusal):
         _later(tx, room, answer)
         return
     line = tx.one("SELECT low FROM past WHERE room = ?", room)
-    if line is None:
-        return  # This device has begun anew in this room since.
-    (low,) = line
-    asked_from, asked_to = request.since.seq + 1, request.since.seq + request.entries_max
-    entries = [one for one in answer.entries if asked_from <= one.seq < low]
-    last = answer.entries[-1].seq if answer.entries and answer.more else asked_to
-    if asked_from <= last < asked_to:
-        # The server's pages are smaller: the rest of this one comes first.
-        rest = Read(
-            room=room,
-            since=Position(answer.incarnation, last),
-            entries_max=asked_to - last,
-        )
-        tx.ask(rest, "history.page")
-    for one in entries:  # Oldest first: the search index likes numbers that go up.
+    last, end = request.since.seq, request.since.seq + request.entries_max
+    until = 0 if line is None else min(end, line[0] - 1)
+    if until <= last:
+        return  # It is here already, or this device has begun anew in this room.
+    for one in answer.entries:  # Oldest first: the search index likes numbers that go up.
+        if one.seq != last + 1 or one.seq > until:
+            break
         take(tx, room, one)
-    if not asked_from <= last < asked_to:
-        (since,) = tx.line("SELECT MIN(?, low) FROM past WHERE room = ?", asked_from, room)
-        tx.run("UPDATE past SET low = ? WHERE room = ?", since, room)
+        last = one.seq
+    first = int.from_bytes(note, "big") or request.since.seq + 1
+    if last == request.since.seq:
+        _in_vain(tx, room)  # A log has no gaps: the server keeps something back.
+    elif last < until:
+        # The server's pages are smaller: the rest of this one comes first.
+        rest = Position(answer.incarnation, last)
+        tx.ask(
+            Read(room=room, since=rest, entries_max=end - last),
+            "history.page",
+            first.to_bytes(8, "big"),
+        )
+    else:
+        tx.run("UPDATE past SET low = ?, tries = 0 WHERE room = ?", first, room)
         go_on(tx, room)
 
 
@@ -302,13 +326,21 @@ def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) ->
 def snapshot(tx: Tx, request: GetSnapshot, answer: Snapshot | Refusal, _: bytes) -> None:
     """The snapshot before the next page is here: follow handshakes from there on."""
     here = find_room(tx, request.room)
-    if isinstance(answer, Refusal) or here is None:
-        tx.wake(GO_ON, request.room, tx.now + AGAIN_MS)
-        return
-    tx.run("UPDATE past SET base = ? WHERE room = ?", answer.body, request.room)
-    since = Position(here.incarnation, max(answer.seq - 1, 0))
-    tx.memory.walks[request.room] = Walked(since.seq, [])
-    tx.ask(Read(room=request.room, since=since, lane="handshake"), "history.handshakes")
+    if isinstance(answer, Refusal):
+        _later(tx, request.room, answer)
+    elif here is not None:
+        _walk(tx, here, max(answer.seq - 1, 0), answer.body)
+
+
+def _walk(tx: Tx, here: Room, since: int, base: bytes | None) -> None:
+    """Follow handshakes after a place, from the tree of a snapshot or from the room's founding."""
+    tx.run("UPDATE past SET base = ? WHERE room = ?", base, here.room)
+    tx.memory.walks[here.room] = Walked(since, [])
+    _read_handshakes(tx, here.room, Position(here.incarnation, since))
+
+
+def _read_handshakes(tx: Tx, room: bytes, since: Position) -> None:
+    tx.ask(Read(room=room, since=since, lane="handshake"), "history.handshakes")
 
 
 def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
@@ -336,14 +368,13 @@ def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) 
     last = answer.entries[-1].seq if answer.entries and answer.more else known
     if request.since.seq < last < known:
         tx.memory.walks[room] = Walked(last, steps)
-        since = Position(answer.incarnation, last)
-        tx.ask(Read(room=room, since=since, lane="handshake"), "history.handshakes")
+        _read_handshakes(tx, room, Position(answer.incarnation, last))
         return
     del tx.memory.walks[room]
     tx.run("UPDATE past SET base = NULL WHERE room = ?", room)
     if len(steps) < 2 or steps[-1].stored.seq != known or _place(steps[-1]) != context:
         # It does not lead to what this device has seen itself: the server may say what it likes.
-        tx.run("UPDATE past SET is_done = 1 WHERE room = ?", room)
+        _in_vain(tx, room)
         return
     _believe(tx, room, steps)
     tx.run(
@@ -365,20 +396,22 @@ def _place(step: Step) -> bytes:
 def _believe(tx: Tx, room: bytes, steps: list[Step]) -> None:
     """Write down who stood in a room, and was what, up to a place that this device knows itself."""
     for stored, header, public in steps:
+        name = entry_name(room, stored.header, stored.body or b"")
+        handshakes.make_way(tx, room, stored.seq, name)
         tx.run(
             """
             INSERT INTO handshake (room, seq, name, at, sender, epoch, renews, closes)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
             """,
-            room, stored.seq, entry_name(room, stored.header, stored.body or b""), stored.at,
-            header.sender, public.epoch, int(header.renews), int(header.closes),
+            room, stored.seq, name, stored.at, header.sender, public.epoch, int(header.renews),
+            int(header.closes),
         )  # fmt: skip
     before = None
     for stored, _, public in steps[:-1]:
         stand(tx, room, stored.seq, before, public)
         before = public
     _end_stays(tx, room, steps[-1].stored.seq)
-    handshakes.rank_all(tx, room, steps[-1].stored.seq, steps[-1].public)
+    rank_all(tx, room, steps[-1].stored.seq, steps[-1].public)
 
 
 def _step(

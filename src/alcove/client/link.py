@@ -16,7 +16,7 @@ connection and says `opened` or `closed`; when it is told `Hangup` it closes the
 waits here survives the line: the engine keeps what matters, and asks again when it hears `Entered`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -125,6 +125,7 @@ class Link:
         """What the server said on this connection, or on the last one."""
         self.state = State.IDLE
         self._device: _Device | None = None
+        self._offers: tuple[Request, ...] = ()
         self._is_wanted = False
         self._try_at = 0
         self._wait_ms = 0
@@ -245,6 +246,14 @@ class Link:
         if self.state is State.GREETED:
             self._prove(now)
 
+    def offer(self, requests: Sequence[Request]) -> None:
+        """Connect once more, and say these before this device signs in, whatever is answered.
+
+        For who was turned away by a server that may have forgotten what lets it in.
+        """
+        assert all(isinstance(one, UNSIGNED) for one in requests)
+        self._offers, self._is_wanted = tuple(requests), True
+
     def send(self, request: Request) -> int:
         """Send a request as soon as it may go, and return its number.
 
@@ -348,6 +357,9 @@ class Link:
     def _prove(self, now: Millis) -> None:
         """Sign this connection's challenge."""
         device, server, greeting = self._parties()
+        offers, self._offers = self._offers, ()
+        for request in offers:
+            self._say_first(request, now)
         self.state = State.SIGNING
         self._nonce = self._random(32)
         statement = sign_in_bytes(server, greeting.challenge, device.id, greeting.version)

@@ -10,13 +10,14 @@ when the log has closed what it was sealed under; the content id stays, so nothi
 
 from alcove.client.errors import UsageError
 from alcove.client.keys.sealing import PLAIN_BYTES_MAX, Place, live_data, seal_kept
+from alcove.client.rooms.members import may_post
 from alcove.client.rooms.messages import key_of
 from alcove.client.rooms.state import Room, find_room, group_of, keep_group
-from alcove.client.timeline import cancelled, failed, retried, show_own
+from alcove.client.timeline import cancelled, failed, retried, show_own, stored
 from alcove.client.tx import Tx
-from alcove.wire.codec import encode
-from alcove.wire.content import Content, ContentError, Said, encode_said
-from alcove.wire.entries import Append, MessageHeader, NewEntry
+from alcove.wire.codec import decode_header, encode
+from alcove.wire.content import Content, ContentError, Poll, Said, Text, decode_said, encode_said
+from alcove.wire.entries import Append, Appended, MessageHeader, NewEntry
 from alcove.wire.errors import Code, Refusal
 
 BATCH_BYTES = 192 * 1024
@@ -24,6 +25,7 @@ BATCH_BYTES = 192 * 1024
 NOT_HERE = "You are not in this room any more; what you write cannot be sent there."
 """Why nothing can be said in a room that one has left."""
 TOO_LARGE = "This message is too large to be sealed; send it in parts, or as a file."
+MAY_NOT_POST = "Only some may post in this room; ask an admin, or write to them directly."
 NOTHING = "There is nothing to send: write something first."
 TRIES_MAX = 8
 """How often a message is sealed anew before its sender is told."""
@@ -78,28 +80,22 @@ def retry(tx: Tx, room: bytes, content_id: bytes) -> None:
     tx.stir(room)
 
 
-def is_busy(tx: Tx, room: bytes) -> bool:
-    """Return whether a request of this device for a room waits for its answer."""
-    return (
-        tx.one("SELECT 1 FROM outbox WHERE room = ? AND request IS NOT NULL LIMIT 1", room)
-        is not None
-        or tx.one("SELECT 1 FROM pending WHERE room = ?", room) is not None
-    )
-
-
 def waiting(tx: Tx, here: Room) -> list[tuple[int, NewEntry]]:
     """Return what is to be sent now, sealed and stored: the lines' numbers, and the entries."""
     lines = tx.all(
-        """
+        f"""
         SELECT number, content, plain, expires_at, header, body FROM outbox
         WHERE room = ? AND request IS NULL AND failed IS NULL AND seq IS NULL AND files = 0
-        ORDER BY number LIMIT ?
-        """,
-        here.room, tx.memory.batch_entries,
-    )  # fmt: skip
+        ORDER BY number LIMIT {tx.memory.batch_entries}
+        """,  # noqa: S608  # SQLite plans anew for each limit that it is handed as a value.
+        here.room,
+    )
     found: list[tuple[int, NewEntry]] = []
     size = 0
     for number, content, plain, expires_at, header, body in lines:
+        if header is None and not _may_say(tx, here, plain):
+            fail(tx, here.room, content, MAY_NOT_POST)
+            continue
         if header is None:
             entry = seal(tx, here, content, plain, expires_at)
             tx.run(
@@ -115,6 +111,13 @@ def waiting(tx: Tx, here: Room) -> list[tuple[int, NewEntry]]:
     return found
 
 
+def _may_say(tx: Tx, here: Room, plain: bytes) -> bool:
+    """Return whether all will take something where it would stand: settings may have changed."""
+    if may_post(tx, here.room, tx.me.account, here.seq + 1):
+        return True
+    return not isinstance(decode_said(plain).content, Text | Poll)
+
+
 def carried(tx: Tx, sealed: list[tuple[int, NewEntry]], request: int) -> None:
     """Note which request carries these messages."""
     tx.many("UPDATE outbox SET request = ? WHERE number = ?", [(request, n) for n, _ in sealed])
@@ -122,7 +125,7 @@ def carried(tx: Tx, sealed: list[tuple[int, NewEntry]], request: int) -> None:
 
 def seal(tx: Tx, here: Room, content: bytes, plain: bytes, expires_at: int | None) -> NewEntry:
     """Seal something under the newest key of a room; stored before it leaves."""
-    tx.run("UPDATE me SET seals = seals + 1")
+    tx.run("UPDATE me SET seals = seals + 1 WHERE one = 1")
     me = tx.me
     if is_live(here, expires_at):
         group = group_of(tx, here.room)
@@ -190,6 +193,26 @@ def not_taken(tx: Tx, request: Append, refusal: Refusal, *, was_the_commit: bool
         "SELECT content FROM outbox WHERE room = ? AND tries >= ?", request.room, TRIES_MAX
     ):
         fail(tx, request.room, content, "The room changed faster than this could be sent.")
+    here = find_room(tx, request.room)
+    if here is None or here.state == "gone":
+        stop(tx, request.room)
+
+
+def settle(tx: Tx, request: Append, appended: Appended) -> None:
+    """What this device said was stored, in a log that it reads no more: it is said all the same."""
+    for seq, entry in enumerate(request.entries, start=appended.first):
+        header = decode_header(entry.header)
+        if isinstance(header, MessageHeader) and tx.run(
+            "DELETE FROM outbox WHERE room = ? AND content = ?", request.room, header.content
+        ):
+            stored(tx, request.room, header.content, seq, appended.at)
+            tx.run(
+                """
+                INSERT INTO entry (room, seq, device, content) VALUES (?, ?, ?, ?)
+                ON CONFLICT DO NOTHING
+                """,
+                request.room, seq, header.sender, header.content,
+            )  # fmt: skip
 
 
 def stop(tx: Tx, room: bytes, why: str = NOT_HERE) -> None:
@@ -198,14 +221,14 @@ def stop(tx: Tx, room: bytes, why: str = NOT_HERE) -> None:
         fail(tx, room, content, why)
 
 
-def go_on(tx: Tx, room: bytes) -> None:
+def go_on(tx: Tx, room: bytes, why: str = NOT_HERE) -> None:
     """This device is in a room again: say what could not be said meanwhile."""
     tx.run(
         """
         UPDATE outbox SET failed = NULL, tries = 0, header = NULL, body = NULL, request = NULL
         WHERE room = ? AND seq IS NULL AND (failed IS NULL OR failed = ?)
         """,
-        room, NOT_HERE,
+        room, why,
     )  # fmt: skip
 
 

@@ -52,10 +52,16 @@ FIRST_MAX: Final = 2**40
 """The highest number of the first profile of a room that a device sees."""
 LOOK: Final = "profiles.look"
 """The alarm that reads a room's profile."""
+MEND: Final = "profiles.mend"
+"""The alarm that seals a room's profile anew, where who has renewed the key could not."""
+MEND_AGAIN_MS: Final = 3_600_000
+"""Without a line it waits so long, or until there is one."""
 LOOK_MS: Final = 20_000
 """Who came by a link waits so long for a member to seal the profile for him."""
 SLOT: Final = "receipts.slot"
 """The alarm that stores this account's slot in a room: in it is the key of the profile."""
+NAMELESS_MAX: Final = 20
+"""So many rooms whose names have not come are looked at when a device signs in."""
 SPREAD_MS: Final = 200
 """One room after another is told of a new key, so long apart."""
 
@@ -206,8 +212,12 @@ def arrived(tx: Tx, room: bytes) -> None:
 def mend(tx: Tx, room: bytes) -> None:
     """Somebody came in by themselves, who could not seal the profile: one of the others does."""
     here = find_room(tx, room)
-    if here is not None and here.state == "active" and tx.memory.is_signed_in:
+    if here is None or here.state != "active":
+        return
+    if tx.memory.is_signed_in:
         tx.ask(GetRows(room=room, kind="profile"), "profiles.rows", b"mend")
+    else:
+        tx.wake(MEND, room, tx.now + MEND_AGAIN_MS)  # The next sign-in brings it forward.
 
 
 def rows(tx: Tx, request: GetRows, answer: RoomRows | Refusal, note: bytes) -> None:
@@ -313,9 +323,17 @@ def _know(tx: Tx, account: bytes, secret: bytes, body: bytes) -> None:
 
 
 def signed_in(tx: Tx) -> None:
-    """Ask for the profiles whose keys were told and that have not come."""
+    """Ask for the profiles whose keys were told and that have not come, and for names of rooms."""
     for (account,) in tx.all("SELECT account FROM person WHERE body = x'' ORDER BY account"):
         tx.ask(GetProfile(account=account), "profiles.person")
+    for (room,) in tx.all(
+        """
+        SELECT room FROM room WHERE state = 'active' AND profile IS NULL
+            AND kind NOT IN ('direct', 'mailbox') ORDER BY room LIMIT ?
+        """,
+        NAMELESS_MAX,
+    ):
+        look(tx, room)
 
 
 def told(tx: Tx, request: GetProfile, answer: Profile | Refusal, _: bytes) -> None:

@@ -17,7 +17,7 @@ from alcove.client.errors import PeerError, UsageError
 from alcove.client.events import RoomChanged
 from alcove.client.keys.envelope import KEY_BYTES
 from alcove.client.keys.sealing import named_key, open_slot, seal_slot
-from alcove.client.rooms.messages import key_of
+from alcove.client.rooms.messages import SLOTS, key_of
 from alcove.client.rooms.state import Room, find_room
 from alcove.client.rooms.walk import PASSED, PASSED_MS
 from alcove.client.store.database import Database
@@ -52,8 +52,6 @@ SLOT_MS = 3_000
 LOOK = "receipts.look"
 """The alarm that goes on reading slots, from a room on."""
 LOOK_MS = 1_000
-ONCE = "receipts.once"
-"""The alarm that reads a room's slots once more, when the keys of before have come."""
 AGAIN_MS = 10_000
 """What was refused is asked again after so long, unless the server says when."""
 SHOWN_ACCOUNTS_MAX = 32
@@ -281,7 +279,7 @@ def _own_mark(tx: Tx, room: bytes) -> int:
 def arrived(tx: Tx, room: bytes) -> None:
     """Ask what was read in a room that this device has come into, and what it is called."""
     once(tx, room)
-    tx.wake(ONCE, room, tx.now + AGAIN_MS)
+    tx.wake(SLOTS, room, tx.now + AGAIN_MS)
     profiles.arrived(tx, room)
     say(tx, room)  # Whoever is there learns who has come.
 
@@ -382,6 +380,7 @@ def _open(tx: Tx, here: Room, account: bytes, body: bytes) -> tuple[Mark, bytes]
     try:
         key = key_of(tx, here.room, named_key(body))
         if key is None:
+            tx.memory.closed_slots[here.room] = None  # Looked at again once a key has come.
             return None
         writer, plain = open_slot(key, here.room, account, body)
         mark = _decode_mark(plain)

@@ -13,6 +13,8 @@ from alcove.wire.accounts import (
     GetSalt,
     OpenBox,
     OpenedBox,
+    OpenedReset,
+    OpenReset,
     Profile,
     PutArchive,
     PutProfile,
@@ -129,6 +131,7 @@ PASSING: dict[type[Request], type[Reply]] = {
     SignIn: SignedIn,
     NewToken: Token,
     OpenBox: OpenedBox,
+    OpenReset: OpenedReset,
     DeleteAccount: Done,
     Claim: Claimed,
     Passed: Done,
@@ -174,5 +177,5 @@ its counter: with a number far beyond it, all that it asks later would be refuse
 REPLIES: dict[type[Request], type[Reply]] = READS | PASSING | KEPT
 """Every request, and what it is answered with when it is not refused."""
 
-UNSIGNED = (GetSalt, GetChallenge, Register, OpenBox, PutList, Reset)
+UNSIGNED = (GetSalt, GetChallenge, Register, OpenBox, PutList, OpenReset, Reset)
 """What anyone may ask before signing in."""

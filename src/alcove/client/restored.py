@@ -73,7 +73,7 @@ def was_set_back(tx: Tx, counter: int) -> None:
     tx.run("DELETE FROM welcome")
     packages.replace_all(tx)
     for place, (room,) in enumerate(
-        tx.all("SELECT room FROM room WHERE epoch_part IS NOT NULL AND state != 'gone'")
+        tx.all("SELECT room FROM room JOIN group_epoch USING (room) WHERE state != 'gone'")
     ):
         tx.run(
             """
@@ -124,14 +124,16 @@ def wrote_what_we_do_not_know(tx: Tx, room: bytes) -> None:
 
 def may_speak(tx: Tx, here: Room) -> bool:
     """Return whether nothing that was restored or is told in two ways keeps this device silent."""
-    (incarnation,) = tx.line("SELECT incarnation FROM me")
-    return (
-        here.incarnation == incarnation
-        and not must_return(tx, here.room)
-        and not is_doubted(tx.db, here.room)
-        and tx.one("SELECT 1 FROM handshake WHERE room = ? AND seq >= ? LIMIT 1", here.room, VOID)
-        is None
-    )
+    (is_silent,) = tx.line(
+        """
+        SELECT (SELECT incarnation FROM me) <> ?2
+            OR EXISTS (SELECT 1 FROM trouble WHERE room = ?1 AND must_return)
+            OR EXISTS (SELECT 1 FROM doubt WHERE room = ?1 AND NOT is_seen)
+            OR EXISTS (SELECT 1 FROM handshake WHERE room = ?1 AND seq >= ?3)
+        """,
+        here.room, here.incarnation, VOID,
+    )  # fmt: skip
+    return not is_silent
 
 
 def claims_another_log(tx: Tx, room: bytes, seq: int, account: bytes, said: Said) -> None:

@@ -7,25 +7,29 @@ from alcove.client import (
     devices,
     history,
     letters,
+    pairing,
     profiles,
     receipts,
     restored,
     signals,
 )
-from alcove.client.rooms import joining, linking, lost, rewinding, withheld
+from alcove.client.rooms import approach, handshakes, joining, linking, lost, rewinding, withheld
 from alcove.client.tx import Tx
 from alcove.wire.greeting import SignedIn
 
 
 def signed_in(tx: Tx, said: SignedIn) -> None:
     """The server has proved itself, and said what it knows of this device."""
+    if pairing.waits(tx.db):
+        pairing.signed_in(tx, said)
+        return
     (incarnation,) = tx.line("SELECT incarnation FROM me")
     restored.counter_told(tx, said.counter)
     if incarnation and incarnation != said.incarnation:
         rewinding.server_was_restored(tx)
     tx.change_me("incarnation", said.incarnation)
     devices.signed_in(tx, said)
-    joining.list_rooms(tx)
+    approach.list_rooms(tx)
     letters.ask_inbox(tx)
     joining.resume(tx)
     lost.resume(tx)
@@ -34,6 +38,9 @@ def signed_in(tx: Tx, said: SignedIn) -> None:
         tx.stir(room)
     archive.read(tx, is_ready=devices.has_own_history(tx.db))
     history.resume(tx)
+    for kind in (handshakes.MEND_CHAIN, handshakes.MEND_PROFILE):
+        for (room,) in tx.all("SELECT about FROM alarm WHERE kind = ? ORDER BY about", kind):
+            tx.wake(kind, room, tx.now)  # Programs that run for a moment only would never do it.
     chats.signed_in(tx)
     receipts.signed_in(tx)
     signals.signed_in(tx)

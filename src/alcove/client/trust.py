@@ -26,7 +26,6 @@ from alcove.client.keys.certificates import (
     read_credential,
     read_list,
 )
-from alcove.client.keys.safety import Person, code_of, compare, in_groups, safety_number
 from alcove.client.store.database import Database
 from alcove.client.tx import Tx
 from alcove.wire.codec import encode
@@ -122,27 +121,6 @@ def devices_pinned(db: Database, account: bytes) -> dict[bytes, Certificate]:
     return devices_of(msgspec.msgpack.decode(signed.body, type=DeviceList))
 
 
-class Safety(NamedTuple):
-    """What two people compare."""
-
-    digits: str
-    """As it is read out: twelve groups of five."""
-    code: str
-    """The text of the code that the other one scans."""
-    identity: bytes
-    """Their identity key, for which the number stands: `checked` takes it."""
-
-
-def safety(db: Database, account: bytes) -> Safety | None:
-    """Return the safety number of the owner and somebody else; None for who was never seen."""
-    pin = pin_of(db, account)
-    line = db.one("SELECT name, server, identity FROM me")
-    if pin is None or line is None:
-        return None
-    number = safety_number(Person(*line), Person(pin.name, line[1], pin.identity))
-    return Safety(in_groups(number), code_of(number), pin.identity)
-
-
 def may_send(db: Database, account: bytes) -> bool:
     """Say whether something may be said to a person alone: not before a change was looked at."""
     pin = pin_of(db, account)
@@ -172,14 +150,6 @@ def checked(tx: Tx, account: bytes, identity: bytes) -> bool:
     )  # fmt: skip
     _stir(tx, account)
     return done == 1
-
-
-def compared(tx: Tx, account: bytes, theirs: str) -> bool:
-    """Compare what the other one has read out, or what was scanned, and note it if it is right."""
-    ours = safety(tx.db, account)
-    if ours is None or not compare(ours.digits.replace(" ", ""), theirs):
-        return False
-    return checked(tx, account, ours.identity)
 
 
 def unchecked(tx: Tx, account: bytes) -> None:
@@ -231,7 +201,8 @@ def take_list(tx: Tx, signed: SignedList, *, is_walked: bool = False) -> Verdict
         else:
             want(tx, said.account, signed)
             return "missing"
-    if step in ("next", "rotated", "reset"):
+    # A reset names none of the devices that there were: one that comes to me is not my owner's.
+    if step in ("next", "rotated") or (step == "reset" and said.account != tx.me.account):
         _pin_list(tx, signed, said)
     if step in CHANGES:
         change(tx, said.account, step)
@@ -394,6 +365,27 @@ def list_changed(tx: Tx, push: ListChanged) -> None:
         want(tx, push.account)
 
 
+def is_compared(tx: Tx, account: bytes) -> bool:
+    """Return whether somebody's newest list was read since the line came up; else it is asked for.
+
+    What changed while there was no line nobody has pushed: before somebody is written to, it is
+    looked whether they are still who they were.
+    """
+    if account in tx.memory.compared:
+        return True
+    want(tx, account)
+    return False
+
+
+def _compared(tx: Tx, accounts: tuple[bytes, ...]) -> None:
+    """Let what was to be said to these go on."""
+    for account in accounts:
+        if account not in tx.memory.compared:
+            tx.memory.compared[account] = None
+            for (room,) in tx.all("SELECT room FROM room WHERE partner = ?", account):
+                tx.stir(room)
+
+
 def signed_in(tx: Tx) -> None:
     """Ask again for what had no answer when the line broke."""
     _go_on(tx)
@@ -437,6 +429,7 @@ def refresh(tx: Tx, _about: bytes) -> None:
 def newest(tx: Tx, request: GetLists, answer: Lists | Refusal, note: bytes) -> None:
     """Take the newest lists of many accounts; `note` is the least version that there must be."""
     if isinstance(answer, Refusal):
+        _compared(tx, request.accounts)
         _again(tx, answer)
         return
     for signed in _told(request, answer):
@@ -451,6 +444,7 @@ def newest(tx: Tx, request: GetLists, answer: Lists | Refusal, note: bytes) -> N
         # What is missing now has to be walked to; all else has come, or is not told to us.
         if tx.run("DELETE FROM wanted_list WHERE account = ? AND signed = x''", account):
             look_later(tx, account)
+    _compared(tx, asked)
     _go_on(tx)
 
 

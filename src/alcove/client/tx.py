@@ -5,7 +5,9 @@ handlers are.  What is asked and told leaves after the transaction has committed
 when it did not: store before you speak.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +22,7 @@ from alcove.mls import Group, SigningKey
 from alcove.wire.base import Request
 from alcove.wire.codec import decode_requests, encode
 from alcove.wire.errors import Refused
+from alcove.wire.greeting import SignedIn
 from alcove.wire.ids import Millis
 
 READS_FROM = 2**52
@@ -27,6 +30,13 @@ READS_FROM = 2**52
 
 BATCH_ENTRIES = 63
 """Messages in one request: with the commit behind them as many as most servers take."""
+
+
+STATEMENTS_KEPT = 2_000
+"""More than there are."""
+_ROOMS = re.compile(r"\b(INTO|UPDATE|DELETE FROM)\s+room\b")
+_STANDING = re.compile(r"\b(INTO|UPDATE|DELETE FROM)\s+(stay|rank|posting|handshake)\b")
+"""Statements that say anew who stands where, and may do what."""
 
 
 class Me(NamedTuple):
@@ -69,10 +79,26 @@ class Memory:
         """Requests that only ask, by number, in the order in which they were made."""
         self.number = READS_FROM
         self.is_signed_in = False
+        self.has_offered = False
+        """Whether its lists were offered since the server turned this device away."""
+        self.entered: SignedIn | None = None
+        """What the server said to a device that does not know yet whose it is."""
         self.now: Millis = 0
         """The time at the last step, to notice when the clock is set back."""
+        self.clock: Millis = 0
+        """The time as it stands on the disk, at most a few seconds behind."""
         self.reading: dict[bytes, int] = {}
         """Rooms whose log is being read, with the number of the request."""
+        self.placed: dict[bytes, int] = {}
+        """Up to where logs must be read, because something of our own stands there."""
+        self.sought: dict[bytes, int] = {}
+        """How often the place that a Welcome leads to was looked for in vain, by room."""
+        self.tries: dict[tuple[str, bytes], int] = {}
+        """How often something was tried in vain, by what it is and the room."""
+        self.closed_slots: dict[bytes, None] = {}
+        """Rooms with slots under keys that are not here yet."""
+        self.has_letters = False
+        """Whether there is word of a letter that came after the inbox was asked for."""
         self.listed: dict[bytes, None] = {}
         """Rooms that the server's list has named, while its pages come."""
         self.keys: dict[tuple[bytes, bytes], Any] = {}
@@ -85,6 +111,14 @@ class Memory:
         """Handshakes of the past that are being followed, by room, while their pages come."""
         self.presence: dict[bytes, str] = {}
         """How others are there, as the server says."""
+        self.between: dict[bytes, Any] = {}
+        """What holds between two handshakes of a room's log: see `rooms.members`."""
+        self.search_edge: int | None = None
+        """The number of the newest line that the index of the search knows; None: not looked."""
+        self.search_tail = 0
+        """How many lines come after that one, at most."""
+        self.compared: dict[bytes, None] = {}
+        """Accounts whose newest list was asked for since the line came up."""
         self.batch_entries = BATCH_ENTRIES
         """How many messages one request carries: fewer once the server has found them too many."""
 
@@ -99,7 +133,10 @@ class Memory:
         self.groups.clear()
         self.keys.clear()
         self.walks.clear()
+        self.between.clear()
         self.signals.clear()
+        self.compared.clear()
+        self.search_edge = None
 
 
 def checked(request: Request) -> bytes:
@@ -115,6 +152,16 @@ def checked(request: Request) -> bytes:
     return body
 
 
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _is_of_rooms(sql: str) -> bool:
+    return _ROOMS.search(sql) is not None
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _is_of_standing(sql: str) -> bool:
+    return _STANDING.search(sql) is not None
+
+
 class Tx:
     """One step."""
 
@@ -128,7 +175,30 @@ class Tx:
         """What the owner hears after the commit."""
         self.stirred: dict[bytes, None] = {}
         """Rooms to be looked after at the end of the step, in order."""
-        self.one, self.all, self.run, self.many = db.one, db.all, db.run, db.many
+        self.unindexed: dict[int, tuple[str, str]] = {}
+        """What the search shall find from the end of the step on: text and room, by the line."""
+        self.rooms: dict[bytes, Any] = {}
+        """Rooms as this step has read them: see `rooms.state`."""
+        self.one, self.all = db.one, db.all
+
+    # ---- Writing ----
+
+    def run(self, sql: str, *values: Value) -> int:
+        """Change something and return how many lines were changed.
+
+        What is remembered of a table is forgotten here, so that nobody has to think of it.
+        """
+        if _is_of_rooms(sql):
+            self.rooms.clear()
+        elif _is_of_standing(sql):
+            self.memory.between.clear()
+        return self.db.run(sql, *values)
+
+    def many(self, sql: str, lines: Iterable[Iterable[Value]]) -> None:
+        """Run one change for each of these lines; nothing is remembered of what is changed so."""
+        assert not _is_of_rooms(sql)
+        assert not _is_of_standing(sql)
+        self.db.many(sql, lines)
 
     # ---- Who we are ----
 
@@ -160,7 +230,7 @@ class Tx:
     def ask(self, request: Request, answered_by: str, note: bytes = b"") -> int:
         """Ask something once.  When the line breaks the question is forgotten: ask again then."""
         if type(request) in KEPT:  # Numbers of these count: see KEPT.
-            (number,) = self.line("UPDATE me SET counter = counter + 1 RETURNING counter")
+            number = self._count()
         else:
             number = self.memory.number = self.memory.number + 1
         numbered = msgspec.structs.replace(request, id=number)
@@ -171,9 +241,7 @@ class Tx:
 
     def order(self, request: Request, answered_by: str, note: bytes = b"") -> int:
         """Ask for a change, again and again, until there is an answer.  Returns its number."""
-        line = self.one("UPDATE me SET counter = counter + 1 RETURNING counter")
-        assert line is not None
-        numbered = msgspec.structs.replace(request, id=line[0])
+        numbered = msgspec.structs.replace(request, id=self._count())
         self.run(
             "INSERT INTO request (id, body, answered_by, note) VALUES (?, ?, ?, ?)",
             numbered.id, checked(numbered), answered_by, note,
@@ -181,6 +249,12 @@ class Tx:
         if self.memory.is_signed_in:
             self.sent.append(numbered)
         return numbered.id
+
+    def _count(self) -> int:
+        """Return the next number of a request that counts."""
+        (number,) = self.line("SELECT counter + 1 FROM me")
+        self.run("UPDATE me SET counter = ? WHERE one = 1", number)
+        return int(number)
 
     def tell(self, event: Event) -> None:
         """Let the owner hear something once it is stored."""
@@ -193,7 +267,7 @@ class Tx:
         self.run(
             """
             INSERT INTO alarm (kind, about, at) VALUES (?, ?, ?)
-            ON CONFLICT (kind, about) DO UPDATE SET at = MIN(at, excluded.at)
+            ON CONFLICT (kind, about) DO UPDATE SET at = excluded.at WHERE at > excluded.at
             """,
             kind, about, at,
         )  # fmt: skip

@@ -135,6 +135,25 @@ class SetTotp(Request, frozen=True, tag="set_totp"):
     """Of the new secret; to end it, of the old one."""
 
 
+class OpenReset(Request, frozen=True, tag="open_reset"):
+    """Ask for what a reset has to follow, by a link of the host.  The link is not used up."""
+
+    secret: Secret
+    """The link's, after its `#`."""
+    name: Name
+    """The name of the account that comes back."""
+
+
+class OpenedReset(Reply, frozen=True, tag="opened_reset"):
+    """The account that the link is for."""
+
+    account: Id
+    name: Name
+    """As it is written."""
+    list: SignedList
+    """The newest one: the list of `reset` names its hash."""
+
+
 class Reset(Request, frozen=True, tag="reset"):
     """Come back by a link of the host, with a new identity: everyone sees *changed: look*."""
 

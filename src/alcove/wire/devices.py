@@ -15,6 +15,8 @@ KeyPackage = Annotated[bytes, Meta(min_length=1, max_length=16 * 1024)]
 """An MLS key package."""
 ListBytes = Annotated[bytes, Meta(max_length=64 * 1024)]
 """A `DeviceList` in msgpack."""
+ArchiveKey = Annotated[bytes, Meta(min_length=1216, max_length=1216)]
+"""The public key of an archive: 1,184 bytes of ML-KEM-768 and 32 of X25519."""
 DEVICES_MAX = 64
 """Beyond every server's limit: what a list may hold at all."""
 
@@ -70,6 +72,8 @@ class DeviceList(Struct, frozen=True):
     """The server's public key."""
     identity: Key
     """The account's public identity key."""
+    archive: ArchiveKey
+    """The public key to which the account's devices seal the archive from now on."""
     certificates: Annotated[tuple[SignedCertificate, ...], Meta(max_length=DEVICES_MAX)]
     """One for each device, all made for this version."""
 

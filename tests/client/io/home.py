@@ -13,7 +13,7 @@ from alcove.client import link as links
 from alcove.client import tables
 from alcove.client.engine import Engine
 from alcove.client.io.device import Device
-from alcove.client.io.line import Place
+from alcove.client.io.place import Place
 from alcove.client.store.database import open_memory
 from alcove.client.tx import Tx
 from alcove.wire.accounts import Registered

@@ -68,6 +68,12 @@ class Town:
             )
         )
 
+    def patched(self) -> pytest.MonkeyPatch:
+        """Return what changes names of modules until the end of the story."""
+        patch = pytest.MonkeyPatch()
+        self._leaving.callback(patch.undo)
+        return patch
+
     async def opened(self, client: Client) -> Client:
         """Open a client, wait for its line, and have it closed at the end of the story."""
         await client.open()

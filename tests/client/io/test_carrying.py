@@ -6,6 +6,7 @@ import pytest
 
 from alcove.client.errors import UsageError
 from alcove.client.io.carrying import attached, is_unusual, warning_of
+from alcove.client.io.messages import Message
 from tests.client.io.live import PATIENCE_S, Town, met
 
 CONTENT = bytes(range(256)) * 4000
@@ -21,7 +22,7 @@ async def test_a_file_comes_as_it_was_sent_under_its_own_name(town: Town) -> Non
     sent = await room.send_file(
         report, text="look", progress=lambda done, size: through.append((done, size))
     )
-    heard = await town.hears(bob, "look\nreport.txt")
+    heard = await town.hears(bob, "look")
     assert through[-1] == (len(CONTENT), len(CONTENT))
     assert [one.state for one in sent.transfers] == ["done"]
     saved = await heard.save_file(town.folder)
@@ -50,7 +51,13 @@ async def test_a_file_that_waits_for_a_line_goes_when_there_is_one(town: Town) -
     await ada.close(patience_s=0)
     again = type(ada)(town.folder / "ada", passphrase="heron")
     await town.opened(again)
-    heard = await town.hears(bob, "note.txt")
+
+    def came() -> list[Message]:
+        return [one for room in bob.rooms() for one in room.history(9) if one.files]
+
+    await bob.until(lambda: bool(came()), PATIENCE_S)
+    (heard,) = came()
+    assert heard.text == ""
     assert (await heard.save_file(town.folder / "there.txt")).read_bytes() == b"written in a tunnel"
 
 

@@ -422,8 +422,11 @@ async def test_safety_numbers_are_the_same_on_both_sides(town: Town) -> None:
 async def test_people_are_found_as_far_as_they_let_themselves_be(town: Town) -> None:
     ada, bob = await town.newcomer("ada"), await town.newcomer("bob")
     assert [str(one.person) for one in await ada.who_is_online()] == ["ada", "bob"]
+    assert [str(one.person) for one in await ada.find("bo")] == ["bob"]  # He is online.
     await bob.owner.set_visibility(online=False)
     assert [str(one.person) for one in await ada.who_is_online()] == ["ada"]
+    assert await ada.find("bo") == []
+    assert [str(one.person) for one in await ada.find("BOB")] == ["bob"]
     await bob.owner.set_visibility(findable="beginning")
     assert [str(one.person) for one in await ada.find("@bo")] == ["bob"]
 

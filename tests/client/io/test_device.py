@@ -14,7 +14,7 @@ from alcove.client.events import Offline, Online, Pushed
 from alcove.client.io import device as devices
 from alcove.client.io import listening
 from alcove.client.io.device import Device
-from alcove.client.io.line import Place
+from alcove.client.io.place import Place
 from alcove.client.link_events import WRONG_KEY, TurnedAway
 from alcove.client.store.database import open_memory
 from alcove.client.tx import Tx

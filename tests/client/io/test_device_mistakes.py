@@ -123,6 +123,20 @@ def test_what_is_due_is_done_in_time_and_what_fails_is_not_done_at_once_again(
     run(tmp_path, story)
 
 
+def test_a_clock_that_is_set_right_puts_nothing_off(tmp_path: Path) -> None:
+    async def story(live: Live) -> None:
+        clock = [live.now + 10**8]
+        async with at_home(live, clock=lambda: clock[0]) as device:
+            device.do(lambda tx: tx.wake("log.read_on", b"no room", tx.now + 60_000))
+            clock[0] = live.now
+            device._turn()
+            at = device.engine.deadline()
+            assert at is not None
+            assert at <= clock[0] + 60_000
+
+    run(tmp_path, story)
+
+
 def test_a_turn_that_fails_is_not_the_last_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

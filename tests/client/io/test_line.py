@@ -17,7 +17,8 @@ from yarl import URL
 
 from alcove.client.errors import OfflineError, UsageError
 from alcove.client.io import line as lines
-from alcove.client.io.line import Line, Place, checked, dial, proxy_for, trouble, web_session
+from alcove.client.io.line import Line, dial, trouble, web_session
+from alcove.client.io.place import SOCKET_PATH, Place, checked, proxy_for
 from alcove.server.io.certificate import own_certificate, tls_context, today
 from alcove.wire.codec import decode_answers, encode_frame
 from alcove.wire.greeting import Greeting, Hello
@@ -43,7 +44,7 @@ async def other_end(
         return response
 
     app = web.Application()
-    app.router.add_get(lines.SOCKET_PATH, serve)
+    app.router.add_get(SOCKET_PATH, serve)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
@@ -367,7 +368,7 @@ def test_http_goes_the_same_way(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with other_end(None, 204, tls_context(certificate)) as url:
-            address = url + lines.SOCKET_PATH
+            address = url + SOCKET_PATH
             async with web_session(Place(url, certificate.sha256)) as session:
                 assert (await session.get(address)).status == 204
             async with web_session(Place(url)) as session:

@@ -1,6 +1,8 @@
 """What an owner does with the account itself, against a real server."""
 
+import asyncio
 import base64
+import hashlib
 import hmac
 import struct
 import time
@@ -8,9 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from alcove.client import pairing
 from alcove.client.errors import RefusedError, UsageError
+from alcove.client.io import arriving
 from alcove.client.io.client import Client
 from alcove.client.io.news import Alert, News
+from alcove.client.tx import Tx
+from alcove.server.tx import Tx as ServerTx
 from tests.client.io.live import PASSWORD, PATIENCE_S, Town, met
 
 OTHER = "cedar lamp oyster twelve bridge"
@@ -22,6 +28,73 @@ def code_of(secret: bytes, step: int = 0) -> str:
     digest = hmac.digest(secret, struct.pack(">Q", int(time.time()) // 30 + step), "sha1")
     (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
     return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+@met()
+async def test_a_device_that_came_after_the_backup_comes_in_again_when_the_server_was_restored(
+    town: Town,
+) -> None:
+    ada = await town.newcomer("ada")
+    phone = await town.device("ada", "phone")
+    device = phone.who.device
+    await ada.close(0)
+    await phone.close(0)
+
+    def restore(tx: ServerTx) -> None:
+        (body,) = tx.one("SELECT body FROM device_list WHERE version = 1") or (b"",)
+        tx.run("DELETE FROM device_list WHERE version > 1")
+        tx.run("DELETE FROM device WHERE device = ?", device)
+        hashed = hashlib.sha256(body).digest()
+        tx.run("UPDATE account SET list_version = 1, list_hash = ?", hashed)
+
+    await town.live.running.works.do(restore)
+    again = await town.opened(Client(town.folder / "phone", passphrase="heron"))
+    assert again.who.device == device
+    assert len(await again.owner.devices()) == 2
+
+
+@met()
+async def test_a_device_comes_in_by_the_code_that_it_shows_and_reads_what_was_said(
+    town: Town,
+) -> None:
+    patch = town.patched()
+    patch.setattr(arriving, "PAIRING_S", 0.05)
+    ada, bob = await town.newcomer("ada"), await town.newcomer("bob")
+    await (await (await bob.direct("ada")).send("hello")).sent(PATIENCE_S)
+    await town.hears(ada, "hello")
+    codes: list[str] = []
+    scanned: list[asyncio.Task[None]] = []
+
+    def show(code: str) -> None:
+        codes.append(code)
+        scanned.append(asyncio.create_task(ada.owner.certify(code, PASSWORD)))
+
+    new = Client.pair(town.address, show, where=town.folder / "browser", passphrase="heron")
+    browser = await town.opened(new)
+    await asyncio.gather(*scanned)
+    assert (browser.name, browser.account) == ("ada", ada.account)
+    await town.hears(browser, "hello")
+    assert [one.is_browser for one in await ada.owner.devices()] == [False, True]
+    with pytest.raises(UsageError, match="used already"):
+        await ada.owner.certify(codes[0], PASSWORD)
+
+
+@met()
+async def test_a_code_that_nobody_scans_ends_and_one_that_is_answered_falsely_too(
+    town: Town,
+) -> None:
+    patch = town.patched()
+    patch.setattr(arriving, "PAIRING_S", 0.05)
+    patch.setattr(pairing, "ENDS_MS", 100)
+    with pytest.raises(UsageError, match="has ended"):
+        await Client.pair(town.address, str, where=town.folder / "late", passphrase="heron")
+
+    def given_up(tx: Tx) -> bool:
+        return not tx.run("DELETE FROM pairing")
+
+    patch.setattr(pairing, "has_ended", given_up)
+    with pytest.raises(UsageError, match="answered to the code"):
+        await Client.pair(town.address, str, where=town.folder / "false", passphrase="heron")
 
 
 @met()

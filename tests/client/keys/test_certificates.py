@@ -41,8 +41,9 @@ BROWSER = NewDevice(SUITE.new_signing_key(b"browser" + bytes(57)).public, browse
 SMALL_ORDER = (1).to_bytes(32, "little")
 """The neutral point: one signature by it is good for everything."""
 
-FIRST = make_list(IDENTITY, ADA, [LAPTOP], None)
-SECOND = make_list(IDENTITY, ADA, [LAPTOP, BROWSER], FIRST)
+ARCHIVE = bytes(1216)
+FIRST = make_list(IDENTITY, ADA, [LAPTOP], None, archive=ARCHIVE)
+SECOND = make_list(IDENTITY, ADA, [LAPTOP, BROWSER], FIRST, archive=ARCHIVE)
 
 
 def cause(function: Any, *args: Any) -> str:
@@ -157,7 +158,7 @@ def test_a_stranger_checks_a_list_by_the_page_alone() -> None:
     assert read_list(SECOND).before == hashlib.sha256(FIRST.body).digest() == list_hash(FIRST)
     assert (
         hashlib.sha256(SECOND.body + SECOND.signature).hexdigest()
-        == "c25f3d8c640a7d02383fc31867df80ec9b662ac06642ccc31da61e8ae808ee64"
+        == "1651a22feddf9b730f0f3a7bd0e317b93fde01f48353e623ab116e77370708f4"
     )
 
 
@@ -216,11 +217,11 @@ def test_lists_are_remembered_within_a_bound_and_refusals_are_not() -> None:
 
 # ---- How one list stands to another ----
 
-ROTATED = make_list(NEXT_IDENTITY, ADA, [LAPTOP], SECOND, old_identity=IDENTITY)
-RESET = make_list(NEXT_IDENTITY, ADA, [LAPTOP], SECOND)
-THIRD = make_list(IDENTITY, ADA, [BROWSER], SECOND)
-OTHER_FIRST = make_list(IDENTITY, ADA, [BROWSER], None)
-OTHER_SECOND = make_list(IDENTITY, ADA, [LAPTOP], FIRST)
+ROTATED = make_list(NEXT_IDENTITY, ADA, [LAPTOP], SECOND, old_identity=IDENTITY, archive=ARCHIVE)
+RESET = make_list(NEXT_IDENTITY, ADA, [LAPTOP], SECOND, archive=ARCHIVE)
+THIRD = make_list(IDENTITY, ADA, [BROWSER], SECOND, archive=ARCHIVE)
+OTHER_FIRST = make_list(IDENTITY, ADA, [BROWSER], None, archive=ARCHIVE)
+OTHER_SECOND = make_list(IDENTITY, ADA, [LAPTOP], FIRST, archive=ARCHIVE)
 
 
 @pytest.mark.parametrize(("old", "new", "step"), [
@@ -260,7 +261,7 @@ def test_a_list_of_the_same_identity_has_no_old_signature() -> None:
 
 @pytest.mark.parametrize("owner", [ADA._replace(account=b"B" * 16), ADA._replace(name="Bob")])
 def test_a_list_of_another_account_follows_nothing(owner: Owner) -> None:
-    other = make_list(IDENTITY, owner, [LAPTOP], FIRST)
+    other = make_list(IDENTITY, owner, [LAPTOP], FIRST, archive=ARCHIVE)
     assert cause(follows, FIRST, other, SERVER) == "wrong-account"
 
 

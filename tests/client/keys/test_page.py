@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alcove.client.keys import archive, lock, rooms, safety, sealing
+from alcove.client.keys import archive, lock, pairing, rooms, safety, sealing
 from alcove.client.keys.envelope import Form
 from alcove.client.keys.phrase import WORDS_HASH, write_phrase
 from alcove.client.keys.suite import SUITE
@@ -64,9 +64,9 @@ def test_the_page_has_the_bytes_of_the_code(value: str) -> None:
 
 
 def test_every_label_of_the_code_stands_on_the_page() -> None:
-    modules = (archive, lock, sealing)
+    modules = (archive, lock, pairing, sealing)
     forms = [form for module in modules for form in vars(module).values() if isinstance(form, Form)]
-    assert len(forms) == 12
+    assert len(forms) == 13
     assert len({form.label for form in forms}) == len(forms)
     assert [form.label for form in forms if form.label not in PAGE] == []
     labels = [lock.SALT_LABEL, rooms.EXPORT_LABEL, rooms.SIGNAL_LABEL, safety.LABEL.encode()]

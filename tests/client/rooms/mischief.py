@@ -51,6 +51,18 @@ def refuse(kind: type[Request], code: Code, times: int = 1, **more: Any) -> Answ
     return answer
 
 
+def breaking(peer: Peer, kind: type[Request]) -> Answering:
+    """Let the line break at the next request of a kind, before the server has it."""
+    has_broken: list[bool] = []
+
+    def answer(request: Request) -> None:
+        if isinstance(request, kind) and not has_broken:
+            has_broken.append(True)
+            peer.hang_up()
+
+    return answer
+
+
 class Killer:
     """Kills a program by the n-th request that it sends, before or after the server has it."""
 

@@ -35,6 +35,7 @@ from alcove.wire.signed import device_id
 
 SERVER = bytes(range(32))
 ROOM = bytes(range(16))
+ARCHIVE = bytes(1216)
 LIFETIME = mls.Lifetime(0, 2**40)
 _counts: dict[str, "itertools.count[int]"] = {}
 
@@ -113,7 +114,7 @@ class Person:
         made = []
         for numbers in devices:
             keys = [NewDevice(self.device(number).key.public) for number in numbers]
-            before = make_list(self.identity, self.owner, keys, before)
+            before = make_list(self.identity, self.owner, keys, before, archive=ARCHIVE)
             made.append(before)
         return made
 
@@ -121,7 +122,7 @@ class Person:
         """Return the person under a new identity, and the list that says so."""
         new = Person(self.name, 2, self.account)
         keys = [NewDevice(self.device(number).key.public) for number in numbers]
-        return new, make_list(new.identity, new.owner, keys, before, self.identity)
+        return new, make_list(new.identity, new.owner, keys, before, self.identity, archive=ARCHIVE)
 
 
 class Room:

@@ -5,14 +5,28 @@ from typing import Any
 
 import pytest
 
+from alcove.client import outbox
 from alcove.client.errors import UsageError
-from alcove.client.rooms import acting, making
+from alcove.client.rooms import acting, linking, making
 from alcove.client.rooms.state import get_room
+from alcove.client.timeline import pins
 from alcove.wire.codec import decode_header
-from alcove.wire.content import Text
+from alcove.wire.content import Delete, EndPoll, Mute, Pin, Target, Text
 from alcove.wire.entries import MessageHeader, Read
 from alcove.wire.ids import Position
-from tests.client.rooms.talk import PAUSE_MS, agree, names, notes, room_of, said, say, state
+from tests.client.rooms.talk import (
+    PAUSE_MS,
+    agree,
+    content_of,
+    line_of,
+    names,
+    notes,
+    room_of,
+    said,
+    say,
+    state,
+    troubles,
+)
 from tests.client.world import Peer, World
 
 
@@ -154,6 +168,44 @@ def test_people_are_invited_while_the_room_is_made_and_left_before_it_is() -> No
     assert state(bob, other) == "unknown"
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+def test_who_leaves_leaves_with_all_devices(is_away: bool) -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    laptop, tablet = (world.add_device(bob) for _ in range(2))
+    settle(world)
+    settle(world)
+    if is_away:
+        laptop.hang_up()
+    bob.do(acting.leave, room)
+    settle(world)
+    say(world, ada, room, "nobody hears this")
+    settle(world)
+    assert names(world, ada, room) == ["ada"]
+    assert laptop.is_online or laptop.connect() is None
+    settle(world)
+    assert [state(one, room) for one in (bob, laptop, tablet)] == ["gone"] * 3
+    assert said(bob, room) == said(laptop, room) == said(tablet, room) == []
+    ada.do(acting.invite, room, bob.me.account)
+    settle(world)
+    settle(world)
+    say(world, laptop, room, "back")
+    assert said(ada, room) == ["nobody hears this", "back"]
+    agree(world, room, ada, bob, laptop, tablet)
+
+
+def test_the_last_one_leaves_with_all_devices() -> None:
+    world = World()
+    ada = world.register("ada")
+    room = room_of(world, ada)
+    laptop = world.add_device(ada)
+    settle(world)
+    laptop.do(acting.leave, room)
+    settle(world)
+    assert [state(one, room) for one in (ada, laptop)] == ["gone"] * 2
+
+
 def test_the_last_one_leaves_and_takes_nothing_along() -> None:
     world = World()
     ada = world.register("ada")
@@ -219,3 +271,180 @@ def forms(world: World, peer: Peer, room: bytes) -> list[str]:
     page = world.ask(peer, Read(room=room, since=Position(here.incarnation, 0)))
     headers = [decode_header(one.header) for one in page.entries]
     return [header.form for header in headers if isinstance(header, MessageHeader)]
+
+
+# ---- Shutting out, and what only some may say ----
+
+
+def bans(peer: Peer, room: bytes) -> list[bytes | None]:
+    """Return whom somebody sees shut out of a room."""
+    return [one.account for one in peer.do(acting.banned, room)]
+
+
+def test_who_is_banned_goes_and_comes_in_by_no_way_until_let_in_again() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    ada.do(acting.ban, room, cyn.me.account)
+    settle(world)
+    assert names(world, bob, room) == ["ada", "bob"]
+    assert bans(bob, room) == [cyn.me.account]
+    link = ada.do(linking.make_link, room, "https://server")
+    settle(world)
+    settle(world)
+    assert [one.works for one in ada.do(linking.made, room)] == [True]
+    cyn.do(linking.join_by_link, link)
+    with pytest.raises(UsageError, match="shut out of this room"):
+        ada.do(acting.invite, room, cyn.me.account)
+    settle(world)
+    settle(world)
+    assert names(world, bob, room) == ["ada", "bob"]
+    assert troubles(cyn)[:1] == ["room-banned"]
+    (shut_out,) = ada.do(acting.banned, room)
+    ada.do(acting.unban, room, shut_out.identity)
+    settle(world)
+    assert bans(bob, room) == []
+    ada.do(acting.invite, room, cyn.me.account)
+    settle(world)
+    assert names(world, bob, room) == ["ada", "bob", "cyn"]
+    agree(world, room, ada, bob, cyn)
+
+
+def test_who_has_gone_or_was_never_here_can_be_banned_too() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    dan, eve = world.register("dan"), world.register("eve")
+    cyn.do(acting.leave, room)
+    settle(world)
+    say(world, bob, room, "cyn has left")
+    settle(world)
+    room_of(world, ada, dan)
+    ada.do(acting.ban, room, cyn.me.account)
+    ada.do(acting.ban, room, dan.me.account)
+    with pytest.raises(UsageError, match="Nothing is known of their keys"):
+        ada.do(acting.ban, room, eve.me.account)
+    settle(world)
+    assert {*bans(ada, room)} == {cyn.me.account, dan.me.account}
+    assert bans(bob, room).count(None) == 1  # Of dan he knows nothing.
+    ada.do(acting.ban, room, dan.me.account)
+    settle(world)
+    assert ada.db.all("SELECT * FROM wish") == []
+
+
+def test_a_ban_and_its_end_say_who_may_and_change_their_mind() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    ada.do(acting.set_role, room, bob.me.account, "admin")
+    settle(world)
+    direct = ada.do(making.create, "direct", (bob.me.account,))
+    settle(world)
+    refused: list[tuple[str, Peer, Callable[..., Any], tuple[Any, ...]]] = [
+        ("to go yourself", ada, acting.ban, (room, ada.me.account)),
+        ("Only admins shut", cyn, acting.ban, (room, bob.me.account)),
+        ("Only owners remove owners", bob, acting.ban, (room, ada.me.account)),
+        ("for two; block them", ada, acting.ban, (direct, bob.me.account)),
+        ("Only admins let", cyn, acting.unban, (room, bytes(32))),
+        ("not shut out", bob, acting.unban, (room, bytes(32))),
+        ("both may do everything", ada, acting.change_settings, (direct,)),
+    ]
+    for sentence, peer, step, what in refused:
+        fields = {"may_post": "owners"} if step is acting.change_settings else {}
+        with pytest.raises(UsageError, match=sentence):
+            peer.do(step, *what, **fields)
+    bob.hang_up()
+    bob.do(acting.ban, room, cyn.me.account)
+    identity = bob.db.one("SELECT about FROM wish WHERE kind = 'ban'")
+    assert identity is not None
+    bob.do(acting.unban, room, identity[0])
+    assert bob.connect() is None
+    settle(world)
+    settle(world)
+    assert names(world, ada, room) == ["ada", "bob"]
+    assert (bans(ada, room), bob.db.all("SELECT * FROM wish")) == ([], [])
+
+
+def test_a_room_shuts_out_no_more_than_all_devices_can_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    monkeypatch.setattr(acting, "PLAIN_BANS_MAX", 1)
+    ada.do(acting.ban, room, cyn.me.account)
+    settle(world)
+    with pytest.raises(UsageError, match="at most 1"):
+        ada.do(acting.ban, room, bob.me.account)
+
+
+def test_a_setting_that_cannot_be_is_refused_at_once() -> None:
+    world = World()
+    ada, _, _, room = three(world)
+    for wanted in ({"may_post": "nobody"}, {"expires_ms": -1}, {"history": "short"}):
+        with pytest.raises(UsageError, match="No setting can be so"):
+            ada.do(acting.change_settings, room, **wanted)
+
+
+def test_what_others_would_not_take_is_refused_with_who_may() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    say(world, ada, room, "from ada")
+    say(world, cyn, room, "from cyn")
+    by_ada = Target(ada.me.account, content_of(bob, room, "from ada"))
+    by_cyn = Target(cyn.me.account, content_of(bob, room, "from cyn"))
+    for sentence, content in (
+        ("Only admins take away", Delete(by_cyn)),
+        ("Only admins end", EndPoll(by_cyn)),
+        ("Only admins mute", Mute(cyn.me.account)),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            bob.do(acting.say, room, content)
+    bob.do(acting.say, room, Pin(by_cyn))
+    cyn.do(acting.say, room, Delete(by_cyn))
+    ada.do(acting.change_settings, room, may_pin="admins")
+    ada.do(acting.set_role, room, bob.me.account, "admin")
+    settle(world)
+    with pytest.raises(UsageError, match="Only some may pin"):
+        cyn.do(acting.say, room, Pin(by_ada))
+    with pytest.raises(UsageError, match="only owners where it is about an admin"):
+        bob.do(acting.say, room, Delete(by_ada))
+    bob.do(acting.say, room, Mute(cyn.me.account))
+    settle(world)
+    with pytest.raises(UsageError, match="muted you"):
+        cyn.do(acting.say, room, Text("hidden"))
+    cyn.do(outbox.say, room, Text("hidden"))  # Her app is old, and asks nobody.
+    settle(world)
+    assert said(ada, room) == ["from ada"]
+
+
+def test_who_may_pin_is_asked_of_the_room_as_it_was_then() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    say(world, ada, room, "first", "second")
+    first, second = (
+        Target(ada.me.account, content_of(bob, room, text)) for text in ("first", "second")
+    )
+    bob.do(acting.say, room, Pin(first))
+    settle(world)
+    ada.do(acting.change_settings, room, may_pin="owners", may_mention_all="owners")
+    settle(world)
+    for who, what in ((bob, second), (ada, second)):
+        if who is bob:  # His app is old, and asks nobody.
+            who.do(outbox.say, room, Pin(first, on=False))
+            who.do(outbox.say, room, Text("@all, look", mentions_all=True))
+        else:
+            who.do(acting.say, room, Pin(what))
+        settle(world)
+    assert [line.text for line in pins(cyn.db, room)] == ["second", "first"]
+    assert not line_of(cyn, room, "@all, look").names_me
+
+
+def test_what_is_said_where_messages_go_by_themselves_goes_for_everyone() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    say(world, bob, room, "stays")
+    ada.do(acting.change_settings, room, expires_ms=60_000)
+    settle(world)
+    say(world, bob, room, "goes")
+    bob.do(acting.say, room, Text("stays longer"), world.now + 600_000)
+    settle(world)
+    assert said(cyn, room) == ["stays", "goes", "stays longer"]
+    world.pass_time(60_000)
+    assert [said(peer, room) for peer in (ada, bob, cyn)] == [["stays", "stays longer"]] * 3

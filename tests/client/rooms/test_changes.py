@@ -3,8 +3,9 @@
 import pytest
 
 from alcove.client import outbox
+from alcove.client.errors import UsageError
 from alcove.client.events import Warned
-from alcove.client.rooms import acting
+from alcove.client.rooms import acting, healing, making
 from alcove.client.rooms.claims import Package
 from alcove.client.rooms.leaves import leaf_hash
 from alcove.client.rooms.state import group_of
@@ -179,6 +180,48 @@ def test_healing_that_is_refused_for_two_days_is_told() -> None:
     world.pass_time(MINUTE_MS)
     say(world, ada, room, "at last")
     assert ada.db.one("SELECT refused_at FROM room WHERE room = ?", room) == (0,)
+
+
+def test_who_chooses_so_says_nothing_until_healing_is_taken_again() -> None:
+    world = World()
+    ada, bob, _, room = three(world)
+    with pytest.raises(UsageError, match="nothing to wait for"):
+        ada.do(healing.hold, room)
+
+    def refuses(request: Request) -> Refusal | None:
+        if not isinstance(request, Append) or not any(map(making.is_handshake, request.entries)):
+            return None
+        return Refusal(request.id, Code.TOO_SOON, "Too soon.", retry_after_ms=1_000)
+
+    ada.answers = refuses
+    world.pass_time(2 * DAY_MS)
+    say(world, ada, room, "not healed")
+    ada.do(healing.hold, room)
+    say(world, ada, room, "secret")
+    world.pass_time(DAY_MS)
+    assert said(bob, room)[-1] == "not healed"
+    assert healing.is_held(ada.db, room)
+    ada.answers = lambda _: None
+    world.pass_time(2 * healing.PAUSE_MS)
+    assert said(bob, room)[-1] == "secret"
+    assert not healing.is_held(ada.db, room)
+
+
+def test_what_is_held_goes_all_the_same_when_its_owner_says_so() -> None:
+    world = World()
+    ada, bob, _, room = three(world)
+    ada.db.run("UPDATE room SET refused_at = 1, is_held = 1 WHERE room = ?", room)
+    ada.answers = lambda request: (
+        Refusal(request.id, Code.TOO_SOON, "Too soon.", retry_after_ms=1_000)
+        if isinstance(request, Append) and any(map(making.is_handshake, request.entries))
+        else None
+    )
+    say(world, ada, room, "all the same")
+    assert "all the same" not in said(bob, room)
+    for _ in range(2):
+        ada.do(healing.let_go, room)
+    world.run()
+    assert said(bob, room)[-1] == "all the same"
 
 
 def test_no_refusal_of_any_kind_loses_a_message_or_stops_the_room() -> None:

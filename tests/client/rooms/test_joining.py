@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from alcove.client.events import Warned
-from alcove.client.rooms import acting, joining, making
+from alcove.client.rooms import acting, listing, making
 from alcove.client.rooms.state import get_room
 from alcove.wire.base import Request
 from alcove.wire.content import Text
@@ -412,7 +412,7 @@ def test_a_server_that_names_rooms_without_end_fills_no_disk(
     say(world, bob, room, "hello")
     assert said(ada, room) == ["hello"]
     page = Rooms(rooms=(), next=1, incarnation=1)
-    ada.do(joining.rooms, GetRooms(since=1), page, b"")
+    ada.do(listing.listed, GetRooms(since=1), page, b"")
     assert not any(isinstance(one, GetRooms) for one in ada.engine.requests())
 
 

@@ -11,10 +11,12 @@ from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.links import link_hash, read_link, write_link
 from alcove.client.rooms.state import public_of
 from alcove.client.tx import Tx
+from alcove.wire.base import Request
 from alcove.wire.entries import Append, GetSnapshot
 from alcove.wire.errors import Code
-from alcove.wire.rooms import Kind, OpenedLink, OpenLink, PutLink
+from alcove.wire.rooms import GetInbox, Kind, OpenedLink, OpenLink, PutLink
 from tests.client.refusing import answer, refuse, refuse_next, watch
+from tests.client.rooms.mischief import refuse as answers
 from tests.client.rooms.talk import (
     PAUSE_MS,
     agree,
@@ -343,3 +345,26 @@ def test_nobody_is_asked_about_a_room_that_is_here(monkeypatch: pytest.MonkeyPat
     bob.do(linking.came_in, room)
     assert bob.do(linking.way_in, room, None, b"") is None  # type: ignore[arg-type]
     assert troubles(bob) == ["no-right-to-join"]
+
+
+@pytest.mark.parametrize("refused", [OpenLink, GetSnapshot])
+@pytest.mark.parametrize("has_letter", [True, False])
+def test_a_link_that_ends_is_no_matter_to_who_is_added_meanwhile(
+    refused: type[Request], *, has_letter: bool
+) -> None:
+    world, ada, _, cyn, room = house()
+    say(world, ada, room, "hello")
+    text = link_of(world, ada, room)
+    cyn.hang_up()
+    cyn.do(linking.join_by_link, text)
+    ada.do(acting.invite, room, cyn.me.account)
+    world.run()
+    world.pass_time(PAUSE_MS)
+    ends, keeps = answers(refused, Code.LINK_ENDED), answers(GetInbox, Code.BUSY, times=99)
+    cyn.answers = lambda one: ends(one) or (None if has_letter else keeps(one))
+    assert cyn.connect() is None
+    world.pass_time(HEALING_MS)
+    assert cyn.db.all("SELECT 1 FROM way_in") == []
+    assert state(cyn, room) == "active"
+    assert said(cyn, room) == ["hello"]
+    agree(world, room, ada, cyn)

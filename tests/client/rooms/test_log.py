@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from alcove.client.events import Mended
-from alcove.client.rooms import acting
+from alcove.client.rooms import acting, log
 from alcove.client.rooms.handshakes import decode_body
 from alcove.client.rooms.state import get_room
 from alcove.wire.codec import decode_header, encode
@@ -165,6 +165,30 @@ def test_a_gap_in_what_is_pushed_is_read_first() -> None:
     bob.hears = lose
     say(world, ada, room, "one", "two", "three")
     assert said(bob, room) == ["one", "two", "three"]
+    agree(world, room, ada, bob)
+
+
+def test_a_page_that_is_older_than_what_one_has_sent_does_not_end_the_reading() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.hears = lambda one: None if isinstance(one, NewEntries) else one
+    say(world, ada, room, "one")
+    late: list[Any] = []
+
+    def hold(message: Any) -> Any:
+        if isinstance(message, Entries) and not late:
+            late.append(message)
+            return None
+        return message
+
+    bob.hears = hold
+    bob.do(log.read_on, room)
+    bob.do(acting.say, room, Text("mine"))
+    world.run()
+    bob.engine.receive(late[0], world.now)
+    world.run()
+    assert said(bob, room) == ["one", "mine"]
     agree(world, room, ada, bob)
 
 

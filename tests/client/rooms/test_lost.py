@@ -118,6 +118,20 @@ def test_a_member_who_was_lost_removes_nobody() -> None:
     agree(world, room, ada, bob, cyn)
 
 
+def test_who_was_lost_in_a_room_that_keeps_nothing_is_told_what_was_missed() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob, cyn, history="none")
+    say(world, ada, room, "before")
+    world.pass_time(MINUTE_MS)
+    lose(world, ada, room)
+    say(world, ada, room, "who hears me?")
+    assert notes(bob, room)[-1] == notes(cyn, room)[-1] == "while-lost"
+    world.pass_time(3 * MINUTE_MS)
+    say(world, ada, room, "and now?")
+    assert said(bob, room) == said(cyn, room) == ["before", "and now?"]
+
+
 def test_the_lost_come_back_by_themselves_when_nobody_follows() -> None:
     world = World()
     ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))

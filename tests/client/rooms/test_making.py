@@ -9,6 +9,7 @@ from alcove.client import account, trust
 from alcove.client.errors import UsageError
 from alcove.client.events import Warned
 from alcove.client.rooms import acting, claims, making
+from alcove.client.rooms import planning as commit_plan
 from alcove.wire.base import Reply, Request
 from alcove.wire.codec import encode
 from alcove.wire.content import Text
@@ -171,6 +172,38 @@ def test_who_is_claimed_is_who_is_added(lie: str) -> None:
         "no packages": "no-key-packages",
     }
     assert f"not-added: {causes[lie]}" in troubles(ada)
+
+
+def test_a_device_that_a_server_hands_out_twice_comes_in_once() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    one, other = (world.ask(ada, Claim(account=bob.me.account)) for _ in range(2))
+    ada.answers = lambda request: (
+        Claimed(id=request.id, packages=(*one.packages, *other.packages), list=one.list)
+        if isinstance(request, Claim)
+        else None
+    )
+    room = room_of(world, ada, bob)
+    assert names(world, ada, room) == names(world, bob, room) == ["ada", "bob"]
+
+
+def test_devices_that_cannot_be_together_are_claimed_anew_later() -> None:
+    """Somebody has made two key packages with one and the same key: no commit takes both."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    right = commit_plan.plan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            making, "plan", lambda old, me, adds: right(old, me, adds=[*adds, *adds])
+        )  # fmt: skip
+        room = ada.do(making.create, "group", (bob.me.account,))
+        ada.do(acting.say, room, Text("hello"))
+        world.run()
+        assert state(ada, room) == "making"
+        assert "not-possible: add: leaf-signature-key-unique" in troubles(ada)
+    world.pass_time(making.CLAIM_AGAIN_MS)
+    assert said(bob, room) == ["hello"]
+    agree(world, room, ada, bob)
 
 
 def test_a_list_that_was_tampered_with_adds_nobody() -> None:

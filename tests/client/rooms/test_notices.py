@@ -8,14 +8,16 @@ from msgspec import structs
 from alcove.client import packages
 from alcove.client.events import Mended
 from alcove.client.keys.sealing import sign_notice
-from alcove.client.rooms import acting
+from alcove.client.rooms import acting, approach, notices
 from alcove.client.rooms.notices import own_leaf_hash
 from alcove.client.rooms.state import public_of
 from alcove.client.tx import Tx
 from alcove.wire.codec import encode
-from alcove.wire.entries import Appended, Entries, MessageHeader, NewEntries, NewEntry
-from tests.client.rooms.mischief import Vandal
-from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say
+from alcove.wire.entries import Append, Appended, Entries, MessageHeader, NewEntries, NewEntry
+from alcove.wire.errors import Code
+from alcove.wire.rooms import GetRooms
+from tests.client.rooms.mischief import Vandal, breaking, refuse
+from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.world import Peer, World
 
 MINUTE_MS = 60_000
@@ -54,6 +56,40 @@ def _leaf(tx: Tx, room: bytes) -> bytes:
 def _package(tx: Tx) -> bytes:
     (package,) = packages.make(tx, 1)
     return package
+
+
+def test_who_leaves_is_not_brought_back_by_a_list_of_before() -> None:
+    world = World()
+    ada = world.register("ada")
+    room = room_of(world, ada)
+    before = world.ask(ada, GetRooms())
+    ada.answers = breaking(ada, Append)
+    say(world, ada, room, "never sent")
+    ada.do(acting.leave, room)
+    ada.answers = lambda one: (
+        structs.replace(before, id=one.id) if isinstance(one, GetRooms) else None
+    )
+    ada.hears = lambda one: None if isinstance(one, Appended) else one
+    assert ada.connect() is None
+    world.run()
+    assert state(ada, room) == "gone"
+
+
+def test_who_comes_back_to_a_room_does_not_wait_for_a_commit_of_before() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.answers = breaking(bob, Append)
+    say(world, bob, room, "with a commit")
+    assert bob.db.all("SELECT 1 FROM pending")
+    ada.do(acting.remove, room, bob.me.account)
+    world.run()
+    assert bob.connect() is None
+    world.run()
+    assert state(bob, room) == "gone"
+    bob.do(approach.look_for, room)
+    world.pass_time(MINUTE_MS)
+    assert state(bob, room) == "gone"
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"x" * 200])
@@ -123,4 +159,38 @@ def test_who_says_that_it_is_lost_is_added_again_in_one_commit() -> None:
     assert ada.db.all("SELECT COUNT(*) FROM handshake") == [(before[0][0] + 1,)]
     assert names(world, ada, room) == ["ada", "bob", "mal"]
     assert ada.db.all("SELECT 1 FROM notice") == []
+    agree(world, room, ada, bob)
+
+
+def test_a_leave_that_is_refused_is_said_again() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.answers = refuse(Append, Code.NOT_ALLOWED, times=2)
+    bob.do(acting.leave, room)
+    world.run()
+    assert state(bob, room) == "active"
+    assert bob.do(notices.is_leaving, room)
+    world.pass_time(MINUTE_MS)
+    assert state(bob, room) == "gone"
+    assert not bob.do(notices.is_leaving, room)
+    assert names(world, ada, room) == ["ada"]
+
+
+def test_who_is_in_a_room_anew_does_not_leave_it_because_of_what_was_refused_before() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.answers = refuse(Append, Code.NOT_ALLOWED, retry_after_ms=10 * MINUTE_MS)
+    bob.do(acting.leave, room)
+    world.run()
+    for what in (acting.remove, acting.invite):
+        ada.do(what, room, bob.me.account)
+        world.run()
+        world.pass_time(MINUTE_MS)
+    assert state(bob, room) == "active"
+    world.pass_time(20 * MINUTE_MS)
+    bob.do(notices.again, bytes(16))  # Of a room that is forgotten nobody takes leave.
+    world.run()
+    assert names(world, ada, room) == ["ada", "bob"]
     agree(world, room, ada, bob)

@@ -12,7 +12,7 @@ from alcove.client.rooms.note import Note
 from alcove.client.rooms.planning import joining_note, plan
 from alcove.wire.codec import encode
 from alcove.wire.entries import Member, Routing
-from tests.client.rooms.people import Person, Room
+from tests.client.rooms.people import ARCHIVE, Person, Room
 
 ADA, BOB, CATO = (Person(name) for name in ("ada", "bob", "cato"))
 
@@ -92,7 +92,7 @@ def test_an_identity_may_have_been_followed_twice() -> None:
     new, second = BOB.rotated(first, 1)
     newest = Person("bob", 3, BOB.account)
     keys = [NewDevice(BOB.device().key.public)]
-    third = make_list(newest.identity, newest.owner, keys, second, new.identity)
+    third = make_list(newest.identity, newest.owner, keys, second, new.identity, archive=ARCHIVE)
     assert room.judge(BOB, lists=[third]) == "room-rotation-agreed"
     room.go(BOB, lists=[second, third], template=newest.device(version=3).template)
     assert room.state.versions == (LeastVersion(newest.hash, 3),)

@@ -22,7 +22,7 @@ from alcove.client.rooms.links import link_hash, link_key, prove
 from alcove.client.rooms.note import Note, decode_note
 from alcove.wire.codec import encode
 from alcove.wire.entries import Member, Routing
-from tests.client.rooms.people import ROOM, Person, Room, lax
+from tests.client.rooms.people import ARCHIVE, ROOM, Person, Room, lax
 
 ADA, BOB, CATO, DORA, EVE = (Person(name) for name in ("ada", "bob", "cato", "dora", "eve"))
 SECRET = bytes(range(32))
@@ -326,7 +326,7 @@ def test_the_first_new_identity_in_the_log_wins() -> None:
     third = Person("cato", 3, CATO.account)
     (first,) = CATO.lists([1, 2])
     keys = [NewDevice(CATO.device(2).key.public)]
-    rival = make_list(third.identity, third.owner, keys, first, CATO.identity)
+    rival = make_list(third.identity, third.owner, keys, first, CATO.identity, archive=ARCHIVE)
     swap: Any = {"template": third.device(2, version=2).template}
     assert room.judge(CATO.device(2), lists=[rival], **swap) == "room-rotation-agreed"
     assert new.hash in [one.identity for one in room.state.roles]
@@ -336,7 +336,7 @@ def test_an_identity_that_is_taken_replaces_none() -> None:
     room = Room("group", ADA, BOB, CATO)
     (first,) = CATO.lists([1])
     keys = [NewDevice(CATO.device().key.public)]
-    rival = make_list(DORA.identity, CATO.owner, keys, first, CATO.identity)
+    rival = make_list(DORA.identity, CATO.owner, keys, first, CATO.identity, archive=ARCHIVE)
     room.go(ADA, adds=[DORA.device()])
     assert room.judge(CATO, lists=[rival]) == "room-rotation-taken"
 

@@ -64,6 +64,7 @@ class Device:
         self.db.begin()
         try:
             result = step(tx, *args, **named)
+            timeline.settle_index(tx)
             self.db.commit()
         except BaseException:
             self.db.rollback()

@@ -4,7 +4,8 @@ import pytest
 
 from alcove.client import timeline
 from alcove.client.events import LineChanged
-from alcove.client.timeline import finding
+from alcove.client.timeline import finding, rows
+from alcove.client.tx import Tx
 from alcove.wire.content import Delete, File, Mute, React, SealedBlob, Text
 from tests.client.timeline.rooms import (
     ADA,
@@ -26,9 +27,13 @@ from tests.client.timeline.rooms import (
 FILE = File("Plan.pdf", "application/pdf", SealedBlob(b"b" * 16, bytes(32), bytes(32), 5))
 
 
-@pytest.fixture(params=[0, 1000], ids=["by the index", "by reading"])
+@pytest.fixture(
+    params=[(0, 1), (1000, 1), (0, 64)], ids=["by the index", "by reading", "not indexed yet"]
+)
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
-    monkeypatch.setattr(finding, "SMALL_ROOM_LINES", request.param)
+    small_room_lines, tail_lines = request.param
+    monkeypatch.setattr(finding, "SMALL_ROOM_LINES", small_room_lines)
+    monkeypatch.setattr(rows, "TAIL_LINES", tail_lines)
     device = heard(
         [
             entry(2, MAX, "Blue whales sing"),
@@ -85,16 +90,75 @@ def test_the_search_knows_what_was_edited_and_hidden(device: Device) -> None:
     assert device.finds("squid") == ["red squid"]
 
 
-def test_a_room_is_found_without_touching_the_others() -> None:
+def test_a_room_is_found_without_touching_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "TAIL_LINES", 1)
     device = Device()
     for seq in range(1, 4):
         device.hears(entry(seq, MAX, "tea", f"a{seq}"), OTHER_ROOM)
     device.hears(entry(1, MAX, "tea here"))
-    rows = device.db.all(
+    found = device.db.all(
         "SELECT rowid FROM search WHERE search MATCH ?",
         f'room : "{timeline.rows.room_tag(ROOM)}" AND text : "tea"',
     )
-    assert len(rows) == 1
+    assert len(found) == 1
+
+
+def test_the_newest_lines_are_found_before_and_after_they_are_indexed() -> None:
+    device = Device()
+    last = rows.TAIL_LINES - 2
+    for seq in range(1, last + 1):
+        device.hears(entry(seq, MAX, f"tea {seq}."))
+    assert indexed(device, "tea") == 0
+    assert device.finds("tea 61.") == ["tea 61."]
+    device.hears(entry(last + 1, MAX, edit(2, "coffee 2.")))
+    device.hears(entry(last + 2, MAX, Delete(about(MAX, 3))))
+    device.hears(entry(last + 3, MAX, "tea at last"))
+    assert indexed(device, "tea") == 0
+    device.hears(entry(last + 4, MAX, "tea again"))
+    assert indexed(device, "tea") == last
+    assert device.finds("tea", limit=3) == ["tea again", "tea at last", f"tea {last}."]
+    assert "tea 3." not in device.finds("tea 3.")
+    assert device.finds("coffee") == ["coffee 2."]
+
+
+def test_what_came_late_is_indexed_with_the_step_that_brought_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rows, "TAIL_LINES", 1)
+    device = heard([entry(9, MAX, "tea at nine")])
+
+    def three(tx: Tx) -> None:
+        for seq in (5, 4, 6):
+            timeline.take(tx, ROOM, entry(seq, MAX, f"tea {seq}"), RIGHTS)
+        timeline.take(tx, ROOM, entry(7, MAX, edit(4, "coffee 4")), RIGHTS)
+        timeline.take(tx, ROOM, entry(8, MAX, Delete(about(MAX, 5))), RIGHTS)
+
+    device.do(three)
+    assert device.finds("tea") == ["tea at nine", "tea 6"]
+    assert device.finds("coffee") == ["coffee 4"]
+    assert indexed(device, "tea") == 2
+
+
+def test_a_step_that_failed_leaves_the_search_as_it_was() -> None:
+    device = Device()
+
+    def fails(tx: Tx) -> None:
+        for seq in range(rows.TAIL_LINES):
+            timeline.take(tx, ROOM, entry(seq + 1, MAX, "tea"), RIGHTS)
+        timeline.settle_index(tx)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        device.do(fails)
+    device.memory.forget(device.memory.number)
+    device.hears(entry(1, MAX, "tea"))
+    assert device.finds("tea") == ["tea"]
+    assert indexed(device, "tea") == 0
+
+
+def indexed(device: Device, word: str) -> int:
+    """Return how many lines with a word the index knows."""
+    return len(device.db.all("SELECT rowid FROM search WHERE search MATCH ?", f'text : "{word}"'))
 
 
 def test_files_are_listed_and_found_by_name() -> None:

@@ -436,6 +436,10 @@ def test_the_rooms_own_roles_are_asked() -> None:
     device.db.run(
         "INSERT INTO rank (room, account, since, role) VALUES (?, ?, 0, 'admin')", ROOM, ADAM
     )
+    device.db.run(
+        "INSERT INTO posting (room, since, who, pin, call) VALUES (?, 0, 'everyone', 'admins', '')",
+        ROOM,
+    )
     device.do(timeline.take, ROOM, entry(1, MAX, "one"))
     device.do(timeline.take, ROOM, entry(2, ADAM, Pin(about(MAX, 1))))
     device.do(timeline.take, ROOM, entry(3, MAX, Pin(about(MAX, 1), on=False)))

@@ -1,5 +1,6 @@
 """What is around an account: its rooms, the people on its server, and who asks to chat."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from alcove.client import chats, commons, profiles, timeline
@@ -8,7 +9,9 @@ from alcove.client.io.arriving import is_name
 from alcove.client.io.messages import Message
 from alcove.client.io.people import Person, Presence, Request, moment
 from alcove.client.io.rooms import Room
+from alcove.client.io.watching import watching
 from alcove.client.rooms import linking, making, public
+from alcove.client.rooms.links import read_link
 from alcove.client.tx import Tx
 from alcove.wire.content import shown_name
 from alcove.wire.directory import Find, FindRooms, GetOnline, PublicRoom
@@ -119,7 +122,10 @@ class Around:
 
     async def join(self, link: str, *, patience_s: float = JOIN_S) -> Room:
         """Join a room by a link that somebody has given you."""
-        return await self._there(self.client.do(linking.join_by_link, link), patience_s)
+        room = read_link(link).room
+        return await self._come(
+            room, lambda: self.client.do(linking.join_by_link, link), patience_s
+        )
 
     async def find_groups(self, beginning: str = "") -> list[PublicRoom]:
         """Return groups whose owners let them be found, by how their public names begin."""
@@ -127,17 +133,23 @@ class Around:
 
     async def join_group(self, found: PublicRoom, *, patience_s: float = JOIN_S) -> Room:
         """Join a group that was found."""
-        return await self._there(self.client.do(public.join, found), patience_s)
+        return await self._come(found.room, lambda: self.client.do(public.join, found), patience_s)
+
+    async def _come(self, room: bytes, begin: Callable[[], Any], patience_s: float) -> Room:
+        """Come into a room by oneself; raise why that cannot be."""
+        async with watching(self.client, room) as watch:
+            begin()
+            await watch.until(lambda: self._is_in(room), patience_s)
+        return Room(self.client, room)
 
     async def _there(self, room: bytes, patience_s: float = JOIN_S) -> Room:
         """Wait until this account is in a room."""
-        await self.client.until(
-            lambda: self.client.db.one(
-                "SELECT 1 FROM room WHERE room = ? AND state = 'active'", room
-            ) is not None,
-            patience_s,
-        )  # fmt: skip
+        await self.client.until(lambda: self._is_in(room), patience_s)
         return Room(self.client, room)
+
+    def _is_in(self, room: bytes) -> bool:
+        there = self.client.db.one("SELECT 1 FROM room WHERE room = ? AND state = 'active'", room)
+        return there is not None
 
     def room_of(self, room: bytes) -> Room:
         """Return the room with this id."""
@@ -193,12 +205,25 @@ class Around:
         raise UsageError(f"Nobody on this server is called @{bare}, so nothing was sent.")
 
     async def find(self, beginning: str) -> list[Presence]:
-        """Find people by how their names begin, as far as they let themselves be found."""
-        bare = beginning.strip().removeprefix("@")
+        """Find people by how their names begin: who is online, and who lets themselves be found.
+
+        Somebody else is found by their whole name.
+        """
+        bare = beginning.strip().removeprefix("@").lower()
         if not bare:
             raise UsageError("Write how the name begins.")
-        answer = await self.client.ask(Find(name=bare[:30], beginning=True))
-        return self._presences(answer.people)
+        asked = [
+            Find(name=bare[:30], beginning=True),
+            *([Find(name=bare)] if is_name(bare) else ()),
+        ]
+        found = [
+            one for ask in asked for one in self._presences((await self.client.ask(ask)).people)
+        ]
+        found += await self.who_is_online()
+        fitting = {
+            one.person.account: one for one in found if one.person.name.lower().startswith(bare)
+        }
+        return sorted(fitting.values(), key=lambda one: one.person.name.lower())
 
     async def who_is_online(self) -> list[Presence]:
         """Return who is online and does not hide it."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from alcove.client import entering
+from alcove.client import entering, pairing
 from alcove.client.account import Locks, Opener, open_request
 from alcove.client.errors import OfflineError, RefusedError, UsageError
 from alcove.client.io.device import Device
@@ -19,7 +19,7 @@ from alcove.client.keys.lock import PHRASE_BYTES, salt_of
 from alcove.client.keys.phrase import read_phrase, write_phrase
 from alcove.client.keys.strength import strength
 from alcove.client.store.database import Database
-from alcove.wire.accounts import GetSalt, Lock, OpenedBox, Register, Reset
+from alcove.wire.accounts import GetSalt, Lock, OpenedBox, OpenReset, Register, Reset
 from alcove.wire.base import Reply, Request
 from alcove.wire.devices import PutList
 from alcove.wire.errors import Code, Refusal
@@ -28,6 +28,9 @@ TRIES_MAX: Final = 4
 """So often the same request is sent when the line breaks before its answer,"""
 PATIENCE_S: Final = 30.0
 """and so long each try waits for a line."""
+BUSY: Final = "Another device of this account is signing in at this moment: try again."
+PAIRING_S: Final = 4.0
+"""How often a new device looks whether its code was scanned: what the server takes for ever."""
 PAUSE_MS_MAX: Final = 5_000
 """A pause that the server wants is waited for, if it is shorter than this."""
 NAME_RULE: Final = (
@@ -99,6 +102,29 @@ async def register(
     return write_phrase(phrase)
 
 
+async def reset(device: Device, secret: str, name: str, password: str) -> str:
+    """Come back to an account by a link of the host, and return its new recovery phrase."""
+    salt = await salt_for(device, name)
+    phrase = os.urandom(PHRASE_BYTES)
+    coming = entering.Coming(
+        name=name,
+        server=(await device.greeted()).server,
+        locks=await locks_of(salt, name, password, phrase),
+        phrase=phrase,
+    )
+    for _ in range(TRIES_MAX):
+        opened = await patiently(lambda: device.ask(OpenReset(secret=secret, name=name)))
+        request = device.do(entering.begin_reset, coming, secret, opened)
+        try:
+            await _come(device, request)
+        except RefusedError as error:
+            if error.code != Code.STALE_LIST:
+                raise
+        else:
+            return write_phrase(phrase)
+    raise UsageError(BUSY)
+
+
 async def sign_in(device: Device, name: str, typed: str, code: str | None) -> None:
     """Make this the next device of an account, by its password or its recovery phrase."""
     salt = await salt_for(device, name)
@@ -117,20 +143,44 @@ async def sign_in(device: Device, name: str, typed: str, code: str | None) -> No
                 raise
         else:
             return
-    raise UsageError("Another device of this account is signing in at this moment: try again.")
+    raise UsageError(BUSY)
+
+
+async def pair(device: Device, db: Database, show: Callable[[str], object]) -> None:
+    """Show a code, and wait until an installed device has certified this one by it."""
+    server = (await device.greeted(PATIENCE_S)).server
+    show(device.do(pairing.offer, server))
+    while pairing.waits(db):
+        if device.do(pairing.has_ended):
+            raise UsageError(pairing.ENDED)
+        try:
+            await device.sign_in(PATIENCE_S)
+        except OfflineError:
+            pass
+        except RefusedError as error:
+            if error.code != Code.REVOKED:  # Until it is certified it is on nobody's list.
+                raise
+        await asyncio.sleep(PAIRING_S)
+    if db.one("SELECT 1 FROM me WHERE state = 'in'") is None:
+        raise UsageError(pairing.FALSE)
 
 
 async def opened_box(device: Device, name: str, opener: Opener) -> OpenedBox:
-    """Return an account's box; the short pause after a wrong guess is waited for."""
+    """Return an account's box."""
+    opened: OpenedBox = await after_pause(lambda: device.ask(open_request(name, opener)))
+    return opened
+
+
+async def after_pause(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask, and once more after the short pause that follows a wrong guess."""
     try:
-        opened: OpenedBox = await device.ask(open_request(name, opener))
+        return await ask()
     except RefusedError as error:
         pause_ms = error.retry_after_ms or PAUSE_MS_MAX
         if error.code != Code.TOO_SOON or pause_ms >= PAUSE_MS_MAX:
             raise
         await asyncio.sleep(pause_ms / 1000)
-        opened = await device.ask(open_request(name, opener))
-    return opened
+        return await ask()
 
 
 async def finish(device: Device, db: Database) -> bool:

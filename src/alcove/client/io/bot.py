@@ -110,8 +110,14 @@ class Bot:
     # ---- Running ----
 
     def run(self) -> None:
-        """Run until the program is told to end, by SIGTERM or Ctrl+C; what is begun is finished."""
-        asyncio.run(self._run())
+        """Run until the program is told to end, by SIGTERM or Ctrl+C; what is begun is finished.
+
+        What makes it impossible ends the program with one sentence.
+        """
+        try:
+            asyncio.run(self._run())
+        except ClientError as error:
+            raise SystemExit(f"The bot {self.name} has ended: {error}") from error
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -196,8 +202,8 @@ class Bot:
             return Client(self.folder, passphrase=passphrase)
         if not self._link:
             raise UsageError(
-                f"The bot has no account yet: let the host make a link (`alcove admin bot`), and"
-                f" start the bot once with it in {LINK_VARIABLE}."
+                f"The bot has no account yet: let the host make a link (`alcove admin bot"
+                f" {self.name}`), and start the bot once with it in {LINK_VARIABLE}."
             )
         # Nobody will ever type it: who loses the folder enrols the bot anew.
         password = new_password(os.urandom(PASSWORD_ENTROPY_BYTES))

@@ -6,8 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import ClientSession
-
 from alcove.client import attaching
 from alcove.client.attaching import Attached
 from alcove.client.errors import ClientError, UsageError
@@ -15,16 +13,17 @@ from alcove.client.events import Online, TransferChanged
 from alcove.client.files import transfers as steps
 from alcove.client.files.kinds import HEAD_BYTES, is_asked_about, mime_type, safe_name, warning
 from alcove.client.io.images import looks
-from alcove.client.io.line import web_session
 from alcove.client.io.people import moment
-from alcove.client.io.transfers import Transfers
 from alcove.wire.blobs import Expiry
 from alcove.wire.content import FILES_MAX, NAME_CHARACTERS_MAX, File, SealedBlob, Text
 
 if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
     from alcove.client.io.client import Client
     from alcove.client.io.messages import Message
     from alcove.client.io.rooms import Room
+    from alcove.client.io.transfers import Transfers
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes are through, and how many there are."""
@@ -116,9 +115,12 @@ class Carrier:
     # ---- Living with the client ----
 
     @property
-    def transfers(self) -> Transfers:
+    def transfers(self) -> "Transfers":
         """What carries them, begun when it is first needed."""
         if self._transfers is None:
+            from alcove.client.io.line import web_session  # noqa: PLC0415  # See Client.open.
+            from alcove.client.io.transfers import Transfers  # noqa: PLC0415
+
             line = self.client.line
             self._session = web_session(line.place)
             greeting = line.link.greeting

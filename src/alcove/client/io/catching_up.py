@@ -8,6 +8,8 @@ from alcove.client.errors import OfflineError
 if TYPE_CHECKING:
     from alcove.client.io.client import Client
 
+REFUSED_S: Final = 2.0
+"""So long a refusal is waited out: a server that only starts anew is back by then."""
 LOOK_S: Final = 0.02
 """Nothing tells when nothing more comes: it is looked at this often."""
 
@@ -15,27 +17,49 @@ _BEHIND: Final = """
 SELECT 1 FROM room WHERE (state = 'active' AND seq < head) OR state IN ('joining', 'making')
 UNION ALL SELECT 1 FROM welcome LIMIT 1
 """
-_PAST: Final = "SELECT 1 FROM past WHERE is_done = 0 LIMIT 1"
+_PAST: Final = """
+SELECT 1 FROM past WHERE is_done = 0 UNION ALL SELECT 1 FROM room WHERE state = 'outside' LIMIT 1
+"""
+_LOOKS: Final = "SELECT 1 FROM alarm WHERE kind = 'receipts.look' LIMIT 1"
 _NOT_YET: Final = (
     "There is more to come than this program has waited for: do it again, and it goes on from here."
 )
 
 
-async def caught_up(client: "Client", patience_s: float, *, whole: bool = False) -> None:
+async def reached(client: "Client", patience_s: float) -> None:
+    """Wait for the line, and not for long where it is known by then that nothing answers.
+
+    Raises `OfflineError`, which says what is wrong.
+    """
+    try:
+        await client.online(min(patience_s, REFUSED_S))
+    except OfflineError:
+        if client.line.trouble is not None or patience_s <= REFUSED_S:
+            raise
+        await client.online(patience_s - REFUSED_S)
+
+
+async def caught_up(
+    client: "Client", patience_s: float, *, whole: bool = False, marks: bool = False
+) -> None:
     """Wait until everything that the server has is here; with `whole` also what was before.
+
+    With `marks` it is also known what others, and other devices of this account, have read, and
+    how people show themselves: a device looks at that a second after it came.
 
     Raises `OfflineError` when that takes longer than `patience_s`.
     """
     try:
         async with asyncio.timeout(patience_s):
-            await client.online()
-            while not _is_level(client, whole=whole):  # noqa: ASYNC110 - Nothing tells of it.
+            await reached(client, patience_s)
+            while not _is_level(client, whole=whole, marks=marks):  # noqa: ASYNC110 - Nothing tells of it.
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
         raise client.line.trouble or OfflineError(_NOT_YET, "behind") from None
 
 
-def _is_level(client: "Client", *, whole: bool) -> bool:
+def _is_level(client: "Client", *, whole: bool, marks: bool) -> bool:
     if client.line.trouble is not None or not client.line.link.is_quiet:
         return False
-    return client.db.one(_BEHIND) is None and (not whole or client.db.one(_PAST) is None)
+    wanted = (_BEHIND, *((_PAST,) if whole else ()), *((_LOOKS,) if marks else ()))
+    return all(client.db.one(one) is None for one in wanted)

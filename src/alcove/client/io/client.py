@@ -14,6 +14,7 @@ import asyncio
 import os
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
@@ -28,7 +29,6 @@ from alcove.client.io.blocking import Blocking
 from alcove.client.io.carrying import Carrier
 from alcove.client.io.config import parse_address
 from alcove.client.io.device import Device as Line
-from alcove.client.io.line import Place
 from alcove.client.io.listening import Listening
 from alcove.client.io.news import News, news_of
 from alcove.client.io.opening import (
@@ -37,11 +37,14 @@ from alcove.client.io.opening import (
     Passphrase,
     Where,
     find,
+    is_empty_profile,
     make_profile,
     open_profile,
     profiles_of,
+    remove_profile,
 )
 from alcove.client.io.owner import Owner
+from alcove.client.io.place import Place
 from alcove.client.store.database import Database
 from alcove.client.tx import Me, Tx
 from alcove.wire.base import Request
@@ -51,6 +54,8 @@ T = TypeVar("T")
 
 BEGIN_S: Final = 20.0
 """How long a question waits for a line that is only beginning."""
+LOOK_S: Final = 0.1
+"""A condition that is waited for is looked at this often."""
 CLOSE_S: Final = 10.0
 """How long `close` waits for what was said to reach the server, if there is a line."""
 
@@ -71,8 +76,10 @@ class Client(Around):
         self.client = self
         self._where, self._home, self._passphrase = where, home, passphrase
         self._connects = connect
+        self._is_new = False
         self._arrive: Arrive | None = None
-        self._server = self._name = ""
+        self._server = self._name = self._own_name = ""
+        self._account: bytes | None = None
         self._opened: Opened | None = None
         self._line: Line | None = None
         self._listeners: list[Callable[[News], None]] = []
@@ -84,7 +91,7 @@ class Client(Around):
         self.files = Carrier(self)
         """Its files on their way."""
         self.recovery_phrase = ""
-        """After `register`: the words to write down, which are shown this once."""
+        """After `register` and `reset`: the words to write down, which are shown this once."""
 
     # ---- Coming ----
 
@@ -140,6 +147,55 @@ class Client(Around):
         return client
 
     @classmethod
+    def reset(
+        cls,
+        link: str,
+        name: str,
+        password: str,
+        *,
+        where: Where = None,
+        passphrase: Passphrase = None,
+        home: Path | None = None,
+    ) -> Self:
+        """Come back to an account whose password and phrase are lost, by a link of the host.
+
+        All its other devices end, what only they could read is gone, and everybody who knows the
+        account is shown that its keys have changed.  `recovery_phrase` has the new words.
+        """
+        secret = read_invitation(link).secret
+        client = cls._coming(link, name, where, passphrase, home)
+
+        async def arrive(client: Client) -> None:
+            client.recovery_phrase = await arriving.reset(client.line, secret, name, password)
+
+        client._arrive = arrive
+        return client
+
+    @classmethod
+    def pair(
+        cls,
+        server: str,
+        show: Callable[[str], object],
+        *,
+        where: Where = None,
+        passphrase: Passphrase = None,
+        home: Path | None = None,
+    ) -> Self:
+        """Make this a device of whoever scans its code on an installed one: `owner.certify`.
+
+        `show` gets the text of a QR code, which is good once and for ten minutes.  Whoever sees it
+        could take this device for an account of theirs: show it to nobody else.
+        """
+        client = cls(where, passphrase=passphrase, home=home)
+        client._server = server
+
+        async def arrive(client: Client) -> None:
+            await arriving.pair(client.line, client.db, show)
+
+        client._arrive = arrive
+        return client
+
+    @classmethod
     def blocking(
         cls, where: Where = None, *, passphrase: Passphrase = None, home: Path | None = None
     ) -> Blocking:
@@ -163,15 +219,26 @@ class Client(Around):
         pinned: bytes | None = None
         if self._arrive is None:
             profiles, profile = find(self._where, self._home)
-            opened = await asyncio.to_thread(open_profile, profiles, profile, self._passphrase)
+            opened = await self._meanwhile(open_profile, profiles, profile, self._passphrase)
         else:
-            opened, pinned = await asyncio.to_thread(self._make)
+            opened, pinned = await self._meanwhile(self._make)
         try:
             await self._start(opened, pinned)
         except BaseException:
+            is_empty = self._is_new and is_empty_profile(opened)
             await self.close(patience_s=0)
+            if is_empty:  # A wrong password, or no such account: nothing of it stays here.
+                await asyncio.to_thread(remove_profile, opened.profiles, opened.profile)
             raise
         return self
+
+    async def _meanwhile(self, function: Callable[..., T], *args: Any) -> T:
+        """Compute in a thread, and load meanwhile what the line needs: a command is in a hurry."""
+        computing = asyncio.ensure_future(asyncio.to_thread(function, *args))
+        await asyncio.sleep(0)  # Now it has begun.
+        if self._connects or self._arrive is not None:
+            import_module("alcove.client.io.line")
+        return await computing
 
     def _make(self) -> tuple[Opened, bytes | None]:
         """Make the profile of an account that is about to be here."""
@@ -183,7 +250,8 @@ class Client(Around):
             name = self._where
         else:
             name = ALONE if self._where else self._name.lower().lstrip("._-") or ALONE
-        is_begun = name in profiles.names() and not profiles.profile(name).account
+        self._is_new = name not in profiles.names()
+        is_begun = not self._is_new and not profiles.profile(name).account
         if is_begun:  # Its making was cut short: it goes on, with what was said now.
             profile = profiles.profile(name)
             profile = profiles.change(profile, server=address, certificate=certificate.hex())
@@ -297,12 +365,16 @@ class Client(Around):
     @property
     def account(self) -> bytes:
         """The id of this account."""
-        return self.who.account
+        if self._account is None:
+            self._account = self.who.account  # It never changes, and everything asks for it.
+        return self._account
 
     @property
     def name(self) -> str:
         """The name of this account."""
-        return self.who.name
+        if not self._own_name:
+            self._own_name = self.who.name
+        return self._own_name
 
     @property
     def server(self) -> str:
@@ -361,9 +433,18 @@ class Client(Around):
                     turned = self.line.turned_away
                     if turned is not None and turned.is_final:
                         raise OfflineError(turned.why, turned.code)
-                    await changed.wait()
+                    with suppress(TimeoutError):  # Not all that changes is told as an event.
+                        await asyncio.wait_for(changed.wait(), LOOK_S)
         except TimeoutError:
             raise (self.line.trouble or OfflineError(_NOT_YET)) from None
+
+    async def keys_kept(self, patience_s: float) -> None:
+        """Put the keys of rooms that were learnt into the archive, and wait until they are there.
+
+        From it a new device reads what was said, with no other one online.
+        """
+        self.do(archive.put, b"")
+        await self.until(lambda: self.db.one(_PUTTING) is None, patience_s)
 
     async def settled(self, patience_s: float | None = None) -> None:
         """Wait until all that was said has reached the server, or cannot."""
@@ -371,6 +452,7 @@ class Client(Around):
 
 
 _NOT_YET: Final = "That has not happened yet: wait a little longer, or look again later."
+_PUTTING: Final = "SELECT 1 FROM request WHERE answered_by = 'archive.stored' LIMIT 1"
 _WAITING: Final = """
 SELECT 1 FROM outbox WHERE failed IS NULL
 UNION ALL SELECT 1 FROM request WHERE answered_by = 'archive.stored' LIMIT 1

@@ -22,31 +22,26 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import alcove
+from alcove.client import link_events as heard
+from alcove.client.devices import turned_away
 from alcove.client.engine import Engine
 from alcove.client.errors import OfflineError, RefusedError, StoreError, UsageError
 from alcove.client.events import Answered
-from alcove.client.io.line import Line, Place, checked, dial
 from alcove.client.io.listening import Listening
+from alcove.client.io.place import Place, checked, reach
 from alcove.client.link import Link, State
-from alcove.client.link_events import (
-    Connect,
-    Down,
-    Entered,
-    Greeted,
-    Hangup,
-    Heard,
-    Said,
-    TurnedAway,
-)
 from alcove.client.replies import UNSIGNED
 from alcove.client.tx import Me, Tx
 from alcove.wire.base import Request
 from alcove.wire.errors import Refusal
 from alcove.wire.greeting import Greeting, NewToken, SignedIn, Token
 from alcove.wire.ids import Millis
+
+if TYPE_CHECKING:
+    from alcove.client.io.line import Line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,7 +91,7 @@ class Device:
         checked(place)
         self.engine, self.place = engine, place
         self.link = Link(os.urandom, client, server)
-        self.turned_away: TurnedAway | None = None
+        self.turned_away: heard.TurnedAway | None = None
         """Why the server does not want this device, since the last `connect`."""
         self.trouble: OfflineError | None = None
         """Why there is no line; None while there is one."""
@@ -314,8 +309,8 @@ class Device:
 
     def _tick(self, now: Millis) -> None:
         """Let the engine do what is due.  What fails is not tried again at once."""
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._tick_not_before_s and self._due_at() <= now:
+        loop, was_set_back = asyncio.get_running_loop(), self.engine.is_ahead_of(now)
+        if loop.time() >= self._tick_not_before_s and (was_set_back or self._due_at() <= now):
             is_done = self._try(self.engine.tick, now)
             self._tick_not_before_s = 0.0 if is_done else loop.time() + AGAIN_S
 
@@ -356,7 +351,7 @@ class Device:
         events = self.link.events()
         said: list[Any] = []
         for event in events:
-            if isinstance(event, Said):
+            if isinstance(event, heard.Said):
                 said.append(event.message)
             else:
                 self._hand_over(said, now)
@@ -386,22 +381,26 @@ class Device:
     def _do_for_link(self, event: Any, now: Millis) -> None:
         """Do what the link wants of its owner."""
         match event:
-            case Connect():
+            case heard.Connect():
                 self._dialing = asyncio.create_task(self._dial(), name="alcove device dials")
-            case Hangup():
+            case heard.Hangup():
                 self._let_go()
                 if self.link.state is State.ENDING:
                     self.link.closed(now)
-            case Greeted():
+            case heard.Greeted():
                 self.trouble = None
-            case Entered(reply=reply):
+            case heard.Entered(reply=reply):
                 self._enter(reply, now)
-            case Heard(number=number, answer=answer):
+            case heard.Heard(number=number, answer=answer):
                 self._answer(number, answer)
-            case TurnedAway():
+            case heard.TurnedAway(code=code):
                 self.turned_away = event
-                self._publish(event)
-            case Down(was_in=was_in, why=why):
+                if offers := self.engine.do(turned_away, now, code):
+                    self.turned_away = None
+                    self.link.offer(offers)
+                else:
+                    self._publish(event)
+            case heard.Down(was_in=was_in, why=why):
                 if self.trouble is None or why != str(self.trouble):
                     self.trouble = OfflineError(why) if why else OfflineError()
                 self.is_online = False
@@ -454,7 +453,7 @@ class Device:
     async def _dial(self) -> None:
         """Open a connection, and tell the link what came of it."""
         try:
-            line = await dial(self.place, self._woken.set)
+            line = await reach(self.place, self._woken.set)
         except OfflineError as error:
             self.trouble = error
             self.link.closed(self._clock(), str(error), error.retry_after_ms, error.code)

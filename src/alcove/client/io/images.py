@@ -13,12 +13,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from alcove.client.errors import UsageError
 from alcove.client.files.kinds import kind
+from alcove.client.profiles import PICTURE_BYTES_MAX
 from alcove.wire.content import THUMBNAIL_BYTES_MAX
 
 PIXELS_MAX = 50_000_000
 """A picture with more is sent without a small one."""
 SIDE_PIXELS = 320
+AVATAR_PIXELS = 128
+"""The longer side of a picture in a profile."""
 QUALITIES = (75, 60, 45, 30, 15)
 """Of JPEG: the first that is small enough is taken."""
 FORMATS = ("JPEG", "PNG", "GIF")
@@ -58,7 +62,7 @@ def thumbnail(path: str) -> bytes | None:
 # ---- Pictures ----
 
 
-def picture(path: str) -> Looks:
+def picture(path: str, side: int = SIDE_PIXELS, bytes_max: int | None = None) -> Looks:
     """Return a picture's size and a small one of it; nothing for what is no picture."""
     try:
         from PIL import Image  # noqa: PLC0415  # An extra, and slow to import.
@@ -68,28 +72,39 @@ def picture(path: str) -> Looks:
         with Image.open(path, formats=FORMATS) as found:
             if found.width * found.height > PIXELS_MAX:
                 return Looks()
-            return _drawn(found)
+            return _drawn(found, side, THUMBNAIL_BYTES_MAX if bytes_max is None else bytes_max)
     # What a damaged picture raises is not written down anywhere: a file without a small picture
     # is sent all the same.
     except Exception:  # noqa: BLE001
         return Looks()
 
 
-def _drawn(found: Any) -> Looks:
+def avatar(path: str) -> bytes:
+    """Return a picture as it travels in a profile; what is no picture is refused."""
+    drawn = picture(path, AVATAR_PIXELS, PICTURE_BYTES_MAX).thumbnail
+    if not drawn:
+        raise UsageError(
+            "This is no JPEG, PNG or GIF that can be made small here: choose another file; making"
+            " pictures small needs Pillow (the extra `media`)."
+        )
+    return drawn
+
+
+def _drawn(found: Any, side: int, bytes_max: int) -> Looks:
     """Draw a picture again, upright, small, and on white."""
     from PIL import Image, ImageOps  # noqa: PLC0415
 
-    found.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))  # JPEG unpacks no more than is needed.
+    found.draft("RGB", (2 * side, 2 * side))  # JPEG unpacks no more than is needed.
     orientation = found.getexif().get(_ORIENTATION, 1)
     width, height = found.size if orientation < _FIRST_TURNED else found.size[::-1]
-    found.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
+    found.thumbnail((side, side))
     upright = ImageOps.exif_transpose(found).convert("RGBA")
     drawn = Image.new("RGB", upright.size, "white")
     drawn.paste(upright, mask=upright.getchannel("A"))
     for quality in QUALITIES:
         out = io.BytesIO()
         drawn.save(out, "JPEG", quality=quality, optimize=True)
-        if out.tell() <= THUMBNAIL_BYTES_MAX:
+        if out.tell() <= bytes_max:
             return Looks(out.getvalue(), width, height)
     return Looks(b"", width, height)
 

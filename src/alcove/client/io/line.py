@@ -11,23 +11,21 @@ stands; what a broken one has lost is asked again by the engine.
 """
 
 import asyncio
-import ipaddress
 import ssl
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NamedTuple, cast
-from urllib.parse import urlsplit, urlunsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 from aiohttp.client_proto import ResponseHandler
 
-from alcove.client.errors import OfflineError, UsageError
+from alcove.client.errors import OfflineError
+from alcove.client.io.place import Place, checked, proxy_for
 from alcove.client.link import FRAME_BYTES_MAX
 
-SOCKET_PATH: Final = "/v1/socket"
 CONNECT_S: Final = 20.0
 """How long it may take until a connection stands."""
 HEARTBEAT_S: Final = 30.0
@@ -42,17 +40,6 @@ UNREAD_BYTES_MAX: Final = 16 * 1024 * 1024
 """With more than this of frames that nobody has looked at, no more are taken."""
 
 _PORTS: Final = {"http": 80, "https": 443}
-
-
-class Place(NamedTuple):
-    """Where a server is."""
-
-    url: str
-    """As it stands in front of `/i/` in an invite: `https://server`."""
-    certificate: bytes | None = None
-    """The SHA-256 of its certificate, where the server has made it itself; it is pinned."""
-    may_be_plain: bool = False
-    """Whether to speak without TLS to more than this machine and private networks."""
 
 
 class Ended(NamedTuple):
@@ -83,43 +70,6 @@ class _Connector(TCPConnector):
     def _make(self) -> _Counted:
         self.protocol = _Counted(self._loop)
         return self.protocol
-
-
-def checked(place: Place) -> str:
-    """Return where a server's socket is, if it is somewhere to which a secret may be said."""
-    try:
-        parts = urlsplit(place.url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        parts, host = urlsplit(""), None
-    if not host or parts.scheme not in ("http", "https"):
-        raise UsageError(
-            "This is not the address of a server; it looks like https://chat.example.org."
-        )
-    if parts.scheme == "http" and not (place.may_be_plain or is_near(host)):
-        raise UsageError(
-            f"The address of {host} begins with http://, so anyone on the way could read along and"
-            " pose as the server; use https://."
-        )
-    return urlunsplit((parts.scheme, parts.netloc, SOCKET_PATH, "", ""))
-
-
-def is_near(host: str) -> bool:
-    """Whether a host is this machine, or an address in a private network."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_private
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment asks for; never one for this machine."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_near(host) or proxy_bypass(host):
-        return None
-    return getproxies().get(parts.scheme)
 
 
 def web_session(place: Place) -> ClientSession:

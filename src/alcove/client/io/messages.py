@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from alcove.client import outbox, timeline
+from alcove.client.causes import sentence_of
 from alcove.client.errors import UsageError
 from alcove.client.io.people import Person, moment
 from alcove.client.timeline import Edited, Line
@@ -100,8 +101,10 @@ class Message:
 
     @property
     def text(self) -> str:
-        """What it says, as last edited, fit to be shown; the names of its files stand below."""
-        return self.line.text.lstrip("\n")  # A file may come without a word.
+        """What it says, as last edited, fit to be shown; empty for a file without a word."""
+        lines = self.line.text.split("\n")
+        names = [shown_name(one.name) for one in self.files]  # The search finds them there too.
+        return "\n".join(lines[: -len(names)] if names and lines[-len(names) :] == names else lines)
 
     @property
     def cause(self) -> str:
@@ -135,8 +138,8 @@ class Message:
 
     @property
     def why(self) -> str:
-        """Why it could not be sent, in a sentence."""
-        return self.line.why
+        """Why it could not be sent, or what a note or gap means, in a sentence."""
+        return self.line.why or sentence_of(self.line.cause)
 
     @property
     def topic(self) -> str:
@@ -180,6 +183,13 @@ class Message:
         """The emoji under it."""
         found = timeline.reactions(self.client.db, self.number)
         return [Reaction(one.emoji, self._people(one.accounts)) for one in found]
+
+    @property
+    def readers(self) -> tuple[Person, ...]:
+        """Who says that they have read it; not told in large rooms."""
+        if self.line.seq is None:
+            return ()
+        return self._people(timeline.readers(self.client.db, self.line.room, self.line.seq))
 
     @property
     def poll(self) -> PollResults | None:
@@ -276,11 +286,24 @@ class Message:
 
     async def sent(self, patience_s: float | None = None) -> "Message":
         """Wait until the server has it, and return it as it stands then; raise why it cannot be."""
-        await self.client.until(lambda: self.refreshed().state != "waiting", patience_s)
+        await self.client.until(
+            lambda: self.refreshed().state != "waiting" or self._is_hidden, patience_s
+        )
         now = self.refreshed()
+        if self._is_hidden:
+            raise UsageError("An admin has muted you in this room: nobody sees what you said.")
         if now.state == "failed":
             raise UsageError(now.why)
         return now
+
+    @property
+    def _is_hidden(self) -> bool:
+        """Whether it has left, and is shown to nobody."""
+        waits = self.client.db.one(
+            "SELECT 1 FROM outbox WHERE room = ? AND content = ?",
+            self.line.room, self.line.content_id,
+        )  # fmt: skip
+        return waits is None and timeline.line(self.client.db, self.number) is None
 
     async def cancel(self) -> bool:
         """Take back what waits and was not sent yet; return whether that was still possible."""

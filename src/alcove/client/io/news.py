@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from alcove.client import events, timeline
+from alcove.client import events, pairing, timeline
 from alcove.client.io.messages import Message
 from alcove.client.io.people import Person
 from alcove.client.link_events import TurnedAway as SentAway
@@ -126,11 +126,34 @@ SENTENCES = {
     "locks-changed": "Your password or phrase was changed on another device. If that was not you,"
     " ask the host for a reset link at once.",
     "suspicious": "The server noticed something unusual about your account: look at its events.",
+    "archive-of-before": "A new device of yours was shown an older box by the server: unless it was"
+    " set back to a backup, it may be lying. Revoking any device begins a new archive key.",
+    "not-healed": "For two days the server has not let this device renew its keys in a room: who"
+    " may have copied the old ones can still read. `alcove room hold` keeps what you write back"
+    " until that ends.",
+    "pairing-false": pairing.FALSE,
     "lists-lost": "The server had lost news of your devices, and got them back from this one.",
     "restored": "This device was set back to an older state, and has begun a new life: what it"
     " missed is read again.",
     "server-restored": "The server was set back to an older state; what is known here is given"
-    " back to it.",
+    " back to it. If you changed your password lately, the one before may count again.",
+    "link-ended": "The link has ended, was used up or was withdrawn: ask for a new one.",
+    "link-elsewhere": "The server leads the link to another room than it names: ask who gave it to"
+    " you.",
+    "link-older-state": "The server showed the room as it was before the link was made: ask who"
+    " gave it to you.",
+    "link-other-inviter": "The link stands in the room in another name than it says: ask who gave"
+    " it to you.",
+    "link-refused": "The server did not take a link, so it lets nobody in: make another one.",
+    "no-right-to-join": "Nobody of the room lets you in by yourself: ask one of them to add you.",
+    "room-banned": "Its admins have shut you out of this room: ask one of them.",
+    "not-joined": "The room does not let you in; ask who is in it.",
+    "not-published": "The server did not take the public name: somebody has it, or its host gives"
+    " none. Choose another one, or ask the host.",
+    "not-added": "Somebody could not be added: they have not answered yet, or let nobody add them.",
+    "not-possible": "What you wished for in a room is not allowed there (any more): look at its"
+    " members and settings.",
+    "block-refused": "Somebody could not be blocked: try again.",
     "room-refused": "A room could not be made: look there for what became of your messages.",
     "another-log": "Others see another version of a room than you: the server may be lying. Tell"
     " its members by another way; nothing is sent there until `alcove room overlook`.",
@@ -143,6 +166,14 @@ SENTENCES = {
 SOMETHING = "Something went wrong, and was put right as far as possible ({code})."
 
 
+def sentence(code: str) -> str:
+    """Return what people are told of a warning: by its code, or by what stands before its colon."""
+    for one in (code, code.partition(":")[0]):
+        if one in SENTENCES:
+            return SENTENCES[one] if one == code else f"{SENTENCES[one]} ({code})"
+    return SOMETHING.format(code=code)
+
+
 def news_of(client: "Client", event: object) -> News | None:
     """Return what an event of the engine means for people; None for nothing."""
     match event:
@@ -153,7 +184,7 @@ def news_of(client: "Client", event: object) -> News | None:
         case SentAway(code=code, why=why, is_final=True):
             return TurnedAway(code, why)
         case events.Warned(code=code, about=about):
-            return Alert(code, SENTENCES.get(code, SOMETHING.format(code=code)), about)
+            return Alert(code, sentence(code), about)
         case events.Pushed(push=Announced(text=text)):
             return Announcement(text)
     return _around(client, event)

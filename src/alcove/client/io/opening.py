@@ -97,6 +97,16 @@ def _open(
         return Opened(profiles, profile, db, lock.pop_all())
 
 
+def is_empty_profile(opened: Opened) -> bool:
+    """Whether a profile has no account, and none that is about to be made or brought."""
+    return opened.db.one("SELECT 1 FROM me") is None
+
+
+def remove_profile(profiles: Profiles, profile: Profile) -> None:
+    """Remove a profile of which nothing has become: who tries again begins anew."""
+    profiles.remove(profile.name, _keyring(profile, None))
+
+
 def examine(profiles: Profiles, profile: Profile, passphrase: Passphrase) -> tuple[str, ...]:
     """Read the whole database of a profile, and return what is wrong with it: nothing, or lines."""
     opened = open_profile(profiles, profile, passphrase)

@@ -8,13 +8,15 @@ import asyncio
 import os
 from base64 import b32encode
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
-from alcove.client import account, devices, profiles
+from alcove.client import account, devices, pairing, profiles
 from alcove.client.account import Locks, Opener, Unlocked, unlock
-from alcove.client.errors import UsageError
-from alcove.client.io.arriving import locks_of, opened_box, opener_of, salt_for
+from alcove.client.errors import PeerError, PhraseNeededError, UsageError
+from alcove.client.io.arriving import after_pause, locks_of, opened_box, opener_of, salt_for
+from alcove.client.io.images import avatar
 from alcove.client.io.people import Device, Reach, moment
 from alcove.client.io.vault import stretch
 from alcove.client.keys.lock import PHRASE_BYTES
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from alcove.client.io.client import Client
 
 Code = str | Callable[[], str] | None
+_SHOWN: Final = """
+SELECT 1 FROM alarm WHERE kind = 'receipts.slot'
+UNION ALL SELECT 1 FROM request WHERE answered_by IN ('profiles.mine', 'receipts.stored') LIMIT 1
+"""
 TOTP_BYTES: Final = 20
 """What RFC 4226 recommends for the secret of an authenticator app."""
 
@@ -65,11 +71,9 @@ class Owner:
         opened = await opened_box(client.line, client.name, by_password)
         opener = by_password
         if opened.box is None:
+            phrase = phrase or self._kept_phrase(by_password.stretched)
             if not phrase:
-                raise UsageError(
-                    "The password is not strong enough to open the account by itself: give the"
-                    " recovery phrase too."
-                )
+                raise PhraseNeededError
             opener = await opener_of(salt, "phrase", phrase, await _code(code))
             opened = await opened_box(client.line, client.name, opener)
         unlocked = unlock(opened, opener.stretched, client.who.server)
@@ -79,6 +83,14 @@ class Owner:
             is_strong=opener is by_password,
         )
         return Held(opener._replace(code=await _code(code)), opened, unlocked, locks)
+
+    def _kept_phrase(self, stretched: bytes) -> str:
+        """Return the phrase while this device keeps it for the owner; else nothing."""
+        try:
+            kept = self.client.do(account.show_phrase, stretched)
+        except PeerError:
+            return ""  # Another password than the one that it was kept under.
+        return "" if kept is None else write_phrase(kept)
 
     # ---- Devices ----
 
@@ -119,6 +131,19 @@ class Owner:
             devices.revoke, held.opened, held.opener, held.locks, self._device(device)
         )
 
+    async def certify(
+        self, shown: str, password: str, *, phrase: str = "", code: Code = None,
+        is_browser: bool = True,
+    ) -> None:  # fmt: skip
+        """Let the device that shows this code into the account: see `Client.pair`.
+
+        Unlike one that is signed in by the password, it never learns that.
+        """
+        held = await self._open(password, phrase, code)
+        await self.client.line.order(
+            pairing.certify, held.opened, held.opener, shown, is_browser=is_browser
+        )
+
     def _device(self, device: str) -> bytes:
         """Return a device by its id, or by how that begins."""
         there = [one.device for one in devices.own_devices(self.client.db)]
@@ -137,9 +162,9 @@ class Owner:
         """Return the words that open the account when the password is forgotten."""
         client = self.client
         salt = await salt_for(client.line, client.name)
-        kept = client.do(account.show_phrase, await stretch(password, salt))
-        if kept is not None:
-            return write_phrase(kept)
+        kept = self._kept_phrase(await stretch(password, salt))
+        if kept:
+            return kept
         return write_phrase((await self._open(password, "", code)).unlocked.box.phrase)
 
     @property
@@ -199,7 +224,8 @@ class Owner:
     async def _set_codes(self, password: str, secret: bytes | None, code: str) -> None:
         salt = await salt_for(self.client.line, self.client.name)
         opener = await opener_of(salt, "password", password, None)
-        await self.client.line.order(account.set_totp, opener, secret, code)
+        line = self.client.line
+        await after_pause(lambda: line.order(account.set_totp, opener, secret, code))
 
     # ---- The end ----
 
@@ -207,11 +233,36 @@ class Owner:
         """Delete the account and all that the server keeps for it.  It cannot be undone."""
         salt = await salt_for(self.client.line, self.client.name)
         opener = await opener_of(salt, "password", password, await _code(code))
-        await self.client.line.order(account.delete, opener)
+        line = self.client.line
+        await after_pause(lambda: line.order(account.delete, opener))
 
-    async def show_me(self, *, name: str = "", status: str = "", picture: bytes = b"") -> None:
-        """Show this account so to those who share a room with it."""
-        self.client.do(profiles.set_mine, AccountProfile(name, status, picture))
+    async def show_me(
+        self,
+        *,
+        name: str | None = None,
+        status: str | None = None,
+        picture: bytes | Path | None = None,
+    ) -> None:
+        """Show this account so to those who share a room with it; None leaves what it is.
+
+        A picture is a small JPEG, or the path of one that is made small.
+        """
+        if isinstance(picture, Path):
+            picture = await asyncio.to_thread(avatar, str(picture))
+        before = profiles.person(self.client.db, self.client.account)
+        self.client.do(
+            profiles.set_mine,
+            AccountProfile(
+                before.name if name is None else name,
+                before.status if status is None else status,
+                before.picture if picture is None else picture,
+            ),
+        )
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether everybody who shares a room with this account can see how it shows itself."""
+        return self.client.db.one(_SHOWN) is None
 
     # ---- Others, and what the server writes down ----
 

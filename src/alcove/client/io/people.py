@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from alcove.client import chats, profiles, signals, trust
+from alcove.client import chats, comparing, profiles, signals, trust
 from alcove.client.chats import Waiting
 from alcove.client.errors import UsageError
 from alcove.client.rooms.leaves import whose
@@ -64,6 +64,12 @@ class Person:
             return whose(line[0]).said.name
         return self.client.names.get(self.account, NOBODY)
 
+    def is_called(self, name: "Person | str") -> bool:
+        """Return whether a name, with or without an `@`, is theirs."""
+        if isinstance(name, Person):
+            return name == self
+        return self.name.lower() == name.strip().removeprefix("@").lower()
+
     @property
     def display_name(self) -> str:
         """As they want to be called; it proves nothing, so show `name` beside it.  May be empty."""
@@ -73,6 +79,11 @@ class Person:
     def status(self) -> str:
         """What they say of themselves in a line; empty for nothing."""
         return profiles.person(self.client.db, self.account).status
+
+    @property
+    def picture(self) -> bytes:
+        """A small picture that they show of themselves, as JPEG; empty for none."""
+        return profiles.person(self.client.db, self.account).picture
 
     @property
     def is_me(self) -> bool:
@@ -97,10 +108,10 @@ class Person:
         """The same as the text of a code that is scanned."""
         return self._safety().code
 
-    def _safety(self) -> trust.Safety:
+    def _safety(self) -> comparing.Safety:
         if self.is_me:
             raise UsageError("A safety number is for two: ask for somebody else's.")
-        found = trust.safety(self.client.db, self.account)
+        found = comparing.safety(self.client.db, self.account)
         if found is None:
             raise UsageError(
                 f"Nothing is known of {self.name}'s keys yet: write to them first, then compare."
@@ -110,7 +121,7 @@ class Person:
     async def verify(self, number: str) -> bool:
         """Compare what they have read out, or what was scanned, and note it if it is right."""
         self._safety()
-        return self.client.do(trust.compared, self.account, number)
+        return self.client.do(comparing.compared, self.account, number)
 
     async def unverify(self) -> None:
         """Take back that the safety number was compared."""

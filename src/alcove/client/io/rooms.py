@@ -1,16 +1,18 @@
 """Rooms, as a program meets them: who is there, what was said, and saying something."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from alcove.client import outbox, profiles, receipts, restored, signals, timeline
+from alcove.client import chats, outbox, profiles, receipts, restored, signals, timeline
 from alcove.client.errors import UsageError
+from alcove.client.io.images import avatar
 from alcove.client.io.messages import ALL, Message, checked, checked_text, names_in
 from alcove.client.io.people import Person
 from alcove.client.receipts import Choice, Level
-from alcove.client.rooms import acting, linking, public
+from alcove.client.rooms import acting, healing, linking, public, successors
 from alcove.client.rooms.extension import RoomState, state_of
 from alcove.client.rooms.linking import Made
 from alcove.client.rooms.members import members, role_of
@@ -18,7 +20,7 @@ from alcove.client.rooms.state import public_of
 from alcove.client.timeline import Found, Topic, Unread
 from alcove.client.tx import Tx
 from alcove.wire.blobs import Expiry
-from alcove.wire.content import Content, Poll, Text, shown_name
+from alcove.wire.content import Content, Mute, Poll, Text, shown_name
 
 if TYPE_CHECKING:
     from alcove.client.io.carrying import Progress
@@ -35,6 +37,15 @@ class Member(NamedTuple):
     role: str
     """owner, admin or member."""
     devices: int
+
+
+class Banned(NamedTuple):
+    """Somebody who is shut out of a room."""
+
+    id: str
+    """The hash of their identity, which the room's signed state names."""
+    person: Person | None
+    """None where nobody is known here who has it."""
 
 
 class Room:
@@ -91,8 +102,11 @@ class Room:
         (partner,) = self._line("partner")
         if self.name:
             return self.name
+        if self.kind == "commons":
+            return "everyone"
         if partner is not None:
-            return self.client.person_of(partner).name
+            name = self.client.person_of(partner).name
+            return name if self.successor is None else f"{name} (old keys)"
         people = [one.person.name for one in self.members() if not one.person.is_me]
         if not people:
             return "Notes" if self.kind == "group" else self.kind
@@ -133,6 +147,18 @@ class Room:
         return None if partner is None else self.client.person_of(partner)
 
     @property
+    def successor(self) -> "Room | None":
+        """Of a direct room that ended with somebody's old keys: where the two have gone on."""
+        found = successors.successor(self.client.db, self.room)
+        return None if found is None else Room(self.client, found)
+
+    @property
+    def predecessor(self) -> "Room | None":
+        """Of a direct room after a reset: the one before, if this device was in it."""
+        (found,) = self._line("predecessor")
+        return None if found is None else Room(self.client, found)
+
+    @property
     def settings(self) -> RoomState:
         """What the room allows: see `change_settings`."""
         return self.client.do(_settings, self.room)
@@ -143,6 +169,12 @@ class Room:
             Member(self.client.person_of(account), role, devices)
             for account, role, devices in self.client.do(_members, self.room)
         ]
+
+    @property
+    def asked(self) -> list[Person]:
+        """Whom this device has asked here who have not accepted yet; who declines is not told."""
+        found = chats.not_answered(self.client.db, self.room)
+        return [self.client.person_of(account) for account in found]
 
     # ---- What was said ----
 
@@ -261,6 +293,39 @@ class Room:
         """Remove somebody: what is said from then on they cannot read."""
         self.client.do(acting.remove, self.room, self.member(person).person.account)
 
+    async def ban(self, person: Person | str) -> None:
+        """Remove somebody, and let them in no more; also who has left already."""
+        found = await self.client.person(person)
+        self.client.do(acting.ban, self.room, found.account)
+
+    async def unban(self, person: Person | str) -> None:
+        """Let somebody in again; it adds nobody.  `person` is a name, or the id in `banned`."""
+        for one in self.banned():
+            if one.id == person or (one.person is not None and one.person.is_called(person)):
+                self.client.do(acting.unban, self.room, bytes.fromhex(one.id))
+                return
+        raise UsageError(f"{shown_name(str(person))} is not shut out of this room.")
+
+    def banned(self) -> list[Banned]:
+        """Return who is shut out."""
+        return [
+            Banned(
+                one.identity.hex(),
+                None if one.account is None else self.client.person_of(one.account),
+            )
+            for one in self.client.do(acting.banned, self.room)
+        ]
+
+    async def mute(self, person: Person | str, *, on: bool = True, reason: str = "") -> None:
+        """Have every device hide what somebody says here from now on, or no longer."""
+        found = self.member(person).person
+        self.client.do(acting.say, self.room, checked(Mute(found.account, on, reason)))
+
+    def muted(self) -> list[Person]:
+        """Return who is muted now."""
+        found = timeline.muted(self.client.db, self.room)
+        return [self.client.person_of(account) for account in found]
+
     async def leave(self) -> None:
         """Leave; what was said stays readable here."""
         self.client.do(acting.leave, self.room)
@@ -276,9 +341,18 @@ class Room:
         self.client.do(_change_settings, self.room, settings)
 
     async def change_profile(
-        self, *, name: str | None = None, topic: str | None = None, picture: bytes | None = None
+        self,
+        *,
+        name: str | None = None,
+        topic: str | None = None,
+        picture: bytes | Path | None = None,
     ) -> None:
-        """Call it otherwise, as its owner or admin; None leaves what it is."""
+        """Call it otherwise, as its owner or admin; None leaves what it is.
+
+        A picture is a small JPEG, or the path of one that is made small.
+        """
+        if isinstance(picture, Path):
+            picture = await asyncio.to_thread(avatar, str(picture))
         self.client.do(profiles.set_profile, self.room, name=name, topic=topic, picture=picture)
 
     async def link(self, *, days: int | None = None, uses: int | None = None) -> str:
@@ -309,7 +383,7 @@ class Room:
         """Return somebody who is in this room, by name."""
         name = person.name if isinstance(person, Person) else person.removeprefix("@")
         for one in self.members():
-            if one.person == person or one.person.name.lower() == name.lower():
+            if one.person.is_called(person):
                 return one
         raise UsageError(f"{shown_name(name)} is not in this room: look at its members.")
 
@@ -337,6 +411,11 @@ class Room:
         place = self._line("seq")[0] if upto is None else upto.refreshed().line.seq
         if place is not None:
             self.client.do(receipts.read, self.room, place)
+
+    @property
+    def is_read_told(self) -> bool:
+        """Whether your other devices, and who may, can see how far you have read it."""
+        return self.client.db.one(_TOLD, self.room) is None
 
     async def mark_unread(self) -> None:
         """Show it as unread on this device, until it is read again."""
@@ -372,6 +451,19 @@ class Room:
         """Go on here although its log is told in two ways: you have asked the others."""
         self.client.do(restored.overlook, self.room)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is said here, by your choice, until your keys can be renewed."""
+        return healing.is_held(self.client.db, self.room)
+
+    async def hold(self) -> None:
+        """Say nothing here until the server lets this device renew its keys again."""
+        self.client.do(healing.hold, self.room)
+
+    async def let_go(self) -> None:
+        """Say what waits here all the same."""
+        self.client.do(healing.let_go, self.room)
+
     async def retry_all(self) -> None:
         """Try to send again whatever has failed here."""
         for (content,) in self.client.db.all(
@@ -379,6 +471,12 @@ class Room:
             self.room,
         ):
             self.client.do(outbox.retry, self.room, content)
+
+
+_TOLD: Final = """
+SELECT 1 FROM alarm WHERE kind = 'receipts.slot' AND about = ?1
+UNION ALL SELECT 1 FROM request WHERE answered_by = 'receipts.stored' AND note = ?1 LIMIT 1
+"""
 
 
 def _change_settings(tx: Tx, room: bytes, settings: dict[str, Any]) -> None:

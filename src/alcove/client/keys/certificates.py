@@ -79,9 +79,12 @@ def make_list(
     devices: Sequence[NewDevice],
     before: SignedList | None,
     old_identity: SigningKey | None = None,
+    *,
+    archive: bytes,
 ) -> SignedList:
     """Return the list after `before`, which is None for an account's first.
 
+    `archive` is the public key to which all its devices seal the archive from this list on.
     `old_identity` signs too where the identity changes; without it, others see a reset.
     """
     assert 0 < len(devices) <= DEVICES_MAX
@@ -91,6 +94,7 @@ def make_list(
         NOTHING_BEFORE if before is None else list_hash(before),
         *owner,
         identity.public,
+        archive,
         tuple(certify(identity, owner, device, version) for device in devices),
     )
     body = encode(said)

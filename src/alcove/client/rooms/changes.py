@@ -6,6 +6,7 @@ them out.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -13,9 +14,9 @@ from msgspec import structs
 
 from alcove.client.errors import PeerError
 from alcove.client.events import Warned
-from alcove.client.rooms import claims, planning
+from alcove.client.rooms import claims, notices, planning
 from alcove.client.rooms.committing import rotations
-from alcove.client.rooms.extension import LinkKey, Ranked, RoomState, state_of
+from alcove.client.rooms.extension import Ban, LinkKey, Ranked, RoomState, state_of
 from alcove.client.rooms.leaves import certificate_of, identity_hash, leaf_hash
 from alcove.client.rooms.roles import is_banned, role
 from alcove.client.rooms.state import Room
@@ -72,17 +73,25 @@ class Draft:
 
     def leaf_of(self, device: bytes) -> int | None:
         """Return where a device stands."""
-        for index, leaf in self.leaves.items():
-            if device_id(leaf.signature_key) == device:
-                return index
-        return None
+        return self._devices.get(device)
 
     def leaves_of(self, account: bytes) -> list[int]:
         """Return where an account's devices stand."""
-        return [
-            index for index, leaf in self.leaves.items()
-            if certificate_of(leaf).account == account
-        ]  # fmt: skip
+        return list(self._accounts.get(account, ()))
+
+    @cached_property
+    def _devices(self) -> dict[bytes, int]:
+        """Where each device stands: a thousand are looked through once, not for every wish."""
+        leaves = reversed(self.leaves.items())  # Of two leaves with one key the first counts.
+        return {device_id(leaf.signature_key): index for index, leaf in leaves}
+
+    @cached_property
+    def _accounts(self) -> dict[bytes, list[int]]:
+        """Where the devices of each account stand."""
+        found: dict[bytes, list[int]] = {}
+        for index, leaf in self.leaves.items():
+            found.setdefault(certificate_of(leaf).account, []).append(index)
+        return found
 
     def identity_of(self, account: bytes) -> bytes | None:
         """Return the hash of the identity with which an account is here."""
@@ -95,11 +104,6 @@ class Draft:
         for wished in self.settles:
             state = wished(state)
         return state
-
-    @property
-    def is_followed(self) -> bool:
-        """Whether this device stands here under an identity that another one has followed."""
-        return is_banned(self.state, identity_hash(certificate_of(self.group.leaf)))
 
     def stand_aside(self) -> None:
         """Leave everything for the next commit: this one may only take on the new identity."""
@@ -122,6 +126,12 @@ class Draft:
         )
 
 
+def is_followed(group: Group) -> bool:
+    """Return whether this device stands under an identity that another one has followed."""
+    state = state_of(group.public)
+    return bool(state.bans) and is_banned(state, identity_hash(certificate_of(group.leaf)))
+
+
 def plan(tx: Tx, here: Room, group: Group) -> Plan | None:
     """Return the next commit that wishes and notices ask for; None when nothing does."""
     draft = Draft(tx, here, group)
@@ -133,7 +143,7 @@ def plan(tx: Tx, here: Room, group: Group) -> Plan | None:
         else:
             draft.wishes.append(number)
     _notices(draft)
-    if draft.is_followed:
+    if is_followed(group):
         draft.stand_aside()
     (not_before,) = tx.line("SELECT commit_at FROM room WHERE room = ?", here.room)
     try:
@@ -218,6 +228,39 @@ def _role(draft: Draft, account: bytes, detail: bytes) -> bool:
     return False
 
 
+def _ban(draft: Draft, identity: bytes, account: bytes) -> bool:
+    """Shut an identity out; whoever stands here under it goes."""
+    draft.removes |= dict.fromkeys(
+        index
+        for index in draft.leaves_of(account)
+        if identity_hash(certificate_of(draft.leaves[index])) == identity
+    )
+    if is_banned(draft.state, identity):
+        return True
+    draft.settles.append(lambda state: structs.replace(state, bans=(*state.bans, Ban(identity))))
+    return False
+
+
+def _unban(draft: Draft, identity: bytes, _: bytes) -> bool:
+    """Let an identity in again."""
+    ban = Ban(identity)
+    if ban not in draft.state.bans:
+        return True
+    draft.settles.append(
+        lambda state: structs.replace(state, bans=tuple(one for one in state.bans if one != ban))
+    )
+    return False
+
+
+def _leave(draft: Draft, _about: bytes, _detail: bytes) -> bool:
+    """Let this account's other devices go, and then say that this one does."""
+    others = [one for one in draft.leaves_of(draft.tx.me.account) if one != draft.group.me]
+    draft.removes |= dict.fromkeys(others)
+    if not others:
+        notices.send(draft.tx, draft.here, "leave")
+    return not others
+
+
 def _heal(draft: Draft, epoch: bytes, _detail: bytes) -> bool:
     """Renew this device's keys, unless anybody has committed since."""
     is_due = draft.group.epoch <= int.from_bytes(epoch, "big")
@@ -254,6 +297,7 @@ def _unlink(draft: Draft, key: bytes, _: bytes) -> bool:
 
 
 KINDS = {
+    "leave": _leave,
     "link": _link,
     "unlink": _unlink,
     "add": _add,
@@ -262,6 +306,8 @@ KINDS = {
     "drop_device": _drop_device,
     "settings": _settings,
     "role": _role,
+    "ban": _ban,
+    "unban": _unban,
     "heal": _heal,
     "swap_leaf": _swap_leaf,
 }

@@ -117,7 +117,7 @@ def checked(tx: Tx, account: bytes, answer: Claimed) -> tuple[Package, ...]:
         raise PeerError(f"list-{verdict}")
     said = check_list(answer.list, tx.me.server)
     there = devices_of(said)
-    found = []
+    found: list[Package] = []
     for one in answer.packages:
         package = decode_key_package(one.package)
         check_key_package(package, SUITE)
@@ -131,6 +131,8 @@ def checked(tx: Tx, account: bytes, answer: Claimed) -> tuple[Package, ...]:
             raise PeerError("list-older")
         if whose.identity != said.identity:
             continue  # It was away when its account got other keys: it comes in with those later.
+        if any(device == other.device for other in found):
+            continue  # A device comes in once.
         found.append(Package(account, device, identity_hash(whose), one.package))
     if not found:
         raise PeerError("no-key-packages")
@@ -149,3 +151,14 @@ def give_up(tx: Tx, room: bytes, about: bytes, why: str) -> None:
         if kind == "add":
             tx.tell(Warned(f"not-added: {why}", about, tx.now))
     tx.stir(room)
+
+
+def forget(tx: Tx, room: bytes) -> None:
+    """Somebody's device was revoked since its key package came: claim what is still to be had.
+
+    Who is lost and still there says so again.
+    """
+    tx.run(
+        "UPDATE wish SET detail = x'' WHERE room = ? AND kind IN ('add', 'add_device')", room
+    )  # fmt: skip
+    tx.run("DELETE FROM notice WHERE room = ? AND kind = 'lost'", room)

@@ -19,9 +19,10 @@ from alcove.client.keys.rooms import EXPORT_LABEL
 from alcove.client.rooms import lost, messages, rewinding
 from alcove.client.rooms.belief import SUITES
 from alcove.client.rooms.extension import state_of
-from alcove.client.rooms.leaves import certificate_of, identity_hash
+from alcove.client.rooms.leaves import certificate_of
 from alcove.client.rooms.looking import look_at
 from alcove.client.rooms.note import agrees, decode_note
+from alcove.client.rooms.standing import changed, stand, tell_of_members
 from alcove.client.rooms.state import (
     change,
     forget_group,
@@ -36,7 +37,6 @@ from alcove.client.timeline import note
 from alcove.client.tx import Tx
 from alcove.mls import (
     Group,
-    LeafNode,
     Lost,
     MlsError,
     PublicGroup,
@@ -232,10 +232,26 @@ def _removes(before: PublicGroup, staged: StagedPublicCommit, device: bytes) -> 
     return any(leaf is not None and device_id(leaf.signature_key) == device for leaf in leaves)
 
 
+def make_way(tx: Tx, room: bytes, seq: int, name: bytes, *, is_end: bool = False) -> None:
+    """Forget what was told before of the place of a handshake, where it turns out to be untrue.
+
+    Who looks for a Welcome's place writes down handshakes that nothing has proven yet.  With
+    `is_end` all goes that was told of later places.
+    """
+    tx.run(
+        """
+        DELETE FROM handshake WHERE room = ?1 AND seq < ?4
+            AND (((seq = ?2 OR name = ?3) AND NOT (seq = ?2 AND name = ?3)) OR (seq > ?2 AND ?5))
+        """,
+        room, seq, name, restored.VOID, is_end,
+    )  # fmt: skip
+
+
 def record(
     tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name: bytes, epoch: int
 ) -> None:
     """Write down that a handshake stands in the log, whether it counts or not."""
+    make_way(tx, walk.room, stored.seq, name)
     tx.run(
         """
         INSERT INTO handshake (room, seq, name, at, sender, epoch, renews, closes, header, body)
@@ -284,7 +300,8 @@ def _apply(
             tx.wake(MEND_CHAIN, walk.room, tx.now + _jitter_ms(tx))
             tx.wake(MEND_PROFILE, walk.room, tx.now + _jitter_ms(tx))
     if header.sender == tx.me.device:
-        change(tx, walk.room, healed_at=tx.now, sends=0, refused_at=0)
+        change(tx, walk.room, healed_at=tx.now, sends=0, refused_at=0, is_held=0)
+        tx.stir(walk.room)
         if header.joins is not None:
             walk.is_lost = 0
             lost.found(tx, walk.room, stored.seq)
@@ -296,7 +313,7 @@ def _look_at_news(tx: Tx, room: bytes, before: PublicGroup, outcome: Outcome) ->
     """Compare who is new with what is known of them, after what the commit tells of it."""
     for body in outcome.lists:
         trust.take_list(tx, _decode_list(body))
-    for _, newcomer in _changed(outcome.public, before):
+    for _, newcomer in changed(outcome.public, before):
         look_at(tx, room, newcomer)
 
 
@@ -381,115 +398,6 @@ def _out(tx: Tx, walk: Walk, outcome: Outcome, committer: bytes, stored: Stored)
     outbox.stop(tx, walk.room)
     note(tx, walk.room, stored.seq, stored.at, "you-were-removed", committer)
     tx.tell(RoomChanged(walk.room))
-
-
-def stand(tx: Tx, room: bytes, seq: int, before: PublicGroup | None, after: PublicGroup) -> None:
-    """Write down who stands in a room from here on, and what they may do."""
-    old = {} if before is None else dict(before.tree.leaves())
-    new = dict(after.tree.leaves())
-    for index, leaf in old.items():
-        if new.get(index) is not leaf and _other(leaf, new.get(index)):
-            tx.run(
-                """
-                UPDATE stay SET until = ?1
-                WHERE room = ?2 AND device = ?3 AND since < ?1 AND (until IS NULL OR until > ?1)
-                """,
-                seq, room, device_id(leaf.signature_key),
-            )  # fmt: skip
-    for index, leaf in new.items():
-        if old.get(index) is not leaf and _other(old.get(index), leaf):
-            tx.run(
-                """
-                INSERT INTO stay (room, device, account, since, leaf, key, certificate)
-                VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-                """,
-                room, device_id(leaf.signature_key), certificate_of(leaf).account, seq, index,
-                leaf.signature_key, leaf.credential.data,
-            )  # fmt: skip
-    _rank(tx, room, seq, before, after)
-    if before is not None and state_of(before).history != "open" == state_of(after).history:
-        tx.run("UPDATE room SET opened_seq = MAX(opened_seq, ?) WHERE room = ?", seq, room)
-    may_post = state_of(after).may_post
-    if before is None or state_of(before).may_post != may_post:
-        tx.run(
-            """
-            INSERT INTO posting (room, since, who) VALUES (?, ?, ?)
-            ON CONFLICT (room, since) DO UPDATE SET who = excluded.who
-            """,
-            room, seq, may_post,
-        )  # fmt: skip
-
-
-def _other(one: LeafNode | None, other: LeafNode | None) -> bool:
-    """Return whether two leaves differ in whose they are."""
-    if one is None or other is None:
-        return True
-    return (one.signature_key, one.credential.data) != (other.signature_key, other.credential.data)
-
-
-def _rank(tx: Tx, room: bytes, seq: int, before: PublicGroup | None, after: PublicGroup) -> None:
-    """Write down who is owner and admin from here on."""
-    roles = _roles(after)
-    if before is not None and _roles(before) == roles:
-        return
-    ranks = {
-        certificate_of(leaf).account: roles.get(identity_hash(certificate_of(leaf)), "member")
-        for _, leaf in after.tree.leaves()
-    }
-    known: dict[bytes, str] = dict(
-        tx.all(
-            "SELECT account, role FROM rank WHERE room = ? AND since <= ? ORDER BY since", room, seq
-        )
-    )
-    for account, role in (dict.fromkeys(known, "member") | ranks).items():
-        if known.get(account, "member") != role:
-            tx.run(
-                """
-                INSERT INTO rank (room, account, since, role) VALUES (?, ?, ?, ?)
-                ON CONFLICT (room, account, since) DO UPDATE SET role = excluded.role
-                """,
-                room, account, seq, role,
-            )  # fmt: skip
-
-
-def rank_all(tx: Tx, room: bytes, seq: int, public: PublicGroup) -> None:
-    """Write down what everybody is at a place, whatever they were before it."""
-    roles = _roles(public)
-    for _, leaf in public.tree.leaves():
-        certificate = certificate_of(leaf)
-        tx.run(
-            """
-            INSERT INTO rank (room, account, since, role) VALUES (?, ?, ?, ?)
-            ON CONFLICT (room, account, since) DO UPDATE SET role = excluded.role
-            """,
-            room, certificate.account, seq, roles.get(identity_hash(certificate), "member"),
-        )  # fmt: skip
-
-
-def _roles(public: PublicGroup) -> dict[bytes, str]:
-    return {one.identity: one.rank for one in state_of(public).roles}
-
-
-def tell_of_members(
-    tx: Tx, room: bytes, stored: Stored, before: PublicGroup, after: PublicGroup
-) -> None:
-    """Show in the room who came and who went."""
-    old = {certificate_of(leaf).account: None for _, leaf in _changed(before, after)}
-    new = {certificate_of(leaf).account: None for _, leaf in _changed(after, before)}
-    for account in [*new, *old]:
-        was, is_ = _has(before, account), _has(after, account)
-        if was != is_:
-            note(tx, room, stored.seq, stored.at, "joined" if is_ else "left", account)
-
-
-def _changed(one: PublicGroup, other: PublicGroup) -> list[tuple[int, LeafNode]]:
-    """Return the leaves of one state that the other has not."""
-    there = dict(other.tree.leaves())
-    return [(index, leaf) for index, leaf in one.tree.leaves() if there.get(index) is not leaf]
-
-
-def _has(public: PublicGroup, account: bytes) -> bool:
-    return any(certificate_of(leaf).account == account for _, leaf in public.tree.leaves())
 
 
 def alarm(tx: Tx, room: bytes, code: str, seq: int) -> None:

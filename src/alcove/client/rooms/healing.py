@@ -5,10 +5,14 @@ joining, after 64 of its own, and after a day.  When an hour has passed since th
 renewed, it renews that too.  A healing commit that is refused is dropped: the message goes alone.
 """
 
-from alcove.client.events import Warned
+from itertools import islice
+
+from alcove.client.errors import UsageError
+from alcove.client.events import RoomChanged, Warned
 from alcove.client.rooms import planning
 from alcove.client.rooms.changes import Plan
 from alcove.client.rooms.state import Room, change
+from alcove.client.store.database import Database
 from alcove.client.timeline import note
 from alcove.client.tx import Tx
 from alcove.mls import Group
@@ -26,10 +30,12 @@ PAUSE_MS = 60_000
 
 def plan(tx: Tx, here: Room, group: Group, *, has_something_to_say: bool) -> Plan | None:
     """Return a healing commit when it is time for one and something is sent anyway."""
-    if not has_something_to_say or here.kind == "mailbox":
+    if not has_something_to_say or here.kind == "mailbox" or not is_due(tx, here, group):
         return None
     (not_before, heal_at) = tx.line("SELECT commit_at, heal_at FROM room WHERE room = ?", here.room)
-    if max(not_before, heal_at) > tx.now or not is_due(tx, here, group):
+    if max(not_before, heal_at) > tx.now:
+        if here.refused_at:  # What is held goes when it may.
+            tx.wake("room.look_after", here.room, max(not_before, heal_at))
         return None
     tx.run("UPDATE room SET heal_at = ? WHERE room = ?", tx.now + PAUSE_MS, here.room)
     renews = here.renewed_at + RENEWAL_MS <= tx.now
@@ -38,7 +44,7 @@ def plan(tx: Tx, here: Room, group: Group, *, has_something_to_say: bool) -> Pla
 
 def is_due(tx: Tx, here: Room, group: Group) -> bool:
     """Return whether this device should heal with what it sends next."""
-    if len(group.members()) == 1:
+    if len(tuple(islice(group.public.tree.leaves(), 2))) == 1:  # Not a thousand, for each message.
         return False
     share = group.me % STAGGER
     return (
@@ -58,6 +64,30 @@ def refused(tx: Tx, here: Room, group: Group) -> None:
         change(tx, here.room, refused_at=tx.now)
         note(tx, here.room, here.seq, tx.now, "not-healed", tx.me.account)
         tx.tell(Warned("not-healed", here.room, tx.now))
+
+
+# ---- What the owner may choose then ----
+
+
+def hold(tx: Tx, room: bytes) -> None:
+    """Say nothing in a room until it can heal: who may have copied its keys reads no more."""
+    if not tx.run("UPDATE room SET is_held = 1 WHERE room = ? AND refused_at > 0", room):
+        raise UsageError(
+            "Your keys in this room are renewed as they should be: there is nothing to wait for."
+        )
+    tx.tell(RoomChanged(room))
+
+
+def let_go(tx: Tx, room: bytes) -> None:
+    """Say what waits all the same, and what comes."""
+    if tx.run("UPDATE room SET is_held = 0 WHERE room = ? AND is_held", room):
+        tx.tell(RoomChanged(room))
+        tx.stir(room)
+
+
+def is_held(db: Database, room: bytes) -> bool:
+    """Return whether nothing is said in a room by the owner's choice, until it can heal."""
+    return db.one("SELECT 1 FROM room WHERE room = ? AND is_held", room) is not None
 
 
 def postpone(tx: Tx, room: bytes, at: int) -> None:

@@ -17,7 +17,7 @@ from alcove.client.rooms.leaves import certificate_of, identity_hash, key_hash
 from alcove.client.rooms.links import RoomLink, link_hash, link_key, read_link, write_link
 from alcove.client.rooms.note import LinkProof
 from alcove.client.rooms.roles import settled
-from alcove.client.rooms.state import find_room
+from alcove.client.rooms.state import find_room, forget_group
 from alcove.client.rooms.wish import add_wish, bring_siblings
 from alcove.client.tx import Tx
 from alcove.mls import PublicGroup
@@ -215,9 +215,9 @@ def opened(tx: Tx, _request: OpenLink, answer: OpenedLink | Refusal, room: bytes
     if here is not None and here.state == "active":
         came_in(tx, room)  # A Welcome was faster.
         return
-    from alcove.client.rooms import joining  # noqa: PLC0415  # It asks this module for the way in.
+    from alcove.client.rooms import approach  # noqa: PLC0415  # It asks this module for the way in.
 
-    joining.look_for(tx, room, is_wanted=True)
+    approach.look_for(tx, room, is_wanted=True)
     tx.ask(GetSnapshot(room=room, link=hash_for(tx, room)), "joining.snapshot")
 
 
@@ -278,13 +278,23 @@ def refused(tx: Tx, room: bytes, refusal: Refusal) -> bool:
 
 
 def give_up(tx: Tx, room: bytes, cause: str) -> None:
-    """Forget a room into which no link leads, and say why; what was there before stays."""
+    """Forget a room into which no link leads, and say why; what was there before stays.
+
+    Somebody may have added this device meanwhile: then it comes in without a link.
+    """
+    from alcove.client.rooms import approach  # noqa: PLC0415  # It asks this module for the way in.
+
     tx.run("DELETE FROM way_in WHERE room = ?", room)
     here = find_room(tx, room)
+    if here is not None and here.state in {"joining", "active"}:
+        tx.wake("joining.outside", room, tx.now + AGAIN_MS)
+        return
+    approach.list_rooms(tx)
     if here is not None and here.joined_seq:
         tx.run("UPDATE room SET state = 'gone' WHERE room = ?", room)
     elif here is not None:
-        for table in ("stay", "rank", "handshake", "room"):
+        forget_group(tx, room)
+        for table in ("stay", "rank", "posting", "handshake", "room"):
             tx.run(f"DELETE FROM {table} WHERE room = ?", room)  # noqa: S608  # Names of ours.
     tx.tell(Warned(cause, room, tx.now))
     tx.tell(RoomChanged(room))

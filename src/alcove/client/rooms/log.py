@@ -62,7 +62,7 @@ def entries(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
         tx.wake("log.read_on", request.room, tx.now + STUCK_MS)
         return
     take(tx, request.room, answer.entries, answer.head)
-    if answer.more:
+    if answer.more or get_room(tx, request.room).seq < tx.memory.placed.pop(request.room, 0):
         read_on(tx, request.room)
 
 
@@ -91,8 +91,7 @@ def shut_out(tx: Tx, room: bytes) -> None:
 
 def pushed(tx: Tx, push: NewEntries) -> None:
     """Take what was pushed; when something is missing before it, read that."""
-    here = find_room(tx, push.room)
-    if here is not None and push.entries:
+    if push.entries and find_room(tx, push.room) is not None:
         take(tx, push.room, push.entries, push.entries[-1].seq)
 
 
@@ -154,12 +153,18 @@ def step(tx: Tx, walk: Walk, stored: Stored) -> None:
 
 
 def place(tx: Tx, room: bytes, sent: tuple[NewEntry, ...], appended: Appended) -> None:
-    """Take entries of one's own that the server has stored, without reading them back."""
+    """Take entries of one's own that the server has stored, without reading them back.
+
+    Where something before them is missing, the log is read up to them, even if a page that is under
+    way was made before they were stored: nobody nudges a device for what it has sent itself.
+    """
     stored = tuple(
         Stored(seq, appended.at, entry.header, entry.body)
         for seq, entry in enumerate(sent, start=appended.first)
     )
     take(tx, room, stored, stored[-1].seq)
     here = get_room(tx, room)
+    if here.seq < stored[-1].seq:
+        tx.memory.placed[room] = stored[-1].seq
     if here.seq == stored[-1].seq and here.chain is not None and here.chain != appended.chain:
         handshakes.alarm(tx, room, "fork", here.seq)

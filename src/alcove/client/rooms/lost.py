@@ -13,8 +13,9 @@ from alcove.client.events import Mended, Warned
 from alcove.client.rooms import notices
 from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.leaves import certificate_of, key_hash
+from alcove.client.rooms.messages import LOOK_AGAIN, LOOK_AGAIN_MS
 from alcove.client.rooms.roles import may, may_remove
-from alcove.client.rooms.state import Room, change, find_room, get_room, public_of
+from alcove.client.rooms.state import Room, change, find_room, get_room, is_coming, public_of
 from alcove.client.rooms.walk import Walk
 from alcove.client.rooms.wish import add_wish
 from alcove.client.timeline import note
@@ -104,11 +105,12 @@ def stranger(tx: Tx, walk: Walk, stored: Stored) -> None:
 
 
 def leaf_index(tx: Tx, public: PublicGroup) -> int:
-    """Return where this device stands."""
-    for index, leaf in public.tree.leaves():
-        if device_id(leaf.signature_key) == tx.me.device:
-            return index
-    return 0
+    """Return where this device stands, in a room in which it does."""
+    return next(
+        index
+        for index, leaf in public.tree.leaves()
+        if device_id(leaf.signature_key) == tx.me.device
+    )
 
 
 def wait_for(tx: Tx, room: bytes) -> None:
@@ -135,7 +137,14 @@ def say_so(tx: Tx, room: bytes) -> None:
 
 
 def resume(tx: Tx) -> None:
-    """Go on coming back where a broken line has ended it."""
+    """Go on coming back where a broken line has ended it, and where this device has no keys."""
+    tx.run(
+        """
+        UPDATE room SET is_lost = 1
+        WHERE state = 'active' AND public IS NOT NULL
+            AND room NOT IN (SELECT room FROM group_epoch)
+        """
+    )
     for (room,) in tx.all(
         """
         SELECT room FROM room WHERE state != 'gone' AND (is_lost OR room IN (
@@ -157,17 +166,10 @@ def resync(tx: Tx, room: bytes) -> None:
     if here.state != "active" or here.seq < here.head or room in tx.memory.reading:
         log.read_on(tx, room)
         tx.wake(RESYNC, room, tx.now + AGAIN_MS)
-    elif not _is_coming(tx, room):
+    elif not is_coming(tx, room):
         joining.come_in(tx, room, "lost.came_back")
-        if not _is_coming(tx, room):
+        if not is_coming(tx, room):
             tx.wake(RESYNC, room, tx.now + REFUSED_MS)
-
-
-def _is_coming(tx: Tx, room: bytes) -> bool:
-    return (
-        tx.one("SELECT 1 FROM request WHERE answered_by = 'lost.came_back' AND note = ?", room)
-        is not None
-    )
 
 
 def _has_to(tx: Tx, here: Room) -> bool:
@@ -181,17 +183,15 @@ def _has_to(tx: Tx, here: Room) -> bool:
 
 def came_back(tx: Tx, request: Append, answer: Appended | Refusal, _: bytes) -> None:
     """This device's own commit stands in the log, or has to be made anew."""
-    from alcove.client.rooms import log  # noqa: PLC0415
+    from alcove.client.rooms import log, welcomes  # noqa: PLC0415
 
     room = request.room
     here = get_room(tx, room)
     if not isinstance(answer, Refusal):
-        if here.seq + 1 == answer.first:
-            log.place(tx, room, request.entries, answer)
-        else:
-            log.read_on(tx, room)
+        log.place(tx, room, request.entries, answer)
         return
     tx.run("DELETE FROM pending WHERE room = ?", room)
+    welcomes.accept(tx, room)
     log.read_on(tx, room)
     if answer.code == Code.CONFLICT:
         pause_ms = int.from_bytes(tx.random(2), "big") % CONFLICT_MS
@@ -208,8 +208,6 @@ def came_back(tx: Tx, request: Append, answer: Appended | Refusal, _: bytes) -> 
 
 def found(tx: Tx, room: bytes, seq: int) -> None:
     """This device follows again, if it did not."""
-    from alcove.client import history  # noqa: PLC0415
-
     here = get_room(tx, room)
     line = tx.one("SELECT must_return, culprit FROM trouble WHERE room = ?", room)
     if line is None and not here.is_lost:
@@ -228,7 +226,7 @@ def found(tx: Tx, room: bytes, seq: int) -> None:
     tx.tell(Mended(room, "found", seq, tx.me.account))
     # What was said meanwhile is sealed under keys that lie in the chain, or come there soon.
     tx.ask(GetRows(room=room, kind="chain"), "history.chain")
-    tx.wake(history.LOOK_AGAIN, room, tx.now + history.LOOK_AGAIN_MS)
+    tx.wake(LOOK_AGAIN, room, tx.now + LOOK_AGAIN_MS)
     if line is not None and line[1] is not None and not line[0]:
         _remove(tx, room, line[1])
 

@@ -10,21 +10,23 @@ A room is founded with its first members and messages in one request: the sender
 from msgspec import structs
 
 from alcove.client import chats, profiles, trust
-from alcove.client.errors import UsageError
+from alcove.client.errors import PeerError, UsageError
 from alcove.client.events import RoomChanged, Warned
 from alcove.client.packages import own_bundle
-from alcove.client.rooms import log
+from alcove.client.rooms import log, successors
 from alcove.client.rooms.claims import Claims, claims_of
-from alcove.client.rooms.committing import commit, found
+from alcove.client.rooms.committing import Made, commit, found
 from alcove.client.rooms.extension import Ranked, RoomState, extension, state_of
-from alcove.client.rooms.handshakes import own_key, stand
+from alcove.client.rooms.handshakes import cause_of, own_key
 from alcove.client.rooms.leaves import certificate_of, key_hash
 from alcove.client.rooms.looking import look_at
 from alcove.client.rooms.planning import plan
+from alcove.client.rooms.standing import stand
 from alcove.client.rooms.state import (
     Room,
     change,
     find_room,
+    forget_group,
     get_room,
     keep_group,
     policy_of,
@@ -32,7 +34,7 @@ from alcove.client.rooms.state import (
 )
 from alcove.client.rooms.wish import add_wish, bring_siblings
 from alcove.client.tx import Tx
-from alcove.mls import create_group, decode_key_package
+from alcove.mls import MlsError, create_group, decode_key_package
 from alcove.wire.codec import decode_header
 from alcove.wire.entries import (
     Appended,
@@ -47,26 +49,31 @@ from alcove.wire.ids import NOTHING_BEFORE
 from alcove.wire.rooms import CreateRoom, Kind
 
 ID_BYTES = 16
+CLAIM_AGAIN_MS = 60_000
+"""So late others are claimed in place of key packages that cannot be used together."""
 NOT_MEANT = "This was meant for somebody else; the server has led it into another room."
 """Why something is not said in a direct room that turns out to be with others."""
+WAS_MADE = "There is such a room already; if you have made it, this is said once you are in it."
+"""Why something waits for a room that this device does not know to have made."""
 
 
 def create(
     tx: Tx, kind: Kind, accounts: tuple[bytes, ...] = (), *, history: History = "open",
-    profile: bytes | None = None, predecessor: bytes | None = None,
+    profile: bytes | None = None,
 ) -> bytes:  # fmt: skip
-    """Make a room with these accounts; it is there at once, and reaches the server when it can."""
+    """Make a room with these accounts; it is there at once, and reaches the server when it can.
+
+    A direct room that is there is returned, unless it ended with the other one's old keys.
+    """
+    predecessor: bytes | None = None
     if kind == "direct":
         (partner,) = accounts
-        there = tx.one(
-            """
-            SELECT room FROM room WHERE kind = 'direct' AND partner = ? AND state != 'gone'
-            """,
-            partner,
-        )
-        if there is not None and predecessor is None:
-            existing: bytes = there[0]
-            return existing
+        for there in successors.with_partner(tx.db, partner):
+            if not successors.is_over(tx, get_room(tx, there)):
+                return there
+            predecessor = predecessor or there
+        if predecessor is not None:
+            _end(tx, predecessor)
         if partner == tx.me.account:
             raise UsageError('That is you: write to yourself in a room of your own, "Notes".')
     room = tx.random(16)
@@ -86,6 +93,13 @@ def create(
     return room
 
 
+def _end(tx: Tx, room: bytes) -> None:
+    """Say of all that waits in a room that ended that it cannot be said there."""
+    from alcove.client import outbox  # noqa: PLC0415  # It says that a room has become ready.
+
+    outbox.stop(tx, room, successors.OVER)
+
+
 def make(tx: Tx, here: Room, messages: int) -> None:
     """Found a room, when everybody's key packages are here, and send it with what was said."""
     from alcove.client import outbox  # noqa: PLC0415  # It says that a room has become ready.
@@ -101,23 +115,29 @@ def make(tx: Tx, here: Room, messages: int) -> None:
     group = create_group(
         own_bundle(tx), here.room, policy_of(tx), tx.random, extensions=(extension(state),)
     )
+    first, name = found(tx, here, group)
+    here = here._replace(handshake=name, room_key=name)
+    added: Made | None = None
+    if claims.packages:
+        adds = [decode_key_package(package) for package in claims.packages]
+        try:
+            added = commit(tx, here, group, plan(group.public, group.me, adds=adds))
+        except (PeerError, MlsError) as error:
+            _not_together(tx, here, error)
+            return
     keep_group(tx, here.room, group)
     stand(tx, here.room, 1, None, group.public)
-    first, name = found(tx, here, group)
     own_key(tx, here.room, name, group)
     entries: list[NewEntry] = [first]
     welcomes: tuple[Welcome, ...] = ()
     rows: tuple[Row, ...] = ()
-    here = here._replace(handshake=name, room_key=name)
-    if claims.packages:
-        adds = [decode_key_package(package) for package in claims.packages]
-        made = commit(tx, here, group, plan(group.public, group.me, adds=adds))
-        entries.append(made.entry)
-        assert made.welcome is not None
-        welcomes = (Welcome(tuple(one.device for one in claims.members), made.welcome),)
-        rows = made.rows
-        own_key(tx, here.room, made.name, made.after)
-        here = here._replace(handshake=made.name, room_key=made.name)
+    if added is not None:
+        entries.append(added.entry)
+        assert added.welcome is not None
+        welcomes = (Welcome(tuple(one.device for one in claims.members), added.welcome),)
+        rows = added.rows
+        own_key(tx, here.room, added.name, added.after)
+        here = here._replace(handshake=added.name, room_key=added.name)
     # Live messages are sealed with the group that the request leads to: they wait for it.
     waits = here_is_live(state) or outbox.expires(tx, here.room)
     sealed = [] if waits else outbox.waiting(tx, here)[:messages]
@@ -130,6 +150,13 @@ def make(tx: Tx, here: Room, messages: int) -> None:
     outbox.carried(tx, sealed, number)
     change(tx, here.room, state="founded")
     tx.run("DELETE FROM wish WHERE room = ? AND kind = 'add'", here.room)
+
+
+def _not_together(tx: Tx, here: Room, error: Exception) -> None:
+    """Key packages that were taken one by one do not go together: others are claimed later."""
+    tx.run("UPDATE wish SET detail = x'' WHERE room = ? AND kind = 'add'", here.room)
+    tx.tell(Warned(f"not-possible: add: {cause_of(error)}", here.room, tx.now))
+    tx.wake("room.look_after", here.room, tx.now + CLAIM_AGAIN_MS)
 
 
 def _are_of_now(tx: Tx, here: Room, claims: Claims) -> bool:
@@ -202,6 +229,7 @@ def made(tx: Tx, request: CreateRoom, answer: Appended | Refusal, _: bytes) -> N
 def _not_made(tx: Tx, request: CreateRoom, refusal: Refusal) -> None:
     """A room was refused: use the one that is there, or say why."""
     from alcove.client import outbox  # noqa: PLC0415
+    from alcove.client.rooms import approach  # noqa: PLC0415
 
     room = request.room
     here = get_room(tx, room)
@@ -213,11 +241,14 @@ def _not_made(tx: Tx, request: CreateRoom, refusal: Refusal) -> None:
     tx.run("UPDATE outbox SET request = NULL, header = NULL, body = NULL WHERE room = ?", room)
     if refusal.code == Code.EXISTS and here.kind == "direct" and _use(tx, here, refusal.head):
         return
-    change(tx, room, state="gone")
-    for (content,) in tx.all("SELECT content FROM outbox WHERE room = ?", room):
-        outbox.fail(tx, room, content, refusal.why)
+    was_made = refusal.code == Code.EXISTS
+    forget_group(tx, room)  # No room has begun with it.
+    change(tx, room, state="gone", public=None)
+    outbox.stop(tx, room, WAS_MADE if was_made else refusal.why)
     tx.tell(Warned("room-refused", room, tx.now))
     tx.tell(RoomChanged(room))
+    if was_made:  # By this device, perhaps, before its disk was set back: the list says so.
+        approach.list_rooms(tx)
 
 
 def is_handshake(entry: NewEntry) -> bool:
@@ -230,7 +261,7 @@ def _use(tx: Tx, here: Room, there: bytes | None) -> bool:
 
     The server names it, so it is not believed: who is in it is compared when this device is.
     """
-    from alcove.client.rooms import joining  # noqa: PLC0415
+    from alcove.client.rooms import approach  # noqa: PLC0415
 
     room = here.room
     if there is None or len(there) != ID_BYTES or there == room:
@@ -242,9 +273,11 @@ def _use(tx: Tx, here: Room, there: bytes | None) -> bool:
         return False
     tx.run("UPDATE outbox SET room = ? WHERE room = ?", there, room)
     tx.run("UPDATE line SET room = ? WHERE room = ?", there, room)
+    (predecessor,) = tx.line("SELECT predecessor FROM room WHERE room = ?", room)
+    forget_group(tx, room)
     tx.run("DELETE FROM room WHERE room = ?", room)
-    joining.look_for(tx, there, is_wanted=True)
-    change(tx, there, partner=here.partner)
+    approach.look_for(tx, there, is_wanted=True)
+    change(tx, there, partner=here.partner, predecessor=predecessor)
     tx.stir(there)
     tx.tell(RoomChanged(there))
     return True
@@ -261,10 +294,17 @@ def meet(tx: Tx, room: bytes) -> None:
     assert public is not None
     for _, leaf in public.tree.leaves():
         look_at(tx, room, leaf)
-    kind = state_of(public).kind
+    state = state_of(public)
+    kind = state.kind
     accounts = [certificate_of(leaf).account for _, leaf in public.tree.leaves()]
     others = [account for account in accounts if account != tx.me.account]
     partner = None if kind != "direct" else others[0] if others else expected
     change(tx, room, kind=kind, partner=partner)
+    if expected is None and partner is not None:  # It has just come.
+        change(tx, room, predecessor=successors.before(tx, room, partner, state.predecessor))
     if expected not in {None, partner}:
         outbox.stop(tx, room, NOT_MEANT)
+    elif tx.one(
+        "SELECT 1 FROM stay WHERE room = ? AND since = 1 AND device = ?", room, tx.me.device
+    ):
+        outbox.go_on(tx, room, WAS_MADE)  # Its founding is signed by this device.

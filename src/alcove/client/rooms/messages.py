@@ -9,22 +9,31 @@ from alcove.client.errors import PeerError
 from alcove.client.keys.rooms import RoomKey, room_key
 from alcove.client.keys.sealing import Place, live_data, open_kept
 from alcove.client.rooms import notices
-from alcove.client.rooms.members import Stay, may_post, stay_at
+from alcove.client.rooms.members import Stay, between, has_stood, may_post, stay_at
 from alcove.client.rooms.state import group_of, keep_group
 from alcove.client.rooms.walk import Walk
 from alcove.client.timeline import Opened, explain, note
 from alcove.client.timeline import stored as was_stored
 from alcove.client.timeline import take as show
 from alcove.client.tx import Tx
-from alcove.mls import ApplicationMessage, MlsError
+from alcove.mls import ApplicationMessage, MlsError, RuleBroken
 from alcove.wire.codec import decode_header
 from alcove.wire.content import ContentError, Poll, Said, Text, decode_said
 from alcove.wire.entries import MessageHeader, Stored
 
 BEFORE = "before-you-joined"
 """The cause of what was sealed before this device came, in a room that keeps it from newcomers."""
+WHILE_LOST = "while-lost"
+"""The cause of what was said for one opening while this device could not follow the room."""
 SAID_BEFORE = "said-before-restore"
 """The cause of what this device has said itself, before its disk was set back."""
+LOOK_AGAIN = "history.look_again"
+"""The alarm that looks for keys once more, as long as something waits for one."""
+LOOK_AGAIN_MS = 20_000
+SLOTS = "receipts.once"
+"""The alarm that reads a room's slots once more, when the keys of before have come."""
+SLOTS_MS = 1_000
+"""Keys that come together lead to one look."""
 RENEWALS = 8
 """A kept message names one of so many newest handshakes that renew; a live one of any."""
 
@@ -57,8 +66,8 @@ def _open(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader, stay: Stay)
     assert stored.body is not None
     try:
         said = open_said(tx, walk.room, stored, header, stay)
-    except NoKeyError:
-        if is_before(tx, walk.room, header):
+    except NoKeyError as error:
+        if isinstance(error, BeforeError) or is_before(tx, walk.room, header):
             walk.remember(header.sender, header.content, BEFORE)
             note(tx, walk.room, stored.seq, stored.at, BEFORE, stay.account)
             return
@@ -66,7 +75,8 @@ def _open(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader, stay: Stay)
         wait_for_key(tx, walk.room, stored, header, stay)
         return
     except (PeerError, ContentError, MlsError) as error:
-        walk.pass_over(stored, header.sender, stay.account, cause_of(error))
+        cause = WHILE_LOST if walk.is_lost and header.form == "live" else cause_of(error)
+        walk.pass_over(stored, header.sender, stay.account, cause)
         return
     walk.remember(header.sender, header.content)
     check_seen(tx, walk.room, stored.seq, stay.account, said)
@@ -82,23 +92,25 @@ def opened(stored: Stored, header: MessageHeader, stay: Stay, said: Said | None)
 
 def settle(tx: Tx, room: bytes) -> None:
     """The past of a room that is closed to newcomers is fetched: what is still sealed stays so."""
-    (first,) = tx.line(
-        "SELECT MIN(since) FROM stay WHERE room = ? AND account = ?", room, tx.me.account
-    )
-    for (seq,) in tx.all(
+    for seq, named in tx.all(
         """
-        SELECT u.seq FROM unopened u JOIN handshake h ON h.room = u.room AND h.name = u.key
-        WHERE u.room = ? AND h.seq < ? ORDER BY u.seq
+        SELECT u.seq, h.seq FROM unopened u JOIN handshake h ON h.room = u.room AND h.name = u.key
+        WHERE u.room = ? ORDER BY u.seq
         """,
-        room, first,
-    ):  # fmt: skip
+        room,
+    ):
+        if has_stood(tx, room, tx.me.account, named):
+            continue
         tx.run("DELETE FROM unopened WHERE room = ? AND seq = ?", room, seq)
         tx.run("UPDATE entry SET cause = ? WHERE room = ? AND seq = ?", BEFORE, room, seq)
         explain(tx, room, seq, BEFORE)
 
 
 def is_before(tx: Tx, room: bytes, header: MessageHeader) -> bool:
-    """Return whether a live message was sealed before this device came."""
+    """Return whether a message was sealed before this device came, or in a closed room its account.
+
+    Who is added closes nothing: what was sealed before may come after them in the log.
+    """
     history, joined, named = tx.line(
         """
         SELECT r.history, r.joined_seq, h.seq FROM room r
@@ -107,11 +119,18 @@ def is_before(tx: Tx, room: bytes, header: MessageHeader) -> bool:
         """,
         header.key, room,
     )  # fmt: skip
-    return history == "none" and (named is None or named < joined)
+    if history == "none":
+        return named is None or named < joined
+    is_closed = history == "closed" and header.form == "kept" and named is not None
+    return is_closed and has_stood(tx, room, tx.me.account, named) is False
 
 
 class NoKeyError(Exception):
     """This device has not got the key of a message."""
+
+
+class BeforeError(NoKeyError):
+    """Nor will it: the message was sealed before this device came, or came back."""
 
 
 def open_said(tx: Tx, room: bytes, stored: Stored, header: MessageHeader, stay: Stay) -> Said:
@@ -162,7 +181,12 @@ def _open_live(tx: Tx, room: bytes, stored: Stored, header: MessageHeader, place
         raise NoKeyError
     judge(tx, room, header, stored.seq)
     line = tx.one("SELECT epoch FROM handshake WHERE room = ? AND name = ?", room, place.key_name)
-    received = group.receive(stored.body)
+    try:
+        received = group.receive(stored.body)
+    except RuleBroken as error:
+        if error.rule == "private-epoch-kept" and line is not None and line[0] < group.epoch:
+            raise BeforeError from error  # A group that was there then keeps as many epochs.
+        raise
     if not isinstance(received, ApplicationMessage):
         raise PeerError("not-a-message")
     if (
@@ -178,6 +202,13 @@ def _open_live(tx: Tx, room: bytes, stored: Stored, header: MessageHeader, place
 
 def judge(tx: Tx, room: bytes, header: MessageHeader, seq: int) -> None:
     """Raise unless a message may stand at its place: the server's rule, applied once more."""
+    known = between(tx, room, seq)
+    if (header.form, header.key) not in known:
+        _judge(tx, room, header, seq)
+        known[header.form, header.key] = True
+
+
+def _judge(tx: Tx, room: bytes, header: MessageHeader, seq: int) -> None:
     line = tx.one(
         "SELECT seq, renews FROM handshake WHERE room = ? AND name = ?", room, header.key or b""
     )
@@ -231,6 +262,7 @@ def wait_for_key(tx: Tx, room: bytes, stored: Stored, header: MessageHeader, sta
         room, stored.seq, header.key or b"", stored.at, stored.header, stored.body,
     )  # fmt: skip
     note(tx, room, stored.seq, stored.at, "no-key", stay.account)
+    tx.wake(LOOK_AGAIN, room, tx.now + LOOK_AGAIN_MS)
     _doubt_key(tx, room, header.key or b"")
 
 
@@ -283,6 +315,9 @@ def _take_forgotten(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader) -
 
 def reopen(tx: Tx, room: bytes, name: bytes) -> None:
     """A room key has come: open what waited for it."""
+    if room in tx.memory.closed_slots:
+        del tx.memory.closed_slots[room]
+        tx.wake(SLOTS, room, tx.now + SLOTS_MS)
     was_sure = _is_sure(tx, room, name)
     waiting = tx.all(
         "SELECT seq, at, header, body FROM unopened WHERE room = ? AND key = ? ORDER BY seq",

@@ -10,16 +10,19 @@ from alcove.client.keys.sealing import check_notice, sign_notice
 from alcove.client.keys.suite import SUITE
 from alcove.client.rooms.leaves import leaf_hash
 from alcove.client.rooms.members import Stay
-from alcove.client.rooms.state import Room, change, policy_of, public_of
+from alcove.client.rooms.state import Room, change, find_room, policy_of, public_of
 from alcove.client.rooms.walk import Walk
 from alcove.client.timeline import note
 from alcove.client.tx import Tx
 from alcove.mls import MlsError, PublicGroup, check_key_package, decode_key_package
 from alcove.wire.codec import encode
 from alcove.wire.entries import Append, Appended, MessageHeader, NewEntry, Stored
-from alcove.wire.errors import Refusal
+from alcove.wire.errors import Code, Refusal
 from alcove.wire.signed import device_id
 
+AGAIN = "notices.again"
+"""The alarm that says once more that this device leaves."""
+AGAIN_MS = 10_000
 JITTER_MS = 10_000
 """Whoever follows waits up to so long before adding the lost again: then one commit is enough."""
 
@@ -62,10 +65,13 @@ def _check_package(tx: Tx, message: bytes, stay: Stay) -> None:
 
 def sent(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader) -> None:
     """A notice of this device stands in the log."""
+    from alcove.client import outbox  # noqa: PLC0415  # It says things in rooms by this package.
+
     if header.notice == "leave":
         walk.finish()
         walk.is_over = True
         change(tx, walk.room, state="gone", seq=stored.seq)
+        outbox.stop(tx, walk.room)
         note(tx, walk.room, stored.seq, stored.at, "you-left", tx.me.account)
 
 
@@ -84,7 +90,17 @@ def send(tx: Tx, here: Room, kind: str) -> None:
     else:
         body = sign_notice(here.room, me.account, me.key, "leave", leaf)
         header = MessageHeader(me.device, tx.random(16), "notice", notice="leave")
-    tx.order(Append(room=here.room, entries=(NewEntry(encode(header), body),)), "notices.appended")
+    request = Append(room=here.room, entries=(NewEntry(encode(header), body),))
+    tx.order(request, "notices.appended", here.room if kind == "leave" else b"")
+
+
+def is_leaving(tx: Tx, room: bytes) -> bool:
+    """Return whether this device has said that it leaves, and the server has not taken it yet."""
+    sql = """
+        SELECT 1 FROM request WHERE answered_by = 'notices.appended' AND note = ?1
+        UNION ALL SELECT 1 FROM alarm WHERE kind = ?2 AND about = ?1
+    """
+    return tx.one(sql, room, AGAIN) is not None
 
 
 def own_leaf_hash(tx: Tx, public: PublicGroup) -> bytes | None:
@@ -95,11 +111,28 @@ def own_leaf_hash(tx: Tx, public: PublicGroup) -> bytes | None:
     return None
 
 
-def appended(tx: Tx, request: Append, answer: Appended | Refusal, _: bytes) -> None:
-    """A notice of this device was stored, or refused."""
+def stays(tx: Tx, room: bytes) -> None:
+    """This device has come into a room: what it said before of leaving is over."""
+    tx.run("DELETE FROM alarm WHERE kind = ? AND about = ?", AGAIN, room)
+
+
+def again(tx: Tx, room: bytes) -> None:
+    """Say once more that this device leaves, as its leaf is now."""
+    here = find_room(tx, room)
+    if here is not None and public_of(tx, room) is not None:
+        send(tx, here, "leave")
+
+
+def appended(tx: Tx, request: Append, answer: Appended | Refusal, leaves: bytes) -> None:
+    """A notice of this device was stored, or refused; `leaves` is the room that it leaves by it.
+
+    Who is lost says so again by itself, as long as it is.
+    """
     from alcove.client.rooms import log  # noqa: PLC0415
 
     if not isinstance(answer, Refusal):
         here = public_of(tx, request.room)
         if here is not None:
             log.place(tx, request.room, request.entries, answer)
+    elif leaves and answer.code not in {Code.NOT_A_MEMBER, Code.UNKNOWN}:
+        tx.wake(AGAIN, leaves, tx.now + (answer.retry_after_ms or AGAIN_MS))

@@ -1,12 +1,16 @@
 """Coming back into a room that this device has known: only what goes on from there is believed.
 
 Who is shut out by the server's word alone forgets the group's secrets, but not how the group stood.
-What it is shown later must lead past that place, or begin behind it by the word of somebody who
-stood there; else nothing is said, and nobody comes in, before the owner has looked.
+What it is shown later must lead on from that place, commit by commit, or begin behind it by the
+word of somebody who stood there; else nothing is said, and nobody comes in, before the owner has
+looked.  After a restore the log may be shorter; but it has to begin with what this device knows.
 """
 
 from alcove.client import restored
+from alcove.client.errors import PeerError
 from alcove.client.rooms.belief import SUITES
+from alcove.client.rooms.founding import check_beginning
+from alcove.client.rooms.handshakes import Body, counted, decode_body
 from alcove.client.rooms.leaves import certificate_of
 from alcove.client.rooms.state import (
     Room,
@@ -17,22 +21,65 @@ from alcove.client.rooms.state import (
     public_of,
 )
 from alcove.client.tx import Tx
-from alcove.mls import MlsError, PublicGroup, decode_group_info
-from alcove.wire.entries import Joining
+from alcove.mls import MlsError, PublicGroup, StagedPublicCommit, decode_group_info
+from alcove.wire.codec import decode_header
+from alcove.wire.entries import HandshakeHeader, Joining
+from alcove.wire.ids import NOTHING_BEFORE
 from alcove.wire.signed import device_id
 
 ANOTHER = "fork"
+AGAIN = "start again"
+START_AGAIN_MS = 10_000
+"""So late a log is read from its beginning that was not the server's; then twice as late."""
+STARTS_MAX = 12
+"""So often the pause before that doubles."""
 LOOK_AGAIN_MS = 10 * 60 * 1000
 """So long apart it is seen whether the owner has looked, and what the server says by then."""
 
 
-def put_away(tx: Tx, room: bytes) -> None:
-    """Forget the secrets of a group, and remember how a room stood that is over."""
+def put_away(tx: Tx, room: bytes, *, was_restored: bool = False) -> None:
+    """Forget the secrets of a group, and remember how a room stood that is over.
+
+    With `was_restored` its log has become another one: what this device has followed is there.
+    """
     here = find_room(tx, room)
-    public = None if here is None or here.state != "gone" else public_of(tx, room)
+    has_stood = here is not None and here.state in ({"active"} if was_restored else {"gone"})
+    public = public_of(tx, room) if has_stood else None
     if public is not None:
         tx.run("UPDATE room SET known = COALESCE(known, ?) WHERE room = ?", public.save(), room)
+        # What counted, and was followed by this device or leads to where it came in.
+        tx.run(
+            """
+            INSERT INTO walked (room, name) SELECT room, name FROM handshake h
+            WHERE room = ?1 AND seq >= (SELECT MIN(since) FROM stay WHERE room = ?1) AND seq = (
+                SELECT MIN(seq) FROM handshake WHERE room = ?1 AND epoch = h.epoch
+            ) ON CONFLICT DO NOTHING
+            """,
+            room,
+        )
+    if was_restored:
+        change(tx, room, was_restored=1)
     forget_group(tx, room)
+
+
+def came_in(tx: Tx, room: bytes) -> None:
+    """This device is in the room again: from here on it follows with its own eyes."""
+    tx.run("DELETE FROM walked WHERE room = ?", room)
+    change(tx, room, known=None, was_restored=0)
+    tx.memory.tries.pop((AGAIN, room), None)
+
+
+def start_again(tx: Tx, room: bytes) -> None:
+    """What was followed of a room is not its log, as the server has it now: read all of it anew."""
+    change(tx, room, seq=0, handshake=NOTHING_BEFORE, chain=None, public=None, base=None)
+    tries = tx.memory.tries.get((AGAIN, room), 0)
+    tx.memory.tries[AGAIN, room] = tries + 1
+    tx.wake("joining.outside", room, tx.now + START_AGAIN_MS * 2 ** min(tries, STARTS_MAX))
+
+
+def is_known(tx: Tx, room: bytes) -> bool:
+    """Return whether this device knows how a room stood into which it comes back."""
+    return tx.line("SELECT known FROM room WHERE room = ?", room) != (None,)
 
 
 def _known(tx: Tx, room: bytes) -> PublicGroup | None:
@@ -43,11 +90,85 @@ def _known(tx: Tx, room: bytes) -> PublicGroup | None:
 def compare(tx: Tx, room: bytes, seq: int, info: bytes | None = None) -> None:
     """Compare a room's state with how it stood; `info` is what it begins with, if it does here."""
     known, public = _known(tx, room), public_of(tx, room)
-    if known is None or public is None or public.epoch < known.epoch:
+    if known is None or public is None or public.epoch < known.epoch or _was_restored(tx, room):
         return
     is_other = public.epoch == known.epoch and public.context.raw != known.context.raw
-    if is_other or (info is not None and not _is_of_known(known, public, info)):
+    is_behind = info is not None and not _leads_to(tx, room, seq, known, public)
+    if is_other or (is_behind and not _is_of_known(known, public, info or b"")):
         restored.doubt(tx, room, seq, b"", ANOTHER)
+
+
+def _leads_to(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicGroup) -> bool:
+    """Return whether the handshakes up to a place lead from how a room stood to how it stands."""
+    followed = known
+    for header, body in tx.all(
+        """
+        SELECT header, body FROM handshake
+        WHERE room = ? AND seq <= ? AND header IS NOT NULL AND body IS NOT NULL ORDER BY seq
+        """,
+        room, seq,
+    ):  # fmt: skip
+        try:
+            said, held = decode_header(header), decode_body(body)
+            staged = followed.receive(held.commit)
+            if isinstance(staged, StagedPublicCommit) and isinstance(said, HandshakeHeader):
+                note = staged.authenticated_data
+                followed = counted(said, note, held.info, staged.group, staged.committer)
+        except (PeerError, MlsError):
+            continue  # One that counts for nobody, or for a state that is past.
+    return followed.context.raw == public.context.raw
+
+
+def _was_restored(tx: Tx, room: bytes) -> bool:
+    return tx.line("SELECT was_restored FROM room WHERE room = ?", room) == (1,)
+
+
+def _goes_on(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicGroup) -> bool:
+    """Return whether a log, after a restore, is the one of before: as far as it goes, at least.
+
+    It holds a handshake that this device has followed before, and comes from there to where the
+    room stands; or who made that state stood in the room as it was.
+    """
+    followed: PublicGroup | None = None
+    is_shared, before, info = False, NOTHING_BEFORE, b""
+    for name, header, body in tx.all(
+        """
+        SELECT name, header, body FROM handshake
+        WHERE room = ? AND seq <= ? AND header IS NOT NULL ORDER BY seq
+        """,
+        room, seq,
+    ):  # fmt: skip
+        said, last, before = decode_header(header), before, name
+        try:
+            held = decode_body(body)
+            if isinstance(said, HandshakeHeader) and said.before == last:
+                followed = _followed(tx, room, followed, said, held)
+                is_shared = is_shared or _has_walked(tx, room, name)
+                info = held.info
+        except (PeerError, MlsError):
+            continue  # It counts for nobody.
+    if is_shared and followed is not None and followed.context.raw == public.context.raw:
+        return True
+    return _is_of_known(known, public, info)
+
+
+def _followed(
+    tx: Tx, room: bytes, before: PublicGroup | None, header: HandshakeHeader, body: Body
+) -> PublicGroup:
+    """Return the public state after a handshake, from the one that founds a room on."""
+    if before is None:
+        first = PublicGroup.from_group_info(body.info, policy_of(tx), tree=None, suites=SUITES)
+        check_beginning(first, header, room)
+        return first
+    staged = before.receive(body.commit)
+    if not isinstance(staged, StagedPublicCommit):
+        raise PeerError("not-a-commit")
+    said = staged.authenticated_data
+    return counted(header, said, body.info, staged.group, staged.committer)
+
+
+def _has_walked(tx: Tx, room: bytes, name: bytes) -> bool:
+    return tx.one("SELECT 1 FROM walked WHERE room = ? AND name = ?", room, name) is not None
 
 
 def _is_of_known(known: PublicGroup, public: PublicGroup, info: bytes) -> bool:
@@ -69,10 +190,17 @@ def arrived(tx: Tx, room: bytes, seq: int, info: bytes) -> None:
     """A Welcome has led back into a room: whether to one that goes on from where it stood."""
     known, public = _known(tx, room), public_of(tx, room)
     assert public is not None, "it has a group"
-    if known is not None and public.epoch < known.epoch:
+    if known is not None and _is_another(tx, room, seq, known, public):
         restored.doubt(tx, room, seq, b"", ANOTHER)
     compare(tx, room, seq, info)
-    change(tx, room, known=None)
+    came_in(tx, room)
+
+
+def _is_another(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicGroup) -> bool:
+    """Return whether a room, as it is shown, is not the one that this device has known."""
+    if _was_restored(tx, room):
+        return not _goes_on(tx, room, seq, known, public)
+    return public.epoch < known.epoch
 
 
 def may_come_in(tx: Tx, here: Room, public: PublicGroup) -> bool:
@@ -81,13 +209,12 @@ def may_come_in(tx: Tx, here: Room, public: PublicGroup) -> bool:
     if known is None:
         return True
     doubt = tx.one("SELECT is_seen FROM doubt WHERE room = ? AND account = x''", here.room)
-    if public.epoch < known.epoch and doubt is None:
+    if doubt is None and _is_another(tx, here.room, here.seq, known, public):
         restored.doubt(tx, here.room, here.seq, b"", ANOTHER)
         doubt = (0,)
     if doubt == (0,):
         tx.wake("joining.outside", here.room, tx.now + LOOK_AGAIN_MS)
         return False
-    change(tx, here.room, known=None)
     return True
 
 

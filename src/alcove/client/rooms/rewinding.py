@@ -19,12 +19,11 @@ from msgspec import Struct
 from alcove.client import outbox, restored
 from alcove.client.events import RoomChanged, Warned
 from alcove.client.restored import VOID
-from alcove.client.rooms import notices, undoing, withheld
+from alcove.client.rooms import anew, notices, withheld
 from alcove.client.rooms.state import (
     Room,
     change,
     find_room,
-    forget_group,
     get_room,
     group_of,
 )
@@ -34,7 +33,6 @@ from alcove.client.tx import Tx
 from alcove.wire.codec import decode_header, encode
 from alcove.wire.content import Said, encode_said
 from alcove.wire.entries import (
-    Appended,
     Entries,
     HandshakeHeader,
     NewEntry,
@@ -43,9 +41,8 @@ from alcove.wire.entries import (
     Read,
     Stored,
 )
-from alcove.wire.errors import Code, Refusal
+from alcove.wire.errors import Refusal
 from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name, name_of, next_chain
-from alcove.wire.rooms import CreateRoom, Kind
 from alcove.wire.rooms import Room as Listed
 
 STEP_ENTRIES: Final = 16
@@ -53,14 +50,21 @@ STEP_ENTRIES: Final = 16
 PAGE_ENTRIES: Final = 256
 OFFERED_MAX: Final = 256
 """How many handshakes are offered to a restored server in one request."""
-FOUNDING_MAX: Final = 2
-"""With so many handshakes a room can be made: the one that founds it, and its first members'."""
 RELEASE: Final = "rewinding.release"
 """The alarm that sends what waited for a room's place to be known."""
 RELEASE_MS: Final = 500
 AGAIN_MS: Final = 10_000
-"""What the server has not taken is offered again after so long."""
-PLACES: Final = (("handshake", "seq"), ("stay", "since"), ("stay", "until"), ("rank", "since"))
+"""What the server has not taken is offered again after so long, and later each time."""
+OFFER: Final = "offer"
+OFFERS_MAX: Final = 8
+"""What was offered so often in vain, within minutes, is given up: this device comes in anew."""
+PLACES: Final = (
+    ("handshake", "seq"),
+    ("stay", "since"),
+    ("stay", "until"),
+    ("rank", "since"),
+    ("posting", "since"),
+)
 """Tables and columns that say where handshakes stand."""
 
 
@@ -105,7 +109,7 @@ def listed(tx: Tx, one: Listed, incarnation: int) -> bool:
         tx.wake(RELEASE, one.room, tx.now)
         return False
     if here.state in {"joining", "outside"}:
-        _start_again(tx, here.room, incarnation)
+        anew.begin(tx, here.room, incarnation)
     elif here.state == "gone" and (group_of(tx, one.room) is None or _has_left(tx, one.room)):
         _stay_away(tx, here, incarnation)
     elif here.state in {"active", "gone"}:
@@ -134,35 +138,6 @@ def is_known(tx: Tx, room: bytes) -> bool:
     return here is None or here.incarnation in {0, incarnation}
 
 
-def all_listed(tx: Tx, incarnation: int) -> None:
-    """Make rooms again that this device has founded and that the server has lost altogether."""
-    for (room,) in tx.all(
-        """
-        SELECT room FROM room WHERE state = 'active' AND incarnation NOT IN (0, ?) ORDER BY room
-        """,
-        incarnation,
-    ):
-        if room not in tx.memory.listed:
-            # The room may be gone, or this device from it.
-            tx.ask(
-                Read(room=room, since=Position(incarnation, 0), entries_max=1), "rewinding.asked"
-            )
-
-
-def asked(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
-    """The server has said why a room is not on its list."""
-    from alcove.client.rooms import log  # noqa: PLC0415
-
-    here = find_room(tx, request.room)
-    if not isinstance(answer, Refusal) or here is None or here.state != "active":
-        return
-    if answer.code == Code.NOT_A_MEMBER:
-        log.shut_out(tx, here.room)
-        tx.wake(RELEASE, here.room, tx.now)
-    elif answer.code == Code.UNKNOWN and _is_founder(tx, here.room):
-        _make_again(tx, here, request.since.incarnation)
-
-
 # ---- Where the logs part ----
 
 
@@ -171,9 +146,9 @@ def _compare(tx: Tx, here: Room, one: Listed, incarnation: int) -> None:
     if (one.head < here.seq and _chain_at(tx, here, one.head) == one.chain) or (
         one.head == here.seq and here.chain in {None, one.chain}
     ):
-        _rewind(tx, here, one.head, one.head, incarnation)
+        _rewind(tx, here, one.head, one.head, one.chain, incarnation)
     elif here.chain is None:
-        _rewind(tx, here, min(here.seq, one.head), one.head, incarnation)
+        _rewind(tx, here, min(here.seq, one.head), one.head, one.chain, incarnation)
     else:
         base = here.seq if one.head > here.seq else max(0, one.head - STEP_ENTRIES)
         _look(tx, here, base, one.head, one.chain, incarnation)
@@ -225,7 +200,8 @@ def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> N
             request.since.incarnation,
         )
     elif now == look.chain or look.base == 0:
-        _rewind(tx, here, same if now == look.chain else 0, look.head, request.since.incarnation)
+        same = same if now == look.chain else 0
+        _rewind(tx, here, same, look.head, look.chain, request.since.incarnation)
     else:
         base = max(0, look.base - max(STEP_ENTRIES, 4 * (look.head - look.base)))
         _look(tx, here, base, look.head, look.chain, request.since.incarnation)
@@ -254,26 +230,30 @@ def _name(room: bytes, one: Stored) -> bytes:
 # ---- What is void ----
 
 
-def _rewind(tx: Tx, here: Room, seq: int, head: int, incarnation: int) -> None:
-    """Go back to the last place that is as it was; what stood after it is void."""
+def _rewind(tx: Tx, here: Room, seq: int, head: int, chain: bytes, incarnation: int) -> None:
+    """Go back to the last place that is as it was; what stood after it is void.
+
+    Where this device has no running hash of its own it takes the server's of `head`.
+    """
     room = here.room
     note(tx, room, seq, tx.now, "server-restored")
-    _make_void(tx, room, seq)
+    make_void(tx, room, seq)
     (handshake,) = tx.one(
         "SELECT name FROM handshake WHERE room = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
         room, seq,
     ) or (NOTHING_BEFORE,)  # fmt: skip
+    known = _known_chain(tx, here, seq) or (chain if seq == head else None)
     change(
-        tx, room, seq=seq, head=head, chain=_known_chain(tx, here, seq), incarnation=incarnation,
-        handshake=handshake, anchor_seq=0, anchor_chain=None,
+        tx, room, seq=seq, head=head, chain=known, incarnation=incarnation, handshake=handshake,
+        anchor_seq=head if known is None else 0, anchor_chain=chain if known is None else None,
     )  # fmt: skip
-    _say_again(tx, room, seq)
+    say_again(tx, room, seq)
     outbox.go_on(tx, room)
     (since,) = tx.line(
         "SELECT MAX(since) FROM stay WHERE room = ? AND device = ?", room, tx.me.device
     )
-    if since is not None and since >= VOID and not _is_founder(tx, room):
-        _strand(tx, here, incarnation)  # It came in by what is void.
+    if since is not None and since >= VOID and not is_founder(tx, room):
+        anew.strand(tx, here, incarnation)  # It came in by what is void.
         return
     if has_void(tx, room) and seq == head:
         offer(tx, room)
@@ -286,7 +266,7 @@ def _known_chain(tx: Tx, here: Room, seq: int) -> bytes | None:
     return here.chain if seq == here.seq else _chain_at(tx, here, seq)
 
 
-def _is_founder(tx: Tx, room: bytes) -> bool:
+def is_founder(tx: Tx, room: bytes) -> bool:
     """Return whether this device made a room, and still has what founded it."""
     return tx.one(
         """
@@ -297,7 +277,7 @@ def _is_founder(tx: Tx, room: bytes) -> bool:
     ) is not None  # fmt: skip
 
 
-def _make_void(tx: Tx, room: bytes, seq: int) -> None:
+def make_void(tx: Tx, room: bytes, seq: int) -> None:
     """Put away what stood after a place."""
     for table, column in PLACES:
         tx.run(
@@ -307,13 +287,13 @@ def _make_void(tx: Tx, room: bytes, seq: int) -> None:
         )  # fmt: skip
     for table in ("entry", "unopened", "notice"):
         tx.run(f"DELETE FROM {table} WHERE room = ? AND seq > ?", room, seq)  # noqa: S608
-    tx.run("UPDATE doubt SET is_seen = 1 WHERE room = ?", room)
+    tx.run("UPDATE doubt SET seq = MIN(seq, ?) WHERE room = ?", seq, room)
     tx.run("UPDATE past SET low = MIN(low, ?), known = MIN(known, ?) WHERE room = ?",
            seq + 1, seq + 1, room)  # fmt: skip
     tx.run("UPDATE outbox SET seq = NULL, request = NULL WHERE room = ? AND seq > ?", room, seq)
 
 
-def _say_again(tx: Tx, room: bytes, seq: int) -> None:
+def say_again(tx: Tx, room: bytes, seq: int) -> None:
     """Put what this device had said after a place into the outbox, under its old ids."""
     here = get_room(tx, room)
     for again in rewound(tx, room, seq):
@@ -321,7 +301,7 @@ def _say_again(tx: Tx, room: bytes, seq: int) -> None:
             "SELECT 1 FROM outbox WHERE room = ? AND content = ?", room, again.content_id
         ):
             continue
-        said = Said(again.content, here.seq, here.chain or NOTHING_BEFORE, here.incarnation, tx.now)
+        said = Said(again.content, here.seq, here.chain, here.incarnation, tx.now)
         tx.run(
             "INSERT INTO outbox (room, content, plain, at, expires_at) VALUES (?, ?, ?, ?, ?)",
             room, again.content_id, encode_said(said), tx.now, again.expires_at,
@@ -351,15 +331,21 @@ def offer(tx: Tx, room: bytes) -> None:
         if header is None or body is None:
             break
         entries.append(NewEntry(header, body))
+    tx.memory.tries[OFFER, room] = tx.memory.tries.get((OFFER, room), 0) + 1
     if entries:
         tx.order(OfferHandshakes(room=room, entries=tuple(entries)), "rewinding.offered", room)
     else:
-        go_on(tx, room, AGAIN_MS)
+        go_on(tx, room, _pause_ms(tx, room))
+
+
+def _pause_ms(tx: Tx, room: bytes) -> int:
+    pause_ms: int = AGAIN_MS * 2 ** (tx.memory.tries.get((OFFER, room), 0) // 2)
+    return pause_ms
 
 
 def offered(tx: Tx, request: OfferHandshakes, _answer: Offered | Refusal, _: bytes) -> None:
     """The server has taken what chains: the log says what.  The others are offered again later."""
-    go_on(tx, request.room, AGAIN_MS)
+    go_on(tx, request.room, _pause_ms(tx, request.room))
 
 
 def go_on(tx: Tx, room: bytes, wait_ms: int = 0) -> None:
@@ -377,13 +363,17 @@ def release(tx: Tx, room: bytes) -> None:
         return  # The next list of rooms leads here again.
     here = find_room(tx, room)
     if here is None or here.state != "active":
-        withheld.drop(tx, room)
+        withheld.drop(tx, room, withheld.NEVER)
         return
     if room in tx.memory.reading or here.seq < here.head:
         tx.wake(RELEASE, room, tx.now + RELEASE_MS)
         return
     if has_void(tx, room):
-        offer(tx, room)  # Somebody may be there now who may make them.
+        if tx.memory.tries.get((OFFER, room), 0) < OFFERS_MAX:
+            offer(tx, room)
+        else:  # Nobody can give them back: they are too old to be here, or no server takes them.
+            del tx.memory.tries[OFFER, room]
+            anew.strand(tx, here, here.incarnation)
         return
     withheld.send(tx, room)
 
@@ -401,7 +391,8 @@ def came_back(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name:
         if not has_void(tx, walk.room):
             return False
         walk.is_over = True
-        _strand(tx, get_room(tx, walk.room), get_room(tx, walk.room).incarnation)
+        here = get_room(tx, walk.room)
+        anew.strand(tx, here, here.incarnation)
         return True
     old, epoch = line
     (before,) = tx.line(
@@ -413,88 +404,10 @@ def came_back(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name:
             f"UPDATE {table} SET {column} = ? WHERE room = ? AND {column} = ?",  # noqa: S608
             stored.seq, walk.room, old,
         )  # fmt: skip
+    tx.memory.tries.pop((OFFER, walk.room), None)
     walk.remember(header.sender, None)
     walk.handshake = name
     if header.renews and epoch > before:
         walk.room_key = name
         walk.renewed_at = min(stored.at, tx.now)
     return True
-
-
-# ---- The branch on which this device stands is void ----
-
-
-def _strand(tx: Tx, here: Room, incarnation: int) -> None:
-    """Come in anew, on what the log has become, and remember what is undone by that."""
-    room = here.room
-    undoing.remember(tx, room)
-    tx.run("DELETE FROM handshake WHERE room = ? AND seq >= ?", room, VOID)
-    _start_again(tx, room, incarnation)
-    note(tx, room, here.seq, tx.now, "server-restored")
-    tx.tell(RoomChanged(room))
-
-
-def _start_again(tx: Tx, room: bytes, incarnation: int) -> None:
-    """Look for a way into a room from its beginning, as the log is now."""
-    withheld.drop(tx, room)
-    forget_group(tx, room)
-    for table in ("pending", "past", "stay", "rank", "unopened", "notice"):
-        tx.run(f"DELETE FROM {table} WHERE room = ?", room)  # noqa: S608
-    tx.run("DELETE FROM entry WHERE room = ? AND cause = 'no-key'", room)  # It is read again.
-    outbox.go_on(tx, room)
-    change(
-        tx, room, state="outside", seq=0, head=0, joined_seq=0, handshake=NOTHING_BEFORE,
-        chain=None, is_lost=0, incarnation=incarnation, public=None, base=None, known=None,
-        anchor_seq=0, anchor_chain=None,
-    )  # fmt: skip
-    tx.memory.reading.pop(room, None)
-    tx.wake("joining.outside", room, tx.now + 1)
-
-
-# ---- Rooms that are lost altogether ----
-
-
-def _make_again(tx: Tx, here: Room, incarnation: int) -> None:
-    """Make a room again that this device has founded: the same room, from the same bytes."""
-    room = here.room
-    _rewind_all(tx, here, incarnation)
-    entries = []
-    for sender, header, body in tx.all(
-        """
-        SELECT sender, header, body FROM handshake WHERE room = ? AND seq >= ?
-        ORDER BY seq LIMIT ?
-        """,
-        room, VOID, FOUNDING_MAX,
-    ):  # fmt: skip
-        if sender != tx.me.device or header is None or body is None:
-            break
-        entries.append(NewEntry(header, body))
-    kind: Kind = here.kind  # type: ignore[assignment]
-    request = CreateRoom(room=room, kind=kind, entries=tuple(entries), partner=here.partner)
-    tx.order(request, "rewinding.made_again", room)
-
-
-def _rewind_all(tx: Tx, here: Room, incarnation: int) -> None:
-    """Everything in a room is void."""
-    note(tx, here.room, 0, tx.now, "server-restored")
-    _make_void(tx, here.room, 0)
-    change(
-        tx, here.room, seq=0, head=0, chain=NOTHING_BEFORE, incarnation=incarnation,
-        handshake=NOTHING_BEFORE, anchor_seq=0, anchor_chain=None,
-    )  # fmt: skip
-    _say_again(tx, here.room, 0)
-    outbox.go_on(tx, here.room)
-
-
-def made_again(tx: Tx, request: CreateRoom, answer: Appended | Refusal, _: bytes) -> None:
-    """The room is there again; what came after its first commit is offered."""
-    from alcove.client.rooms import log  # noqa: PLC0415
-
-    if isinstance(answer, Refusal):
-        tx.tell(Warned(f"room-not-restored: {answer.code}", request.room, tx.now))
-        return
-    log.place(tx, request.room, request.entries, answer)
-    if has_void(tx, request.room):
-        offer(tx, request.room)
-    else:
-        go_on(tx, request.room)

@@ -5,7 +5,7 @@ Accounts are asked about by the SHA-256 of their identity key, as the state name
 
 from typing import Literal
 
-from alcove.client.rooms.extension import RoomState
+from alcove.client.rooms.extension import RoomState, Who
 from alcove.wire.entries import Role
 
 Action = Literal["invite", "post", "pin", "mention_all", "remove", "settings"]
@@ -43,6 +43,11 @@ def may(state: RoomState, identity: bytes, action: Action) -> bool:
         "settings": "owners",
     }[action]
     return role(state, identity) in INCLUDED[who] and not is_banned(state, identity)
+
+
+def rights_of(state: RoomState) -> tuple[Who, Who, Who]:
+    """Return who may post, pin and call all."""
+    return state.may_post, state.may_pin, state.may_mention_all
 
 
 def may_remove(state: RoomState, by: bytes, whom: bytes) -> bool:

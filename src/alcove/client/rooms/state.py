@@ -40,15 +40,23 @@ class Room(NamedTuple):
     joined_seq: int
     anchor_seq: int
     anchor_chain: bytes | None
+    version: int
+    """Of the group below."""
+    is_public: int
+    """Whether the group is followed in public alone."""
 
 
-COLUMNS = ", ".join(Room._fields)
+COLUMNS = ", ".join(Room._fields).replace("is_public", "public IS NOT NULL")
 
 
 def find_room(tx: Tx, room: bytes) -> Room | None:
     """Return what is stored of a room, if there is such a room."""
-    line = tx.one(f"SELECT {COLUMNS} FROM room WHERE room = ?", room)  # noqa: S608
-    return None if line is None else Room(*line)
+    found: Room | None = tx.rooms.get(room)
+    if found is None:
+        line = tx.one(f"SELECT {COLUMNS} FROM room WHERE room = ?", room)  # noqa: S608
+        found = None if line is None else Room(*line)
+        tx.rooms[room] = found
+    return found
 
 
 def get_room(tx: Tx, room: bytes) -> Room:
@@ -77,22 +85,30 @@ def policy_of(tx: Tx, *, is_live: bool = True) -> Policy:
 
 def group_of(tx: Tx, room: bytes) -> Group | None:
     """Return this device's group in a room; None while it has none."""
-    line = tx.one("SELECT version, epoch_part, message_part FROM room WHERE room = ?", room)
-    if line is None or line[1] is None:
+    here = find_room(tx, room)
+    if here is None:
         return None
-    version, epoch_part, message_part = line
     kept = tx.memory.groups.get(room)
-    if kept is not None and kept[0] == version:
+    if kept is not None and kept[0] == here.version:
         return kept[1]
-    group = load_group(Saved(epoch_part, message_part), policy_of(tx), suites=SUITES)
-    tx.memory.groups[room] = version, group
+    parts = tx.one(
+        """
+        SELECT group_epoch.body, group_messages.body FROM group_epoch JOIN group_messages
+        USING (room) WHERE room = ?
+        """,
+        room,
+    )
+    if parts is None:
+        return None
+    group = load_group(Saved(*parts), policy_of(tx), suites=SUITES)
+    tx.memory.groups[room] = here.version, group
     return group
 
 
 def public_of(tx: Tx, room: bytes) -> PublicGroup | None:
     """Return the public state of a room's group: the newest that is known."""
-    (public,) = tx.line("SELECT public FROM room WHERE room = ?", room)
-    if public is not None:
+    if get_room(tx, room).is_public:
+        (public,) = tx.line("SELECT public FROM room WHERE room = ?", room)
         return PublicGroup.load(public, policy_of(tx), suites=SUITES)
     group = group_of(tx, room)
     return None if group is None else group.public
@@ -103,22 +119,15 @@ def keep_group(tx: Tx, room: bytes, group: Group) -> None:
     kept = tx.memory.groups.get(room)
     version = kept[0] if kept else tx.line("SELECT version FROM room WHERE room = ?", room)[0]
     if kept is not None and kept[1].public is group.public:
-        done = tx.run(
-            """
-            UPDATE room SET version = version + 1, message_part = ?
-            WHERE room = ? AND version = ?
-            """,
-            save_messages(group), room, version,
-        )  # fmt: skip
+        messages = save_messages(group)
     else:
-        epoch_part, message_part = save_group(group)
-        done = tx.run(
-            """
-            UPDATE room SET version = version + 1, epoch_part = ?, message_part = ?, public = NULL
-            WHERE room = ? AND version = ?
-            """,
-            epoch_part, message_part, room, version,
-        )  # fmt: skip
+        epoch, messages = save_group(group)
+        tx.run("REPLACE INTO group_epoch (room, body) VALUES (?, ?)", room, epoch)
+        change(tx, room, public=None)
+    tx.run("REPLACE INTO group_messages (room, body) VALUES (?, ?)", room, messages)
+    done = tx.run(
+        "UPDATE room SET version = version + 1 WHERE room = ? AND version = ?", room, version
+    )
     if done != 1:
         raise StoreError("Another program has changed this account's database; close one of them.")
     tx.memory.groups[room] = version + 1, group
@@ -131,11 +140,21 @@ def keep_public(tx: Tx, room: bytes, public: PublicGroup) -> None:
 
 def forget_group(tx: Tx, room: bytes) -> None:
     """Delete the secrets of a group that this device is no longer in."""
-    tx.run(
-        """
-        UPDATE room SET version = version + 1, epoch_part = NULL, message_part = NULL
-        WHERE room = ?
-        """,
-        room,
-    )
+    tx.run("DELETE FROM group_epoch WHERE room = ?", room)
+    tx.run("DELETE FROM group_messages WHERE room = ?", room)
+    tx.run("UPDATE room SET version = version + 1 WHERE room = ?", room)
     tx.memory.groups.pop(room, None)
+
+
+def is_coming(tx: Tx, room: bytes) -> bool:
+    """Return whether a commit by which this device comes in has no answer yet."""
+    return (
+        tx.one(
+            """
+            SELECT 1 FROM request
+            WHERE answered_by IN ('joining.came_in', 'lost.came_back') AND note = ?
+            """,
+            room,
+        )
+        is not None
+    )

@@ -18,6 +18,8 @@ def add_wish(tx: Tx, room: bytes, kind: str, about: bytes, detail: bytes = b"") 
 
 def bring_siblings(tx: Tx, room: bytes) -> None:
     """Wish this account's other devices into a room that this one has made or come into."""
+    if tx.one("SELECT 1 FROM wish WHERE room = ? AND kind = 'leave'", room):
+        return
     for device in trust.devices_pinned(tx.db, tx.me.account):
         there = tx.one(
             "SELECT 1 FROM stay WHERE room = ? AND device = ? AND until IS NULL", room, device

@@ -9,8 +9,8 @@ A wish is a line of a table.  It ends when the room is as it wants, whoever made
 from typing import NamedTuple
 
 from alcove.client import attaching, chats, outbox, restored, trust
-from alcove.client.rooms import healing, log, making, undoing
-from alcove.client.rooms.changes import Plan, impossible, plan
+from alcove.client.rooms import claims, healing, log, making, undoing
+from alcove.client.rooms.changes import Plan, impossible, is_followed, plan
 from alcove.client.rooms.committing import Made, commit
 from alcove.client.rooms.looking import is_known
 from alcove.client.rooms.state import Room, change, find_room, get_room, group_of
@@ -33,27 +33,44 @@ class Batch(NamedTuple):
     rows: tuple[Row, ...]
 
 
+class Tasks(NamedTuple):
+    """What there may be to do for a room.  Mostly nothing: this is asked after every message."""
+
+    is_busy: int
+    """A request waits for its answer."""
+    is_changing: int
+    """Something asks for a commit."""
+    is_talking: int
+    """Something waits to be said."""
+
+
 def look_after(tx: Tx, room: bytes) -> None:
     """Do for a room what can be done now."""
     here = find_room(tx, room)
-    if here is None or outbox.is_busy(tx, room):
+    tasks = _tasks(tx, room)
+    if here is None or tasks.is_busy:
         return
     if here.state == "making":
         # One for somebody whose keys have changed waits until the owner has looked.
         if tx.me.state == "in" and (here.partner is None or trust.may_send(tx.db, here.partner)):
             making.make(tx, here, BATCH_ENTRIES - 1)
     elif here.state == "active" and here.seq >= here.head:
-        _send(tx, here)
+        _send(tx, here, tasks)
 
 
-def _send(tx: Tx, here: Room) -> None:
+def _send(tx: Tx, here: Room, tasks: Tasks) -> None:
     """Send the next commit and what waits to be said."""
     group = group_of(tx, here.room)
-    if group is None or here.room_key is None or here.is_lost or not _may_speak(tx, here, group):
+    if group is None or here.room_key is None or here.is_lost:
         return
-    made = None
-    is_silent = undoing.waits(tx, here.room, group.public)
-    planned = plan(tx, here, group)
+    is_changing = tasks.is_changing or is_followed(group)
+    if not (is_changing or tasks.is_talking) or not _may_speak(tx, here, group):
+        return
+    made = planned = None
+    is_silent = False
+    if is_changing:
+        is_silent = undoing.waits(tx, here.room, group.public)
+        planned = plan(tx, here, group)
     if planned is not None and planned.what.note.closes:
         # What is sealed before would be refused after: the commit goes alone.
         made = attempt(tx, here, group, planned)
@@ -61,9 +78,11 @@ def _send(tx: Tx, here: Room) -> None:
             send(tx, here, [], made, planned)
             return
     attaching.complete(tx, here.room)
-    sealed = [] if is_silent else outbox.waiting(tx, here)
+    is_held = here.refused_at > 0 and healing.is_held(tx.db, here.room)
+    sealed = [] if is_silent or is_held else outbox.waiting(tx, here)
     if planned is None:
-        planned = healing.plan(tx, here, group, has_something_to_say=bool(sealed))
+        has_something_to_say = is_held or bool(sealed)
+        planned = healing.plan(tx, here, group, has_something_to_say=has_something_to_say)
     if made is None and planned is not None and not planned.what.note.closes:
         group = group_of(tx, here.room)
         assert group is not None
@@ -72,14 +91,32 @@ def _send(tx: Tx, here: Room) -> None:
         send(tx, here, sealed, made, planned)
 
 
+def _tasks(tx: Tx, room: bytes) -> Tasks:
+    return Tasks(
+        *tx.line(
+            """
+            SELECT EXISTS (SELECT 1 FROM outbox WHERE room = ?1 AND request IS NOT NULL)
+                OR EXISTS (SELECT 1 FROM pending WHERE room = ?1),
+                EXISTS (SELECT 1 FROM wish WHERE room = ?1)
+                OR EXISTS (SELECT 1 FROM notice WHERE room = ?1)
+                OR EXISTS (SELECT 1 FROM undone WHERE room = ?1),
+                EXISTS (SELECT 1 FROM outbox WHERE room = ?1)
+            """,
+            room,
+        )
+    )
+
+
 def _may_speak(tx: Tx, here: Room, group: Group) -> bool:
     """Return whether nothing keeps this device silent: it was revoked, or somebody has changed."""
     if tx.me.state != "in" or not restored.may_speak(tx, here):
         return False
     if here.partner is None:
         return True
-    return trust.may_send(tx.db, here.partner) and all(
-        is_known(tx.db, leaf) for index, leaf in group.members() if index != group.me
+    return (
+        trust.may_send(tx.db, here.partner)
+        and trust.is_compared(tx, here.partner)
+        and all(is_known(tx.db, leaf) for index, leaf in group.members() if index != group.me)
     )
 
 
@@ -117,13 +154,11 @@ def appended(tx: Tx, request: Append, answer: Appended | Refusal, _: bytes) -> N
     if isinstance(answer, Refusal):
         refused(tx, request, answer)
         return
-    here = get_room(tx, request.room)
     tx.run("UPDATE outbox SET request = NULL, seq = ? WHERE request = ?", answer.first, request.id)
     chats.asked_first(tx, request, answer)
-    if here.seq + 1 == answer.first:
-        log.place(tx, request.room, request.entries, answer)
-    else:
-        log.read_on(tx, request.room)
+    log.place(tx, request.room, request.entries, answer)
+    if get_room(tx, request.room).state == "gone":
+        outbox.settle(tx, request, answer)
     tx.stir(request.room)
 
 
@@ -149,6 +184,8 @@ def refused(tx: Tx, request: Append, refusal: Refusal) -> None:
     elif refusal.code == Code.NOT_A_MEMBER:
         log.read_on(tx, room)
     elif had_commit:
+        if refusal.code == Code.REVOKED:
+            claims.forget(tx, room)
         healing.postpone(tx, room, tx.now + (refusal.retry_after_ms or PAUSE_MS))
         tx.stir(room)
 

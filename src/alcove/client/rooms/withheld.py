@@ -56,14 +56,23 @@ def send(tx: Tx, room: bytes) -> None:
     tx.stir(room)
 
 
-def drop(tx: Tx, room: bytes) -> None:
-    """Forget what was to be added to a log on which this device does not stand any more."""
+def drop(tx: Tx, room: bytes, since: int = 0) -> None:
+    """Forget what was to be added to a log on which this device does not stand any more.
+
+    With `NEVER` only what waits is forgotten, and not what it asks for in order to come in.
+    """
     for number, body in tx.all(
         f"SELECT id, body FROM request WHERE answered_by IN {APPENDS}"  # noqa: S608
+        " AND not_before >= ?",
+        since,
     ):
-        if _decode_request(body).room == room:
-            tx.run("DELETE FROM request WHERE id = ?", number)
-            tx.run("UPDATE outbox SET request = NULL WHERE request = ?", number)
+        request: Append = _decode_request(body)
+        if request.room != room:
+            continue
+        if _is_pending(tx, request):
+            tx.run("DELETE FROM pending WHERE room = ?", room)
+        tx.run("DELETE FROM request WHERE id = ?", number)
+        tx.run("UPDATE outbox SET request = NULL WHERE request = ?", number)
 
 
 def _is_pending(tx: Tx, request: Append) -> bool:

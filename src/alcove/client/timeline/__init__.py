@@ -20,6 +20,7 @@ from alcove.client.timeline.results import (
     poll,
     reactions,
 )
+from alcove.client.timeline.rows import settle_index
 from alcove.client.timeline.taking import (
     Opened,
     Rights,
@@ -70,6 +71,7 @@ __all__ = [
     "retried",
     "rewound",
     "search",
+    "settle_index",
     "show_own",
     "stored",
     "take",

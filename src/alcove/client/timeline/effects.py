@@ -7,10 +7,30 @@ removal that the log has cannot be taken back: what it takes away is wiped from 
 
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from alcove.client.events import LineChanged
 from alcove.client.timeline.rows import SHOWN, WAITING, Facts, facts, reindex
 from alcove.client.tx import Tx
+from alcove.wire.codec import encode
 from alcove.wire.content import Content, Edit, Text, decode_content
+
+DROP = "dropping.drop"
+"""The alarm that has the server drop what was taken away."""
+SIBLINGS_MS = 2 * 60 * 1000
+"""The device that took something away sees to that; the account's others wait so long."""
+
+
+class Gone(Struct, frozen=True, array_like=True):
+    """What was taken away by this account, and is still to leave the server."""
+
+    room: bytes
+    account: bytes
+    """Whose content,"""
+    content: bytes
+    """and its id."""
+    blobs: tuple[bytes, ...]
+    """Files that this account uploaded for it, and uses nowhere else."""
 
 
 class Verdict(NamedTuple):
@@ -56,6 +76,7 @@ def refresh(tx: Tx, room: bytes, account: bytes, content: bytes) -> None:
     number, kind, is_muted, was_shown, may_call_all, text, body = row
     found = verdict(tx, room, account, content)
     if found.is_final and kind != "delete":
+        _let_go(tx, room, account, content, body)
         wipe_about(tx, room, account, content)
         if kind != "gone":
             lose_body(tx, room, number)
@@ -134,6 +155,38 @@ def wipe_about(tx: Tx, room: bytes, account: bytes, content: bytes) -> None:
         """,
         content, room, account,
     )  # fmt: skip
+
+
+def _let_go(tx: Tx, room: bytes, account: bytes, content: bytes, body: bytes) -> None:
+    """Have the server drop what this account took away, once."""
+    line = tx.one(
+        """
+        SELECT device FROM line
+        WHERE kind = 'delete' AND target = ? AND room = ? AND target_account = ? AND account = ?
+            AND counts = 1 AND seq < ? ORDER BY seq LIMIT 1
+        """,
+        content, room, account, tx.me.account, WAITING,
+    )  # fmt: skip
+    if line is None or not body:
+        return
+    is_mine = line[0] == tx.me.device
+    blobs = _blobs(tx, body) if is_mine and account == tx.me.account else ()
+    at = tx.now if is_mine else tx.now + SIBLINGS_MS
+    tx.wake(DROP, encode(Gone(room, account, content, blobs)), at)
+
+
+def _blobs(tx: Tx, body: bytes) -> tuple[bytes, ...]:
+    """Return the blobs of a content that no other line here names: what was forwarded stays."""
+    said = decode_content(body)
+    files = said.files if isinstance(said, Text) else ()
+    sealed = [one for file in files for one in (file.sealed, file.thumbnail_blob)]
+    return tuple(
+        one.blob
+        for one in sealed
+        if one is not None
+        and tx.line("SELECT COUNT(*) FROM line WHERE files > 0 AND instr(body, ?)", one.blob)
+        <= (1,)
+    )
 
 
 # ---- Mutes ----

@@ -57,7 +57,9 @@ def search(
         numbers = _read_through(db, wanted, room, behind, limit)
     else:
         short = [word for word in wanted if len(word) < PIECE_CHARACTERS]
-        numbers = _look_up(db, long, short, room, behind, limit)
+        numbers = _newest(db, wanted, room, behind, limit)
+        if len(numbers) < limit:
+            numbers += _look_up(db, long, short, room, behind, limit - len(numbers))
     rows = [
         db.all(f"SELECT {COLUMNS} FROM line WHERE number = ?", number)[0]  # noqa: S608
         for number in numbers
@@ -75,6 +77,22 @@ def _is_small(db: Database, room: bytes) -> bool:
         room, SMALL_ROOM_LINES + 1,
     )  # fmt: skip
     return row is not None and row[0] <= SMALL_ROOM_LINES
+
+
+def _newest(
+    db: Database, wanted: list[str], room: bytes | None, behind: int, limit: int
+) -> list[int]:
+    """Read the newest lines, which the index does not know yet."""
+    rows = db.each(
+        f"""
+        SELECT number, text FROM line
+        WHERE number > (SELECT number FROM indexed) AND number < ? AND (? OR room = ?)
+            AND text != '' AND {NOT_BLOCKED}
+        ORDER BY number DESC
+        """,  # noqa: S608  # Words of ours.
+        behind, room is None, room,
+    )  # fmt: skip
+    return list(islice((number for number, text in rows if _holds(text, wanted)), limit))
 
 
 def _look_up(

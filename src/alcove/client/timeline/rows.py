@@ -122,6 +122,10 @@ def free_number(tx: Tx, at: int) -> int:
 
 # ---- The search ----
 
+TAIL_LINES = 64
+"""So many of the newest lines are read by a search themselves: a line alone costs the index more
+than all the rest of a message, and so many together hardly anything."""
+
 
 def room_tag(room: bytes) -> str:
     """Return the three characters by which the search knows a room."""
@@ -129,12 +133,20 @@ def room_tag(room: bytes) -> str:
 
 
 def index(tx: Tx, room: bytes, number: int, text: str) -> None:
-    """Let the search find a line."""
-    tx.run("INSERT INTO search (rowid, text, room) VALUES (?, ?, ?)", number, text, room_tag(room))
+    """Let the search find a line: at once if it is among the newest, else once this step ends."""
+    if number > _edge(tx):
+        tx.memory.search_tail += 1
+    else:
+        tx.unindexed[number] = text, room_tag(room)
 
 
 def unindex(tx: Tx, room: bytes, number: int, text: str) -> None:
-    """Let the search forget a line; it has to be told what it knew."""
+    """Let the search forget a line; the index has to be told what it knew."""
+    if number > _edge(tx):
+        tx.memory.search_tail -= 1
+        return
+    if tx.unindexed.pop(number, None) is not None:
+        return
     tx.run(
         "INSERT INTO search (search, rowid, text, room) VALUES ('delete', ?, ?, ?)",
         number, text, room_tag(room),
@@ -148,3 +160,33 @@ def reindex(tx: Tx, room: bytes, number: int, before: str, after: str) -> None:
             unindex(tx, room, number, before)
         if after:
             index(tx, room, number, after)
+
+
+def settle_index(tx: Tx) -> None:
+    """Write what the index has to know, at the end of a step; lines that go up cost it least."""
+    tx.many(_INDEX, [(number, *said) for number, said in sorted(tx.unindexed.items())])
+    tx.unindexed.clear()
+    if tx.memory.search_edge is None or tx.memory.search_tail < TAIL_LINES:
+        return
+    tail = tx.all(
+        "SELECT number, text, room FROM line WHERE number > ? AND text != '' ORDER BY number",
+        tx.memory.search_edge,
+    )
+    tx.many(_INDEX, [(number, text, room_tag(room)) for number, text, room in tail])
+    if tail:
+        tx.run("UPDATE indexed SET number = ? WHERE one = 1", tail[-1][0])
+    tx.memory.search_edge = None
+
+
+_INDEX = "INSERT INTO search (rowid, text, room) VALUES (?, ?, ?)"
+
+
+def _edge(tx: Tx) -> int:
+    """Return the number of the newest line that the index knows."""
+    if tx.memory.search_edge is None:
+        (tx.memory.search_edge,) = tx.line("SELECT number FROM indexed")
+        (tx.memory.search_tail,) = tx.line(
+            "SELECT COUNT(*) FROM line WHERE number > ? AND text != ''", tx.memory.search_edge
+        )
+    edge: int = tx.memory.search_edge
+    return edge

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from alcove.client.events import LineChanged, LineShown
-from alcove.client.rooms.members import role_of
-from alcove.client.timeline.effects import is_muted, lose_body, names, refresh, undo
+from alcove.client.rooms.members import may_at, role_of
+from alcove.client.timeline.effects import lose_body, names, refresh, undo
 from alcove.client.timeline.rows import (
     NUMBERS_PER_MS,
     SHOWN,
@@ -36,12 +36,7 @@ class Rights(NamedTuple):
     """(tx, room, account, seq, what): whether an account may `pin`, or `call` everyone."""
 
 
-def is_admin(tx: Tx, room: bytes, account: bytes, seq: int, _what: str) -> bool:
-    """Return whether an account is an admin or owner at a place."""
-    return role_of(tx, room, account, seq) in {"admin", "owner"}
-
-
-ROOM_RIGHTS = Rights(role_of, is_admin)
+ROOM_RIGHTS = Rights(role_of, may_at)
 """As the room's signed state has it."""
 
 
@@ -177,19 +172,26 @@ def show_own(
     What is no line of its own (an edit, a reaction) takes effect at once, until it fails.
     """
     me = tx.me
-    before = tx.one(
-        "SELECT number FROM line WHERE content = ? AND room = ? AND account = ?",
-        content_id, room, me.account,
+    before, last, muted = tx.line(
+        """
+        SELECT
+            (SELECT number FROM line WHERE content = ?1 AND room = ?2 AND account = ?3),
+            (SELECT MAX(seq) FROM line WHERE room = ?2 AND is_shown IN (0, 1) AND seq >= ?4),
+            (SELECT is_on FROM line
+                WHERE kind = 'mute' AND room = ?2 AND target_account = ?3 AND counts = 1
+                ORDER BY seq DESC LIMIT 1)
+        """,
+        content_id, room, me.account, WAITING,
     )  # fmt: skip
     if before is not None:
-        remove(tx, room, before[0])
+        remove(tx, room, before)
+        last = last_place(tx, room) - 1
     number = free_number(tx, tx.now)
     row = _Row(
-        number, room, last_place(tx, room), "waiting", tx.now, me.account, me.device, content_id,
-        expires_at or 0,
+        number, room, WAITING if last is None else last + 1, "waiting", tx.now, me.account,
+        me.device, content_id, expires_at or 0,
     )  # fmt: skip
-    muted = is_muted(tx, room, me.account, row.seq)
-    if _insert(tx, row, said, rights, muted=muted):
+    if _insert(tx, row, said, rights, muted=bool(muted)):
         tx.tell(LineShown(room, number))
     return number
 
@@ -220,20 +222,34 @@ def stored(
     rights: Rights = ROOM_RIGHTS,
 ) -> None:
     """Note that the log has what this device said, and where."""
-    row = _own(tx, room, content_id)
+    me = tx.me.account
+    row = tx.one(
+        """
+        SELECT number, kind, target, target_account, is_shown, is_muted,
+            COALESCE((SELECT is_on FROM line
+                WHERE kind = 'mute' AND room = ?2 AND target_account = ?3 AND seq <= ?4
+                    AND counts = 1
+                ORDER BY seq DESC LIMIT 1), 0),
+            EXISTS (SELECT 1 FROM line WHERE target = ?1)
+        FROM line WHERE content = ?1 AND room = ?2 AND account = ?3 AND seq >= ?5
+        """,
+        content_id, room, me, seq, WAITING,
+    )  # fmt: skip
     if row is None:
         return
-    kind, target, target_account = row[1:]
+    number, kind, target, target_account, is_shown, was_muted, muted, acts = row
     said = Facts(kind, target, target_account)
-    me = tx.me.account
     tx.run(
         """
         UPDATE line SET seq = ?, at = ?, state = 'stored', why = '', counts = ?, is_muted = ?
         WHERE number = ?
         """,
-        seq, at, _counts(tx, room, me, seq, said, rights), is_muted(tx, room, me, seq), row[0],
+        seq, at, _counts(tx, room, me, seq, said, rights), muted, number,
     )  # fmt: skip
-    refresh(tx, room, me, content_id)
+    if acts or muted != was_muted:
+        refresh(tx, room, me, content_id)
+    elif is_shown:
+        tx.tell(LineChanged(room, number))
     undo(tx, room, seq, target, target_account)
 
 

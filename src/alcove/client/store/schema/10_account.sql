@@ -16,7 +16,8 @@ CREATE TABLE me (
     is_bot INTEGER NOT NULL DEFAULT 0,  -- this account was enrolled as a bot
     counter INTEGER NOT NULL DEFAULT 0, -- the highest request number that was ever used
     seals INTEGER NOT NULL DEFAULT 0,   -- how often this device has sealed: only ever more
-    incarnation INTEGER NOT NULL DEFAULT 0 -- of the server, as it was told at the last sign-in
+    incarnation INTEGER NOT NULL DEFAULT 0, -- of the server, as it was told at the last sign-in
+    clock INTEGER NOT NULL DEFAULT 0    -- about when it was last used, by its own clock
 ) STRICT;
 
 -- Requests that are sent again, with their numbers, until they are answered.

@@ -19,6 +19,7 @@ CREATE TABLE room (
     renewed_at INTEGER NOT NULL DEFAULT 0,   -- when that one came
     healed_at INTEGER NOT NULL DEFAULT 0,    -- when this device's own path was renewed last
     refused_at INTEGER NOT NULL DEFAULT 0,   -- when that was refused first since; 0 for not at all
+    is_held INTEGER NOT NULL DEFAULT 0,      -- its owner says nothing here until that is taken again
     sends INTEGER NOT NULL DEFAULT 0,        -- what it has said since
     is_lost INTEGER NOT NULL DEFAULT 0,      -- the group went on, and this device could not follow
     joined_seq INTEGER NOT NULL DEFAULT 0,   -- what stands before was there before this device
@@ -28,10 +29,21 @@ CREATE TABLE room (
     lost_tries INTEGER NOT NULL DEFAULT 0,   -- how often it has said that it is lost
     base BLOB,                               -- the tree of a snapshot, to begin to follow from
     known BLOB,                              -- the public state when the server said that it is over
+    was_restored INTEGER NOT NULL DEFAULT 0, -- since then, or that is why: the log may be shorter
     version INTEGER NOT NULL DEFAULT 0,      -- of the group below: compared before it is set
-    public BLOB,                             -- the group's public state, where there are no secrets
-    epoch_part BLOB,                         -- the MLS group: what commits change
-    message_part BLOB                        -- and what sealing changes
+    public BLOB                              -- the group's public state, where there are no secrets
+) STRICT;
+
+-- The MLS group of each room.  With a thousand members it has megabytes, and SQLite writes a line as a
+-- whole: so it lies apart from what each message changes, and in two parts.
+CREATE TABLE group_epoch (
+    room BLOB PRIMARY KEY,
+    body BLOB NOT NULL                       -- what commits change
+) STRICT;
+
+CREATE TABLE group_messages (
+    room BLOB PRIMARY KEY,
+    body BLOB NOT NULL                       -- what sealing changes
 ) STRICT;
 
 -- Which device stood in a room from which place on, and until where.
@@ -62,7 +74,7 @@ CREATE TABLE handshake (
     header BLOB,                             -- kept for 30 days: a restored server may have lost it
     body BLOB,                               -- commit and GroupInfo; goes with the header
     PRIMARY KEY (room, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;  -- With a rowid: else a body of a megabyte is read whenever its place is looked for.
 
 CREATE UNIQUE INDEX handshake_name ON handshake (room, name);
 
@@ -153,6 +165,13 @@ CREATE TABLE past (
     context BLOB                             -- a hash of the group's context at `known`
 ) STRICT, WITHOUT ROWID;
 
+-- Handshakes that this device has followed in a room that it is to come into anew.
+CREATE TABLE walked (
+    room BLOB NOT NULL,
+    name BLOB NOT NULL,                      -- of the handshake
+    PRIMARY KEY (room, name)
+) STRICT, WITHOUT ROWID;
+
 -- The newest Welcome to a room, until it is known whether the group that is there still lives.
 CREATE TABLE welcome (
     room BLOB PRIMARY KEY,
@@ -175,10 +194,12 @@ CREATE TABLE answered (
     PRIMARY KEY (room, device)
 ) STRICT, WITHOUT ROWID;
 
--- Who may post, and from which place on.
+-- Who may post, pin and call all, and from which place on.
 CREATE TABLE posting (
     room BLOB NOT NULL,
     since INTEGER NOT NULL,
-    who TEXT NOT NULL,                       -- everyone, admins or owners
+    who TEXT NOT NULL,                       -- who may post: everyone, admins or owners
+    pin TEXT NOT NULL,                       -- who may pin: everyone, admins or owners
+    call TEXT NOT NULL,                      -- whose `@all` counts: everyone, admins or owners
     PRIMARY KEY (room, since)
 ) STRICT, WITHOUT ROWID;

@@ -50,6 +50,13 @@ CREATE VIRTUAL TABLE search USING fts5 (text, room, content = '', tokenize = 'tr
 -- Rather a few pieces more to look into than every line written six times.
 INSERT INTO search (search, rank) VALUES ('automerge', 8);
 
+-- One line: up to which number the index knows the lines; a search reads those after it itself.
+CREATE TABLE indexed (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    number INTEGER NOT NULL                  -- of a line
+) STRICT;
+INSERT INTO indexed (one, number) VALUES (1, 0);
+
 -- How far each device has stored a room's log, as the server says.
 CREATE TABLE passed (
     room BLOB NOT NULL,

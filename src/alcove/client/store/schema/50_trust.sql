@@ -56,17 +56,16 @@ CREATE TABLE entering (
     request BLOB NOT NULL               -- a Register, Reset or PutList in msgpack
 ) STRICT;
 
+-- One line while a new device shows a code, and does not know yet whose it is.
+CREATE TABLE pairing (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    drawn BLOB NOT NULL                 -- when it ends, and what opens the answer to it, in msgpack
+) STRICT;
+
 -- One line until a new device has read the archive: the seeds that open it, in msgpack.
 CREATE TABLE archive_seeds (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     seeds BLOB NOT NULL                 -- from the box; the line is deleted afterwards
-) STRICT;
-
--- One line: the list with which the archive key came, and what other devices are told of it.
-CREATE TABLE archive_news (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    version INTEGER NOT NULL,           -- only news of a later list count
-    news BLOB NOT NULL                  -- an ArchiveNews; empty where the key came with the box
 ) STRICT;
 
 -- One line while the recovery phrase was not saved: it lies here, sealed under the password.

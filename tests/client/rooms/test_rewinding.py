@@ -1,0 +1,126 @@
+"""A log that has lost its end: what a device knows of it goes back, and comes back, as one."""
+
+from typing import Any
+
+import pytest
+
+from alcove.client.rooms import acting, rewinding
+from alcove.wire.base import Request
+from alcove.wire.entries import Offered, OfferHandshakes
+from tests.client.rooms.talk import agree, names, room_of, said, say, state, states
+from tests.client.rooms.test_lost import renew
+from tests.client.test_restored import back_up, come_back, restore
+from tests.client.world import Peer, World
+
+MINUTE_MS = 60_000
+
+
+def restored_room() -> tuple[World, Peer, Peer, bytes]:
+    """Return two people in a room whose last commit their server has just lost."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    say(world, ada, room, "one")
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    ada.do(renew, room)
+    world.run()
+    say(world, bob, room, "two")
+    restore(world, image)
+    return world, ada, bob, room
+
+
+# ---- What does not come back ----
+
+
+@pytest.mark.parametrize("has_bodies", [True, False])
+def test_what_nobody_can_give_back_is_given_up_after_some_tries(*, has_bodies: bool) -> None:
+    world, ada, bob, room = restored_room()
+    offers: list[OfferHandshakes] = []
+
+    def answers(request: Request) -> Any:
+        if not isinstance(request, OfferHandshakes):
+            return None
+        offers.append(request)
+        return Offered(id=request.id, taken=0, head=1)
+
+    bob.answers = answers
+    if not has_bodies:  # They are forgotten after a month.
+        bob.db.run("UPDATE handshake SET header = NULL, body = NULL")
+    come_back(world, bob)
+    assert said(ada, room) == ["one", "two"]
+    world.pass_time(30 * MINUTE_MS)
+    assert len(offers) == rewinding.OFFERS_MAX * has_bodies
+    assert state(bob, room) == "active"
+    bob.answers = lambda _: None
+    come_back(world, ada)
+    say(world, ada, room, "three")
+    assert said(ada, room) == said(bob, room) == ["one", "two", "three"]
+    agree(world, room, ada, bob)
+
+
+# ---- The running hash ----
+
+
+@pytest.mark.parametrize("is_behind", [True, False])
+def test_who_has_no_running_hash_takes_the_one_of_the_restored_log(*, is_behind: bool) -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    say(world, ada, room, "one")
+    bob.hang_up()
+    if is_behind:
+        say(world, ada, room, "two")
+    bob.db.run("UPDATE room SET chain = NULL")
+    bob.db.run("UPDATE entry SET chain = NULL")
+    restore(world, back_up(world))
+    come_back(world, bob)
+    assert bob.db.one("SELECT chain IS NULL FROM room WHERE room = ?", room) == (0,)
+    come_back(world, ada)
+    say(world, bob, room, "three")
+    assert said(ada, room) == said(bob, room) == ["one", "two", "three"][:: 1 if is_behind else 2]
+    agree(world, room, ada, bob)
+
+
+# ---- Who may post ----
+
+
+def test_who_may_post_stands_where_its_commit_came_back() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    say(world, ada, room, "one")
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    say(world, bob, room, "two", "three", "four")
+    ada.do(acting.change_settings, room, may_post="admins")
+    world.pass_time(MINUTE_MS)
+    restore(world, image)
+    come_back(world, ada, bob)
+    for peer in (ada, bob):
+        places = "SELECT MAX(since) FROM posting WHERE room = ?"
+        last = "SELECT MAX(seq) FROM handshake WHERE room = ? AND closes"
+        assert peer.db.one(places, room) == peer.db.one(last, room) != (None,)
+    assert names(world, bob, room) == ["ada", "bob"]
+    # What the server has lost comes too late now, and its writer is told.
+    assert states(bob, room) == {
+        "one": "stored",
+        "two": "failed",
+        "three": "failed",
+        "four": "failed",
+    }
+    say(world, ada, room, "five")
+    assert "five" in said(bob, room)
+
+
+def test_who_begins_anew_remembers_no_settings_of_what_is_void() -> None:
+    world, ada, bob, room = restored_room()
+    bob.db.run("INSERT INTO posting VALUES (?, 99, 'owners', 'owners', 'owners')", room)
+    bob.answers = lambda one: (
+        Offered(id=one.id, taken=0, head=1) if isinstance(one, OfferHandshakes) else None
+    )
+    come_back(world, bob)
+    world.pass_time(30 * MINUTE_MS)
+    assert bob.db.all("SELECT * FROM posting WHERE room = ? AND since >= 99", room) == []
+    say(world, bob, room, "three")
+    assert "three" in said(ada, room) or not ada.is_online

@@ -1,0 +1,112 @@
+"""Who was removed, and who lost a role, before a server was restored: that is done again."""
+
+from alcove.client.rooms import acting, undoing
+from alcove.client.rooms.members import role_of
+from alcove.client.rooms.state import public_of
+from alcove.client.tx import Tx
+from alcove.wire.content import Text
+from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
+from tests.client.rooms.test_lost import renew
+from tests.client.test_restored import back_up, come_back, restore
+from tests.client.world import Peer, World
+
+MINUTE_MS = 60_000
+
+
+def four(world: World) -> tuple[Peer, Peer, Peer, Peer, bytes]:
+    """Return Ada, who owns a room, the admin Bob, the members Cyn and Dan, and the room."""
+    ada, bob, cyn, dan = (world.register(name) for name in ("ada", "bob", "cyn", "dan"))
+    room = room_of(world, ada, bob, cyn, dan)
+    ada.do(acting.set_role, room, bob.me.account, "admin")
+    world.run()
+    world.pass_time(MINUTE_MS)
+    return ada, bob, cyn, dan, room
+
+
+def undone(peer: Peer, room: bytes) -> list[str]:
+    """Return what a device has in mind that has to be done again."""
+    sql = "SELECT kind FROM undone WHERE room = ? ORDER BY kind, about"
+    return [kind for (kind,) in peer.db.all(sql, room)]
+
+
+def go_on_otherwise(world: World, peer: Peer, room: bytes) -> None:
+    """Let the restored log go on with a commit that nobody else has seen."""
+    assert peer.connect() is None
+    world.run()
+    peer.do(renew, room)
+    world.run()
+    world.pass_time(MINUTE_MS)
+
+
+def test_who_was_removed_is_removed_again_before_anything_is_said() -> None:
+    world = World()
+    ada, bob, cyn, dan, room = four(world)
+    image = back_up(world)
+    cyn.hang_up()
+    ada.do(acting.remove, room, cyn.me.account)
+    world.run()
+    world.pass_time(PAUSE_MS)
+    restore(world, image)
+    go_on_otherwise(world, cyn, room)
+    assert dan.connect() is None
+    world.pass_time(MINUTE_MS)
+    assert undone(dan, room) == ["device"]
+    dan.do(acting.say, room, Text("not for cyn"))
+    world.pass_time(MINUTE_MS)
+    assert "not for cyn" not in said(cyn, room)  # Dan may remove nobody, and waits.
+    come_back(world, bob, ada)
+    world.pass_time(MINUTE_MS)
+    assert state(cyn, room) == "gone"
+    for peer in (ada, bob, dan):
+        assert names(world, peer, room) == ["ada", "bob", "dan"]
+        assert undone(peer, room) == []
+    assert said(bob, room) == ["not for cyn"]
+    assert said(cyn, room) == []
+    agree(world, room, ada, bob, dan)
+
+
+def test_who_lost_a_role_loses_it_again() -> None:
+    world = World()
+    ada, bob, cyn, dan, room = four(world)
+    image = back_up(world)
+    bob.hang_up()
+    ada.do(acting.set_role, room, bob.me.account, "member")
+    world.run()
+    world.pass_time(PAUSE_MS)
+    restore(world, image)
+    go_on_otherwise(world, bob, room)
+    come_back(world, cyn)
+    assert undone(cyn, room) == ["role"]
+    come_back(world, ada, dan)
+    world.pass_time(MINUTE_MS)
+    assert bob.do(role_of, room, bob.me.account, 2**40) == "member"
+    assert [undone(peer, room) for peer in (ada, bob, cyn, dan)] == [[], [], [], []]
+    say(world, cyn, room, "on we go")
+    assert said(bob, room) == ["on we go"]
+    agree(world, room, ada, bob, cyn, dan)
+
+
+def test_who_has_another_device_that_was_not_removed_is_not_taken_out() -> None:
+    """A device was dropped from its account's list: that is for its account to do again."""
+    world = World()
+    ada, bob, cyn, _, room = four(world)
+    world.add_device(cyn)
+    world.pass_time(MINUTE_MS)
+    bob.do(
+        lambda tx: tx.run(
+            "INSERT INTO undone (room, kind, about, detail) VALUES (?, 'device', ?, ?)",
+            room,
+            cyn.me.device,
+            cyn.me.account,
+        )  # fmt: skip
+    )
+    assert bob.do(waits, room)
+    assert bob.db.all("SELECT * FROM wish") == []
+    assert names(world, ada, room) == ["ada", "bob", "cyn", "dan"]
+
+
+def waits(tx: Tx, room: bytes) -> bool:
+    """Return whether a device waits for something to be done again."""
+    public = public_of(tx, room)
+    assert public is not None
+    return undoing.waits(tx, room, public)
