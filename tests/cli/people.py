@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from click.testing import CliRunner, Result
 from alcove.cli import main
 from alcove.client.io import vault
 from alcove.server.handlers.invites import make_invite
+from alcove.server.tx import Tx
+from tests.client.io.live import PAUSES
 from tests.server.io.live import serving
 
 PASSWORD = "violin harbour ten maple cloud"
@@ -86,8 +88,12 @@ class Terminal:
 class Street:
     """A server, and all who live there."""
 
-    def __init__(self, folder: Path, address: str, owner_link: str) -> None:
+    def __init__(
+        self, folder: Path, address: str, owner_link: str, reset_link: Callable[[str], str]
+    ) -> None:
         self.folder, self.address, self.owner_link = folder, address, owner_link
+        self.reset_link = reset_link
+        """Makes the link by which an account of a name comes back."""
         self._numbers = itertools.count()
 
     def terminal(self) -> Terminal:
@@ -114,11 +120,25 @@ def street_of(folder: Path) -> Iterator[Street]:
     found: list[Any] = []
 
     async def serve() -> None:
-        async with serving(folder / "server", registration="open", requests="strangers") as live:
-            link = await live.running.works.do(
-                lambda tx: make_invite(tx, "owner", None, uses=1, days=7, now=live.now)[1]
-            )
-            found.extend((live.address, f"{live.address}/i/{link.partition('/i/')[2]}"))
+        given: dict[str, Any] = {"registration": "open", "requests": "strangers"}
+        async with serving(folder / "server", **given | PAUSES) as live:
+            loop = asyncio.get_running_loop()
+
+            async def make(kind: Any, name: str = "") -> str:
+                def do(tx: Tx) -> str:
+                    line = tx.one("SELECT account FROM account WHERE folded = ?", name)
+                    account = None if line is None else line[0]
+                    return make_invite(
+                        tx, kind, None, uses=1, days=7, now=live.now, account=account
+                    )[1]
+
+                link: str = await live.running.works.do(do)
+                return f"{live.address}/i/{link.partition('/i/')[2]}"
+
+            def reset_link(name: str) -> str:
+                return asyncio.run_coroutine_threadsafe(make("reset", name), loop).result(30)
+
+            found.extend((live.address, await make("owner"), reset_link))
             came.set()
             await asyncio.to_thread(end.wait)
 

@@ -82,6 +82,77 @@ def test_the_chat_accepts_declines_and_blocks(street: Street) -> None:
     assert "you hear nothing more of gil" in said
 
 
+def test_what_was_said_can_be_changed_answered_and_asked_about_in_the_chat(street: Street) -> None:
+    pat = street.newcomer("pat")
+    street.newcomer("rex")
+    typed = (
+        "@rex hello rex", "@rex", "are you there?", "/edit are you there, rex?", "/react 👍",
+        "/react 👍", "/show", "/react", "/reply yes", "/pin #1", "/pins", "/poll Who? | pat | rex",
+        "/vote 2", "/vote 'rex", "/endpoll", "/delete #1 wrong", "/show #2", "/show #99",
+        "/new den", "/forward #2 den", "/history", "/get", "exit",
+    )  # fmt: skip
+    said = pat.say("chat", text="\n".join(typed) + "\n")
+    assert "rex has not accepted yet: what you say here is shown when they do" in said
+    assert "· pinned\n" in said
+    assert "2. rex  1: pat" in said
+    assert "! This poll has no such answer" in said
+    assert "Who? (over)" in said or "Who? (over)" in pat.say("message", "list", "@rex")
+    assert "  said before: are you there?" in said
+    assert "! No message here has the number #99: /history shows them." in said
+    assert "! Say which emoji: /react 👍" in said
+    assert "· said in den too" in said
+    assert "! There is no message with a file in den yet." in said
+    found = [one for one in pat.json("message", "list", "@rex") if one["kind"] != "note"]
+    assert [one["kind"] for one in found] == ["gone", "text", "text", "poll"]
+    assert found[-2]["reply_to"] is not None
+
+
+def test_a_room_is_looked_after_in_the_chat(street: Street) -> None:
+    sue, tim = street.newcomer("sue"), street.newcomer("tim")
+    typed = (
+        "/topic x", "/new loft", "/topic old things", "/name attic", "/settings",
+        "/settings foo bar", "/settings post nobody", "/settings pin admins", "/link 7",
+        "/unread", "/groups", "/notify x", "/notify none", "/read", "/archive", "/groups",
+        "/archive", "/called Sue S.",
+        "/status on the roof", "/profile", "/invite", "/find", "/join nothing", "/ban @tim",
+        "/unban @tim", "/mute @tim", "/unmute @tim", "/role @tim admin", "/unblock @tim",
+        "/help poll", "/help /role", "exit",
+    )  # fmt: skip
+    said = sue.say("chat", text="\n".join(typed) + "\n")
+    for shown in (
+        "! You are in no room yet",
+        "· old things",
+        "may post: everyone",
+        "! There is no such setting: there is invite, post, pin, all, history.",
+        "! No setting can be so",
+        "· the room allows that from now on",
+        "· whoever has it can join",
+        "attic  (group)  unread",
+        "! You are notified of all, mentions or none",
+        "· archived\n· you are in no room yet",
+        "· in the list again",
+        "sue  Sue S.  on the roof",
+        "· no group was found",
+        "! No group here is called nothing in public",
+        "! tim is not in this room",
+        "· you hear tim again",
+        "For example: /poll Who cooks? | ada | bob | nobody",
+        "/role @name ROLE\n  makes somebody owner, admin or member",
+    ):
+        assert shown in said, said
+    link = next(line for line in said.splitlines() if "/r/" in line)
+    heard = tim.say("chat", text=f"/join {link}\n/members\n/settings post admins\nexit\n")
+    assert "sue  owner" in heard
+    assert "! Only owners change a room's settings" in heard
+    again = sue.say(
+        "chat", "attic",
+        text="/role @tim admin\n/mute @tim loud\n/unmute @tim\n/ban @tim\n/unban @tim\nexit\n",
+    )  # fmt: skip
+    assert "· tim is admin now" in again
+    assert "· tim is shut out" in again
+    assert "tim may come again" in again
+
+
 def test_every_order_is_in_the_help(street: Street) -> None:
     said = street.newcomer("hal").say("chat", text="/help\nexit\n")
     assert [one for one in ORDERS if f"/{one}" not in said and one != "rooms"] == []

@@ -155,7 +155,9 @@ def test_every_command_and_option_explains_itself(
             assert one.help.endswith("."), one.name
 
 
-@pytest.mark.parametrize("group", [main, loaded("admin"), loaded("room")])
+@pytest.mark.parametrize(
+    "group", [main] + [loaded(name) for name in ("admin", "room", "message", "account")]
+)
 def test_a_list_of_commands_says_what_each_says_itself(group: click.Command) -> None:
     assert isinstance(group, Lazy)
     for name, promise in group.promises.items():

@@ -96,9 +96,9 @@ def test_a_server_whose_code_has_changed_is_the_same_command_again(
     assert replaced == [(sys.executable, words)]
 
 
-def test_up_says_what_is_missing_and_starts_the_server(runs: Runs) -> None:
+def test_up_says_what_to_do_next_and_starts_the_server(runs: Runs) -> None:
     done = call("up", "--port", "7")
-    assert "the page comes with a later release" in done.stdout
+    assert "This starts the server" in done.stdout
     assert runs.starts[0].settings.port == 7
 
 

@@ -154,12 +154,32 @@ def test_the_recovery_phrase_opens_the_account(street: Street) -> None:
     new = pia.folder / "new"
     new.write_text("another harbour eleven maple\n", encoding="utf-8")
     new.chmod(0o600)
-    pia.say("recovery", "--change-password", "--new-password-file", str(new), *pia.password)
+    pia.say("account", "password", "--new-password-file", str(new), *pia.password)
     third = street.terminal()
     assert third.fail("login", "--name", "pia", *third.password) == (
         1,
         "Error: The name or the password is wrong.",
     )
+
+
+def test_who_has_lost_password_and_phrase_comes_back_by_a_link_of_the_host(street: Street) -> None:
+    wim, xena = street.newcomer("wim"), street.newcomer("xena")
+    wim.say("send", "@xena", "before")
+    xena.say("accept", "@wim")
+    second = street.terminal()
+    link = street.reset_link("wim")
+    told = json.loads(second.say("login", "--reset", link, "--name", "Wim", "--generate", "--json"))
+    assert (told["name"], len(told["recovery_phrase"].split())) == ("wim", 11)
+    assert second.json("rooms") == []
+    status, said = xena.fail("send", "@wim", "is it you?", "--wait", "2")
+    assert (status, "changed" in said or "keys" in said) != (0, False)
+    third = street.terminal()
+    status, said = third.fail("login", "--reset", link, "--name", "wim", *third.password)
+    assert status == 1
+    assert "link" in said
+    assert wim.fail("rooms")[0] != 0 or "revoked" in wim.say("status")
+    status, said = third.fail("login", "--name", "wim", "--generate")
+    assert (status, "--reset" in said) == (2, True)
 
 
 def test_a_generated_password_and_phrase_are_told_once(street: Street) -> None:
@@ -241,7 +261,7 @@ def test_a_password_file_that_others_can_read_is_refused(street: Street) -> None
 
 
 def test_debug_shows_where_an_error_comes_from_and_no_secret(street: Street) -> None:
-    found = street.newcomer("wim")
+    found = street.newcomer("wes")
     path = found.folder / "password"
     path.write_text("a wrong password of some length\n", encoding="utf-8")
     done = found.run("recovery", "--debug", *found.password)
@@ -263,6 +283,16 @@ def test_the_host_makes_the_commons_and_nobody_else_does(street: Street) -> None
     assert "is made" in host.say("room", "commons")
 
 
+def test_a_room_is_held_only_where_healing_is_refused(street: Street) -> None:
+    yan = street.newcomer("yan")
+    yan.say("room", "new", "loft")
+    assert "nothing to wait for" in yan.fail("room", "hold", "loft")[1]
+    _refuse(yan, "loft")
+    assert "waits until your keys were renewed" in yan.say("room", "hold", "loft")
+    assert yan.json("room", "hold", "loft")["title"] == "loft"
+    assert "goes on its way" in yan.say("room", "hold", "loft", "--off")
+
+
 def test_a_room_whose_log_is_told_in_two_ways_goes_on_when_its_owner_says_so(
     street: Street,
 ) -> None:
@@ -271,11 +301,23 @@ def test_a_room_whose_log_is_told_in_two_ways_goes_on_when_its_owner_says_so(
     assert "Nothing was held back in shed." in zoe.say("room", "overlook", "shed", "--yes")
     _doubt(zoe, "shed")
     zoe.run("send", "shed", "is anybody there?", "--wait", "1")
-    assert zoe.json("rooms")[0]["title"] == "shed"
+    assert "shed" in [one["title"] for one in zoe.json("rooms")]
     assert zoe.run("room", "overlook", "shed", text="n\n").exit_code == 1
     assert "goes on its way" in zoe.say("room", "overlook", "shed", text="y\n")
     assert zoe.json("room", "overlook", "shed", "--yes")["title"] == "shed"
     assert "is anybody there?" in zoe.say("search", "anybody", "--offline")
+
+
+def _refuse(peer: Terminal, title: str) -> None:
+    """Let a device have been refused to renew its keys."""
+
+    async def story() -> None:
+        async with Client(home=peer.home, passphrase=PASSPHRASE, connect=False) as client:
+            room = client.room(title)
+            client.db.run("UPDATE room SET refused_at = 1 WHERE room = ?", room.room)
+            assert not room.is_held
+
+    asyncio.run(story())
 
 
 def _doubt(peer: Terminal, title: str) -> None:

@@ -28,7 +28,16 @@ def _member(module: str, name: str, summary: str) -> Promise:
             "rooms",
             "List the rooms of this account, the one with the newest message first.",
         ),
-        "room": _member("rooms", "room", "Make a room, see who is in it, add and remove people."),
+        "room": _member(
+            "rooms",
+            "room",
+            "Make a room or join one, see who is in it, and choose what it allows.",
+        ),
+        "message": _member(
+            "messages",
+            "message",
+            "Edit, delete, answer, react to, pin or forward what was said; ask in polls.",
+        ),
         "people": _member(
             "people", "people", "List who is online, or find people by how their names begin."
         ),
@@ -68,12 +77,23 @@ def _member(module: str, name: str, summary: str) -> Promise:
             "logout",
             "End the session, and erase everything of an account from this machine.",
         ),
+        "invite": _member(
+            "own_account", "invite", "Make a link by which people can register on this server."
+        ),
+        "profile": _member(
+            "profile",
+            "profile",
+            "Show or choose how you show yourself; or see how somebody else does.",
+        ),
+        "account": _member(
+            "own_account",
+            "account",
+            "Change the password, ask for codes of an app, choose who sees you, or delete it all.",
+        ),
         "devices": _member(
             "devices", "devices", "List the devices of this account; revoke one that was lost."
         ),
-        "recovery": _member(
-            "devices", "recovery", "Show the recovery phrase, or change what opens the account."
-        ),
+        "recovery": _member("devices", "recovery", "Show the recovery phrase."),
         "doctor": _member("doctor", "doctor", "Find out what is wrong, and what to do."),
         "completion": _member(
             "completion", "completion", "Print what makes a shell complete the commands."
@@ -96,7 +116,7 @@ def _member(module: str, name: str, summary: str) -> Promise:
             "alcove.cli.upgrade:upgrade", "Bring the database up to date with this program."
         ),
     },
-    aliases={"server": "serve", "test": "selftest", "client": "chat"},
+    aliases={"server": "serve", "test": "selftest", "client": "chat", "messages": "message"},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", "-V", prog_name="alcove")

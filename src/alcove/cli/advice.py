@@ -31,6 +31,7 @@ META = "alcove.places"
 _OURS = (
     "serve|up|demo|selftest|status|admin|upgrade|register|login|logout|send|listen|chat|rooms|people"
     "|request|accept|decline|block|unblock|verify|devices|files|search|export|recovery|doctor|hook"
+    "|message|invite|profile|account"
 )
 _MEMBERS = re.compile(r"(?!serve|up|demo|selftest|status|admin|upgrade)\w+")
 """The commands that are about an account, and not about a server here."""

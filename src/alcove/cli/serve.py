@@ -148,7 +148,7 @@ def up(**options: Any) -> None:
 
     So far that is the server: the page for the browser comes with a later release.
     """
-    click.echo("So far this starts the server alone; the page comes with a later release.\n")
+    say("This starts the server; `alcove chat` in another window talks on it.\n")
     run(**options)
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,6 +21,7 @@ from alcove.cli.member.opening import (
     examples,
     here,
     json_option,
+    keep_passphrase,
     line,
     member_options,
     passphrase_of,
@@ -29,15 +31,30 @@ from alcove.cli.member.opening import (
     secret_file_option,
     secret_from,
 )
+from alcove.cli.member.passwords import TRIES_MAX, choose_password, new_password
 
 if TYPE_CHECKING:
     from alcove.client import Client
 
 PHRASE_SAID = (
-    "This is your recovery phrase.  It opens your account when the password is forgotten, and is"
-    " shown only now: write it on paper, and keep it where nobody else looks."
+    "This is your recovery phrase.  It opens your account when the password is forgotten: write it"
+    " on paper, and keep it where nobody else looks.  `alcove recovery` shows it again, for the"
+    " password."
 )
+generate_option = click.option(
+    "--generate", is_flag=True, help="Take a password of five words, and show it once."
+)
+phrase_option = click.option(
+    "--phrase-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write the recovery phrase into a new file for your user alone.",
+)
+HISTORY_S = 20.0
+"""So long the first program on a new machine waits for what was said before."""
 KEEPING = "Type its first word when it is written down (Enter: ask me again later)"
+NOT_IT = "That is not its first word: look again at what you have written down."
+LATER = "`alcove chat` reminds you, until `alcove recovery --saved` says that it is written down."
 
 
 @click.command(
@@ -49,13 +66,8 @@ KEEPING = "Type its first word when it is written down (Enter: ask me again late
 @click.argument("link", required=False)
 @click.option("--name", "-n", metavar="NAME", help="The name of the new account.")
 @password_options
-@click.option("--generate", is_flag=True, help="Take a password of five words, and show it once.")
-@click.option(
-    "--phrase-file",
-    metavar="FILE",
-    type=click.Path(dir_okay=False),
-    help="Write the recovery phrase into a new file for your user alone.",
-)
+@generate_option
+@phrase_option
 @click.option(
     "--ask-server-password", is_flag=True, help="Ask for the password that the server asks for."
 )
@@ -85,61 +97,73 @@ def register(
     around = here(given)
     target = link or around.settings.server
     name = name or _ask_name("Name")
-    password = _new_password(password_file, generate=generate)
+    password = _new_password(password_file, name, generate=generate)
     server_password = None
     if ask_server_password or server_password_file:
         server_password = secret_from(server_password_file, "Password of the server")
-    if phrase_file and Path(phrase_file).exists():
-        raise Failed(f"{phrase_file} is there already: name a file that is new.")
+    _check_new(phrase_file)
+    passphrase = _passphrase(around, given, name)
     client = Client.register(
         target,
         name,
         password,
         where=given.profile,
         home=around.profiles.home,
-        passphrase=_passphrase(around, given, name),
+        passphrase=passphrase,
         server_password=server_password,
     )
-    told = _come(client)
-    _keep_phrase(client.recovery_phrase, phrase_file)
-    if as_json:
-        shown = {"recovery_phrase": client.recovery_phrase}
-        if generate:
-            shown["password"] = password
-        saying.emit(told | shown)
-        return
-    click.echo(f"You are {told['name']} on {told['server']}.")
-    if generate:
-        click.echo(f"Your password, which is shown only now:\n\n  {password}\n")
-    if not phrase_file:
-        click.echo(f"{PHRASE_SAID}\n\n  {client.recovery_phrase}\n")
-        _note_phrase(around, given, told["profile"], client.recovery_phrase)
-    say("`alcove chat` begins to talk; `alcove send @name hello` says one thing.")
+    new = _New(password_file, phrase_file, generate, as_json, passphrase)
+    _come_anew(around, given, client, password, new)
+    if not as_json:
+        say("`alcove chat` begins to talk; `alcove send @name hello` says one thing.")
 
 
 @click.command(
     epilog=examples(
         "alcove login chat.example.org --name ada",
         "alcove login localhost:8888 --name ada --profile work",
+        "alcove login --reset 'https://chat.example.org/i/…#…' --name ada",
     )
 )
 @click.argument("link", required=False)
 @click.option("--name", "-n", metavar="NAME", help="The name of your account.")
+@click.option(
+    "--reset", metavar="LINK", help="Come back by a link of the host, with a new password."
+)
 @password_options
+@generate_option
+@phrase_option
 @member_options
 @json_option
 def login(
-    given: Given, link: str | None, name: str | None, password_file: str | None, *, as_json: bool
+    given: Given,
+    link: str | None,
+    name: str | None,
+    reset: str | None,
+    password_file: str | None,
+    phrase_file: str | None,
+    *,
+    generate: bool,
+    as_json: bool,
 ) -> None:
     """Bring an account that you have to this machine.
 
     LINK is the server's address.  Instead of the password, the recovery phrase may be typed.  What
     was said before comes with it, the newest first.
+
+    Who has lost both asks the host for a reset link (`alcove admin reset NAME`), and gives it with
+    --reset: you choose a new password, your other devices end, what was said before stays lost on
+    this one, and everybody is shown that your keys have changed.
     """
     from alcove.client import Client, RefusedError  # noqa: PLC0415 - With it comes everything.
 
     around = here(given)
     name = name or _ask_name("Name")
+    if reset is not None:
+        _reset(around, given, reset, name, _New(password_file, phrase_file, generate, as_json))
+        return
+    if generate or phrase_file:
+        raise click.UsageError("--generate and --phrase-file go with --reset.")
     typed = secret_from(password_file, "Password or recovery phrase")
     passphrase = _passphrase(around, given, name)
     code: str | None = None
@@ -155,11 +179,12 @@ def login(
             passphrase=passphrase,
         )
         try:
-            told = _come(client)
+            told = _come(client, HISTORY_S)
         except RefusedError as error:
             if error.code != "code_needed" or code is not None:
                 raise
             code = ask_secret("Code of the authenticator app")
+    keep_passphrase(around, told["profile"], passphrase)
     if as_json:
         saying.emit(told)
     else:
@@ -214,31 +239,89 @@ async def _sign_out(client: "Client") -> str:
 # ---- Pieces ----
 
 
+class _New(NamedTuple):
+    """What somebody wants of new locks, and how to tell them."""
+
+    password_file: str | None
+    phrase_file: str | None
+    generate: bool
+    as_json: bool
+    passphrase: str | None = None
+    """What opens the profile, where somebody has typed it."""
+
+
+def _reset(around: Here, given: Given, link: str, name: str, new: _New) -> None:
+    """Come back by a link of the host."""
+    from alcove.client import Client  # noqa: PLC0415 - With it comes everything.
+
+    password = _new_password(new.password_file, name, generate=new.generate)
+    _check_new(new.phrase_file)
+    new = new._replace(passphrase=_passphrase(around, given, name))
+    client = Client.reset(
+        link,
+        name,
+        password,
+        where=given.profile,
+        home=around.profiles.home,
+        passphrase=new.passphrase,
+    )
+    _come_anew(around, given, client, password, new)
+    if not new.as_json:
+        say(
+            "Everybody is shown that your keys have changed: let them compare your safety number."
+            "  Groups have to invite you again."
+        )
+
+
+def _come_anew(around: Here, given: Given, client: "Client", password: str, new: _New) -> None:
+    """Make an account or take it over, and show the phrase, once."""
+    told = _come(client)
+    keep_passphrase(around, told["profile"], new.passphrase)
+    _keep_phrase(client.recovery_phrase, new.phrase_file)
+    if new.as_json:
+        shown = {"recovery_phrase": client.recovery_phrase}
+        if new.generate:
+            shown["password"] = password
+        saying.emit(told | shown)
+        return
+    click.echo(f"You are {told['name']} on {told['server']}.")
+    if new.generate:
+        click.echo(f"Your password, which is shown only now:\n\n  {password}\n")
+    if not new.phrase_file:
+        click.echo(f"{PHRASE_SAID}\n\n  {client.recovery_phrase}\n")
+        _note_phrase(given, told["profile"], client.recovery_phrase)
+
+
+def _check_new(path: str | None) -> None:
+    if path and Path(path).exists():
+        raise Failed(f"{path} is there already: name a file that is new.")
+
+
 def _ask_name(prompt: str) -> str:
     if sys.stdin.isatty():
         return str(click.prompt(prompt, prompt_suffix=": "))
     return ask_secret(prompt)
 
 
-def _new_password(path: str | None, *, generate: bool) -> str:
-    if not generate:
-        return secret_from(path, "New password", is_new=True)
-    from alcove.client import PASSWORD_ENTROPY_BYTES, new_password  # noqa: PLC0415
-
-    return new_password(os.urandom(PASSWORD_ENTROPY_BYTES))
+def _new_password(path: str | None, name: str, *, generate: bool) -> str:
+    return new_password() if generate else choose_password(path, name)
 
 
 def _passphrase(around: Here, given: Given, name: str) -> str | None:
     return passphrase_of(around, given.profile or name.lower())
 
 
-def _come(client: "Client") -> dict[str, Any]:
-    """Make the account or the device, and return who that is."""
+def _come(client: "Client", history_s: float = 0.0) -> dict[str, Any]:
+    """Make the account or the device, let what was said before come, and return who that is."""
+    from alcove.client import OfflineError, caught_up  # noqa: PLC0415
 
     async def live() -> dict[str, Any]:
         await client.open()
         try:
             await line(client, LINE_S)
+            if history_s:
+                with suppress(OfflineError):  # The rest comes with the next program.
+                    await caught_up(client, history_s, whole=True)
             return {
                 "account": client.account.hex(),
                 "name": client.name,
@@ -257,15 +340,20 @@ def _keep_phrase(phrase: str, path: str | None) -> None:
             file.write(f"{phrase}\n")
 
 
-def _note_phrase(around: Here, given: Given, profile: str, phrase: str) -> None:
+def _note_phrase(given: Given, profile: str, phrase: str) -> None:
     """Ask whether the phrase was written down; only then this device forgets it."""
-    del around
     if not sys.stdin.isatty():
         return
-    typed = click.prompt(KEEPING, default="", show_default=False, prompt_suffix=": ")
-    if typed.strip().lower() == phrase.split(maxsplit=1)[0]:
+    for _ in range(TRIES_MAX):
+        typed = click.prompt(KEEPING, default="", show_default=False, prompt_suffix=": ")
+        if typed.strip().lower() == phrase.split(maxsplit=1)[0]:
+            run(given._replace(profile=profile), _saved)
+            return
+        if not typed.strip():
+            break
+        say(NOT_IT, err=True)
+    say(LATER)
 
-        async def saved(client: "Client") -> None:
-            await client.owner.phrase_saved()
 
-        run(given._replace(profile=profile), saved)
+async def _saved(client: "Client") -> None:
+    await client.owner.phrase_saved()

@@ -131,25 +131,28 @@ async def _talk(client: "Client", to: str | None, *, plain: bool) -> bool:
     screen = screen_for(talk.complete, plain=plain)
     talk.screen = screen
     events = client.events()
-    with suppress(OfflineError):
-        await caught_up(client, NEWS_S)
-    await talk.begin(to)
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows ends programs in its own way.
         loop.add_signal_handler(signal.SIGTERM, screen.stop)
     screen.open()
-    hearing = asyncio.create_task(talk.hear(events))
+    hearing: asyncio.Task[None] | None = None
     try:
+        talk.greet()  # What is typed from here on is kept, and goes out once it is known where to.
+        with suppress(OfflineError):
+            await caught_up(client, NEWS_S)
+        await talk.begin(to)
+        hearing = asyncio.create_task(talk.hear(events))
         async for line in screen.lines():
             if not await talk.take(line):
                 break
-        if talk.has_said:
+        if talk.has_said and client.is_online:
             with suppress(OfflineError):
                 await client.settled(END_S)
     finally:
-        hearing.cancel()
-        with suppress(asyncio.CancelledError):
-            await hearing
+        if hearing is not None:
+            hearing.cancel()
+            with suppress(asyncio.CancelledError):
+                await hearing
         events.close()
         screen.close()
     return not talk.has_said or client.db.one(_WAITING) is None

@@ -263,6 +263,17 @@ def _get(address: Any) -> tuple[dict[str, Any], float | None]:
     return said, parsedate_to_datetime(date).timestamp() if date else None
 
 
+def _is_alcove(number: int) -> bool:
+    """Whether a server of Alcove answers at a port of this machine."""
+    from alcove.client import parse_address  # noqa: PLC0415 - With it comes everything.
+
+    try:
+        _get(parse_address(f"http://127.0.0.1:{number}"))
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    return True
+
+
 def port(number: int, *, is_ours: bool) -> Finding:
     """Look whether a server could listen here."""
     if is_ours:
@@ -276,6 +287,9 @@ def port(number: int, *, is_ours: bool) -> Finding:
             cure = "Take a port from 1024 on (--port), with a proxy in front for 443."
             return Finding(name, "note", "Only the system's owner may listen there.", cure)
         except OSError:
+            if _is_alcove(number):
+                cure = "It is not of this data folder: --data or ALCOVE_DATA names another."
+                return ok(name, f"A server of Alcove runs there.  {cure}")
             cure = (
                 f"A server here would need another one (--port), or the end of that program: ss"
                 f" -ltnp 'sport = :{number}' names it."

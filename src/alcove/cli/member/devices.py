@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from alcove.cli.advice import say
 from alcove.cli.member import saying
+from alcove.cli.member.changing import told
+from alcove.cli.member.ending import Failed
 from alcove.cli.member.opening import (
     Given,
     ask_secret,
@@ -20,11 +21,16 @@ from alcove.cli.member.opening import (
     run,
     secret_from,
 )
+from alcove.cli.member.passwords import with_locks
 
 if TYPE_CHECKING:
     from alcove.client import Client, Device
 
 T = TypeVar("T")
+ONLY_ON_PAPER = (
+    "The password does not open the account by itself, and this machine has not kept the phrase: it"
+    " is only where you have written it.  `alcove account leaked` takes a new one, for the old."
+)
 
 
 @click.command(
@@ -62,7 +68,9 @@ def devices(
         if reach or revoke:
             rooms = _reach(client, reach or revoke or "", as_json=as_json)
         if revoke:
-            await with_code(lambda code: client.owner.revoke(revoke, password, code=code))
+            await with_locks(
+                lambda phrase, code: client.owner.revoke(revoke, password, phrase=phrase, code=code)
+            )
             if as_json:
                 saying.emit({"revoked": revoke, "could_read": rooms})
             else:
@@ -142,69 +150,36 @@ def _list(found: "list[Device]", *, as_json: bool) -> None:
 @click.command(
     epilog=examples(
         "alcove recovery",
-        "alcove recovery --change-password",
-        "alcove recovery --renew",
+        "alcove recovery --saved",
     )
 )
 @click.option("--saved", is_flag=True, help="The phrase is written down: forget it here.")
-@click.option("--change-password", is_flag=True, help="Take another password; the phrase stays.")
-@click.option(
-    "--renew",
-    is_flag=True,
-    help="The password leaked: take new keys of every kind, a new password and a new phrase.",
-)
-@click.option(
-    "--new-password-file", metavar="FILE", help="The file of the new password, for your user alone."
-)
 @password_options
 @member_options
 @json_option
-def recovery(
-    given: Given,
-    password_file: str | None,
-    new_password_file: str | None,
-    *,
-    saved: bool,
-    change_password: bool,
-    renew: bool,
-    as_json: bool,
-) -> None:
-    """Show the recovery phrase, or change what opens the account.
+def recovery(given: Given, password_file: str | None, *, saved: bool, as_json: bool) -> None:
+    """Show the recovery phrase.
 
-    The phrase opens the account when the password is forgotten: `alcove login` takes it in place
-    of the password.  Whoever has lost both asks the host for a reset link.
+    It opens the account when the password is forgotten: `alcove login` takes it in place of the
+    password.  Whoever has lost both asks the host for a reset link.  `alcove account leaked` takes
+    another phrase.
     """
-    if sum((saved, change_password, renew)) > 1:
-        raise click.UsageError("--saved, --change-password and --renew are for one at a time.")
-    password = new = ""
+    password = ""
     if not saved:
         password = secret_from(password_file, f"Password of {chosen(given)[1].account}")
-    if change_password or renew:
-        new = secret_from(new_password_file, "New password", is_new=True)
 
     async def story(client: "Client") -> None:
         if saved:
             await client.owner.phrase_saved()
-            _answer("This machine has forgotten the phrase.", {"saved": True}, as_json=as_json)
+            told("This machine has forgotten the phrase.", {"saved": True}, as_json=as_json)
             return
+        from alcove.client import PhraseNeededError  # noqa: PLC0415 - With it comes everything.
+
         await line(client)
-        if change_password:
-            await with_code(lambda code: client.owner.change_password(password, new, code=code))
-            _answer("The password is changed.", {"changed": True}, as_json=as_json)
-            return
-        if renew:
-            phrase = await with_code(lambda code: client.owner.renew_keys(password, new, code=code))
-        else:
+        try:
             phrase = await with_code(lambda code: client.owner.recovery_phrase(password, code=code))
-        _answer(f"Your recovery phrase:\n\n  {phrase}\n", {"phrase": phrase}, as_json=as_json)
-        if renew and not as_json:
-            say("Everybody who knows you is shown that your keys have changed.", err=True)
+        except PhraseNeededError as error:
+            raise Failed(ONLY_ON_PAPER) from error
+        told(f"Your recovery phrase:\n\n  {phrase}\n", {"phrase": phrase}, as_json=as_json)
 
     run(given, story, patience_s=10)
-
-
-def _answer(text: str, shape: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        saying.emit(shape)
-    else:
-        click.echo(text)

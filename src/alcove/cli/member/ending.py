@@ -29,6 +29,12 @@ MISTAKE: Final = (
 )
 
 
+REVOKED: Final = (
+    "`alcove export` saves what is here, `alcove logout --local` erases it, and then `alcove login`"
+    " makes this machine a device again."
+)
+
+
 class Failed(Told):
     """Something could not be done."""
 
@@ -76,12 +82,15 @@ def failed(error: Exception) -> click.ClickException:
     from alcove.client import (  # noqa: PLC0415 - Only when something has failed.
         ClientError,
         OfflineError,
+        RefusedError,
         StoreError,
     )
 
     match error:
         case click.ClickException():
             return error
+        case RefusedError(code="revoked") | OfflineError(code="revoked"):
+            return Failed(f"{error}  {REVOKED}")
         case OfflineError():
             return Failed(str(error), NO_LINE)
         case StoreError():

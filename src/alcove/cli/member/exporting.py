@@ -81,7 +81,10 @@ def export(
                 }
             )
             return
-        click.echo(f"{done.rooms} rooms with {done.messages} lines are in {done.folder}.")
+        told = "1 room" if done.rooms == 1 else f"{done.rooms} rooms"
+        lines = "1 line" if done.messages == 1 else f"{done.messages} lines"
+        are = "is" if done.rooms == 1 else "are"
+        click.echo(f"{told} with {lines} {are} in {done.folder}.")
         if done.missing:
             click.echo(f"{done.missing} files could not be fetched: they are named only.")
         click.echo(f"Open {done.folder / 'index.html'} in a browser.")

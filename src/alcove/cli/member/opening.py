@@ -9,6 +9,7 @@ import functools
 import stat
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -25,10 +26,15 @@ T = TypeVar("T")
 
 LINE_S: Final = 15.0
 """How long a command that needs the server waits for it."""
+KEYS_S: Final = 2.0
+"""How long the end of a command waits until keys are in the account's archive."""
 NEWS_S: Final = 5.0
 """How long a command that only looks waits for what is new."""
 SECRET_CHARACTERS_MAX: Final = 1_000
 SECRET_FILE_BYTES_MAX: Final = 8_192
+
+PASSPHRASES: Final = "alcove.passphrases"
+"""Where a program remembers what was typed."""
 
 IN_THE_OPEN: Final = (
     "A password does not belong into a command: everybody on this machine sees it, and the shell"
@@ -237,6 +243,9 @@ def passphrase_of(around: Here, name: str) -> str | None:
     if around.settings.passphrase_file:
         return None
     profiles = around.profiles
+    known = _typed().get(str(profiles.home / name))
+    if known is not None:
+        return known
     keeper = kept_by(profiles.profile(name).folder) if name in profiles.names() else None
     if keeper == "passphrase":
         return ask_secret(f"Passphrase of the profile {name}")
@@ -250,6 +259,18 @@ def passphrase_of(around: Here, name: str) -> str | None:
     return ask_new_secret("New passphrase")
 
 
+def keep_passphrase(around: Here, name: str, passphrase: str | None) -> None:
+    """Remember what has opened a profile, so that this program does not ask for it again."""
+    if passphrase is not None:
+        _typed()[str(around.profiles.home / name)] = passphrase
+
+
+def _typed() -> dict[str, str]:
+    context = click.get_current_context(silent=True)
+    known: dict[str, str] = {} if context is None else context.meta.setdefault(PASSPHRASES, {})
+    return known
+
+
 # ---- A client for one command ----
 
 
@@ -260,7 +281,7 @@ def run(
 
     `patience_s` is how long the closing waits for what was said to reach the server.
     """
-    from alcove.client import Client  # noqa: PLC0415 - With it comes everything.
+    from alcove.client import Client, ClientError  # noqa: PLC0415 - With it comes everything.
 
     around, profile = chosen(given)
     passphrase = passphrase_of(around, profile.name)
@@ -271,24 +292,33 @@ def run(
         try:
             return await story(client)
         finally:
-            await client.close(patience_s or 0)
+            is_reached = client.is_online or client.line.trouble is None
+            if client.is_online:
+                with suppress(ClientError):  # Whoever is here for a moment leaves keys too.
+                    await client.keys_kept(KEYS_S)
+            await client.close((patience_s or 0) if is_reached else 0)
 
     return asyncio.run(live())
 
 
 async def line(client: "Client", patience_s: float = LINE_S) -> None:
     """Wait for the server; without it the command cannot go on."""
-    await client.online(patience_s)
+    from alcove.client import reached  # noqa: PLC0415 - With it comes everything.
+
+    await reached(client, patience_s)
 
 
-async def fresh(client: "Client", *, offline: bool = False) -> bool:
-    """Wait a moment for what is new; say so when only what was here before is known."""
+async def fresh(client: "Client", *, offline: bool = False, marks: bool = False) -> bool:
+    """Wait a moment for what is new; say so when only what was here before is known.
+
+    With `marks` also for what was read, and how people show themselves.
+    """
     if offline:
         return False
     from alcove.client import OfflineError, caught_up  # noqa: PLC0415
 
     try:
-        await caught_up(client, NEWS_S)
+        await caught_up(client, NEWS_S, marks=marks)
     except OfflineError as error:
         click.echo(f"This is what this machine knew before: {error}", err=True)
         return False

@@ -105,7 +105,7 @@ def request(given: Given, person: str | None, text: str | None, *, as_json: bool
         if as_json:
             saying.emit(saying.message_shape(message))
         else:
-            say(f"{room.title} has it, or is asked first: what you said is shown when they accept.")
+            say(saying.not_accepted(room) or f"{room.title} has it.")
 
     run(given, story)
 
@@ -242,9 +242,12 @@ def block(given: Given, names: tuple[str, ...], *, as_json: bool) -> None:
         await fresh(client)
         if names:
             await line(client)
+        named: dict[bytes, Person] = {}  # Who was not met yet has no name here but this.
         for name in names:
-            await (await client.person(name)).block()
-        found = client.blocked()
+            person = await client.person(name)
+            named[person.account] = person
+            await person.block()
+        found = [named.get(one.account, one) for one in client.blocked()]
         if as_json:
             saying.emit([saying.person_shape(one) for one in found])
         elif found:

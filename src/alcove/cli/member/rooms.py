@@ -7,6 +7,7 @@ import click
 from alcove.cli.advice import say
 from alcove.cli.lazy import Lazy, Promise
 from alcove.cli.member import saying
+from alcove.cli.member.changing import carried
 from alcove.cli.member.opening import (
     Given,
     examples,
@@ -34,23 +35,37 @@ NEWEST_CHARACTERS = 50
     )
 )
 @click.option("--gone", is_flag=True, help="Also rooms in which you are no more.")
+@click.option("--archived", is_flag=True, help="Also rooms that were archived.")
 @offline_option
 @member_options
 @json_option
-def rooms(given: Given, *, gone: bool, offline: bool, as_json: bool) -> None:
+def rooms(given: Given, *, gone: bool, archived: bool, offline: bool, as_json: bool) -> None:
     """List the rooms of this account, the one with the newest message first."""
 
     async def story(client: "Client") -> None:
         await fresh(client, offline=offline)
-        found = client.rooms(gone=gone)
+        there = client.rooms(gone=gone)
+        found = [one for one in there if archived or not one.choice.is_archived]
         if as_json:
             saying.emit([saying.room_shape(one) for one in found])
-        elif found:
-            saying.columns([_row(one) for one in found], ("ROOM", "KIND", "NEWEST", "", "ID"))
-        else:
+            return
+        if found:
+            heads = ("ROOM", "KIND", "UNREAD", "NEWEST", "", "ID")
+            saying.columns([_row(one) for one in found], heads)
+        elif not there:
             say("There are no rooms yet: `alcove send @name hello` begins to talk.")
+        if len(found) < len(there):
+            say(f"Archived: {len(there) - len(found)}.  `alcove rooms --archived` shows them too.")
 
     run(given, story)
+
+
+def _unread(room: "Room") -> str:
+    """Return how much is unread, and how much of it calls you."""
+    found = room.unread
+    if not found.lines:
+        return "yes" if room.choice.is_marked else ""
+    return f"{found.lines} (@{found.mentions})" if found.mentions else str(found.lines)
 
 
 def _row(room: "Room") -> tuple[str, ...]:
@@ -58,32 +73,50 @@ def _row(room: "Room") -> tuple[str, ...]:
     when = saying.moment(newest[0].at) if newest else ""
     said = ""
     if newest:
-        said = saying.told(newest[0]).replace("\n", " ")
+        said = " ".join(saying.told(newest[0]).split())
         if newest[0].kind not in ("note", "gap"):
             said = f"{saying.who(newest[0])}: {said}"
     title = room.title if room.state == "active" else f"{room.title} ({room.state})"
-    return title, room.kind, when, said[:NEWEST_CHARACTERS], room.id[:8]
+    return title, room.kind, _unread(room), when, said[:NEWEST_CHARACTERS], room.id[:8]
 
 
-def _in(name: str, summary: str) -> Promise:
-    return Promise(f"alcove.cli.member.rooms:{name}", summary)
+def _in(module: str, name: str, summary: str) -> Promise:
+    return Promise(f"alcove.cli.member.{module}:{name}", summary)
 
 
 @click.group(
     cls=Lazy,
     promises={
-        "new": _in("new", "Make a group."),
-        "show": _in("show", "Show who is in a room, and what it allows."),
-        "add": _in("add", "Add people to a room."),
-        "remove": _in("remove", "Remove people from a room."),
-        "role": _in("role", "Make somebody owner, admin or member."),
-        "leave": _in("leave", "Leave a room."),
-        "overlook": _in("overlook", "Go on in a room whose log is told in two ways."),
-        "commons": _in("commons", "Make the room that everyone on the server may join."),
+        "new": _in("rooms", "new", "Make a group."),
+        "show": _in("rooms", "show", "Show who is in a room, and what it allows."),
+        "join": _in("room_doors", "join", "Join a room by a link, or by its public name."),
+        "find": _in("room_doors", "find", "Find groups that may be found by everyone."),
+        "add": _in("rooms", "add", "Add people to a room."),
+        "remove": _in("rooms", "remove", "Remove people from a room."),
+        "link": _in("room_doors", "link", "Make a link by which people join a room."),
+        "publish": _in("room_doors", "publish", "Let a group be found by a public name."),
+        "rename": _in("room_rights", "rename", "Call a room otherwise."),
+        "topic": _in("room_rights", "topic", "Say what a room is about."),
+        "settings": _in("room_rights", "settings", "Show or choose what a room allows."),
+        "role": _in("rooms", "role", "Make somebody owner, admin or member."),
+        "ban": _in("room_rights", "ban", "Remove people, and let them in no more."),
+        "unban": _in("room_rights", "unban", "Let people in again who were banned."),
+        "mute": _in("room_rights", "mute", "Have everybody's device hide what somebody says."),
+        "unmute": _in("room_rights", "unmute", "Show again what somebody says."),
+        "pins": _in("room_marks", "pins", "Show what is pinned in a room."),
+        "read": _in("room_marks", "read", "Note that everything in a room was read."),
+        "unread": _in("room_marks", "unread", "Mark a room as unread, until it is read again."),
+        "notify": _in("room_marks", "notify", "Choose what of a room you are notified of."),
+        "archive": _in("room_marks", "archive", "Keep a room out of the list of rooms."),
+        "leave": _in("rooms", "leave", "Leave a room."),
+        "overlook": _in("rooms", "overlook", "Go on in a room whose log is told in two ways."),
+        "hold": _in("rooms", "hold", "Say nothing in a room while it cannot renew your keys."),
+        "commons": _in("rooms", "commons", "Make the room that everyone on the server may join."),
     },
+    aliases={"invite": "add", "kick": "remove", "invite-link": "link", "name": "rename"},
 )
 def room() -> None:
-    """Make a room, see who is in it, add and remove people.
+    """Make a room or join one, see who is in it, and choose what it allows.
 
     Who may do what is signed into the room, and checked by every member's device.
     """
@@ -120,7 +153,7 @@ def new(
         made = await client.create_group(name, people, topic=topic, history=history)
         await client.until(lambda: made.state == "active", 15)
         if as_json:
-            saying.emit(_shape(made))
+            saying.emit(saying.room_details(made))
         else:
             click.echo(f"{made.title} is made: {_people(made)}.")
 
@@ -143,7 +176,7 @@ def show(given: Given, room: str, *, offline: bool, as_json: bool) -> None:
         await fresh(client, offline=offline)
         found = await room_of(client, room)
         if as_json:
-            saying.emit(_shape(found))
+            saying.emit(saying.room_details(found))
             return
         saying.pairs(
             (
@@ -152,6 +185,7 @@ def show(given: Given, room: str, *, offline: bool, as_json: bool) -> None:
                 ("kind", found.kind),
                 ("id", found.id),
                 ("state", found.state),
+                *(saying.rights(found) if found.state == "active" else ()),
             )
         )
         click.echo()
@@ -160,6 +194,12 @@ def show(given: Given, room: str, *, offline: bool, as_json: bool) -> None:
             for one in found.members()
         ]
         saying.columns(rows, ("NAME", "ROLE", "KEYS", "DEVICES"))
+        if found.asked:
+            click.echo(f"Asked, not accepted yet: {saying.names(found.asked)}")
+        if found.state == "active" and found.banned():
+            click.echo(f"Banned: {', '.join(saying.banned(found))}")
+        if found.muted():
+            click.echo(f"Muted: {saying.names(found.muted())}")
 
     run(given, story)
 
@@ -182,14 +222,16 @@ def add(given: Given, room: str, people: tuple[str, ...], *, as_json: bool) -> N
     async def story(client: "Client") -> None:
         await line(client)
         found = await room_of(client, room)
-        for one in people:
-            await found.invite(one)
-        names = [shown_name((await client.person(one)).name) for one in people]
-        await client.settled(15)
+        persons = [await client.person(one) for one in people]
+        async with carried(found, *(one.account for one in persons)):
+            for one in persons:
+                await found.invite(one)
         if as_json:
-            saying.emit(_shape(found))
-        else:
-            click.echo(f"{', '.join(names)}: added to {found.title}, or asked first.")
+            saying.emit(saying.room_details(found))
+            return
+        click.echo(f"{saying.names(persons)}: added to {found.title}.")
+        if found.asked:
+            say(saying.not_accepted(found))
 
     run(given, story, patience_s=5)
 
@@ -213,11 +255,11 @@ def remove(given: Given, room: str, people: tuple[str, ...], *, as_json: bool) -
         await line(client)
         found = await room_of(client, room)
         there = [found.member(one).person for one in people]
-        for person in there:
-            await found.remove(person)
-        await client.until(lambda: not any(one.person in there for one in found.members()), 15)
+        async with carried(found):
+            for person in there:
+                await found.remove(person)
         if as_json:
-            saying.emit(_shape(found))
+            saying.emit(saying.room_details(found))
         else:
             names = ", ".join(shown_name(person.name) for person in there)
             click.echo(f"{names}: in {found.title} no more.")
@@ -244,10 +286,10 @@ def role(given: Given, room: str, person: str, rank: str, *, as_json: bool) -> N
     async def story(client: "Client") -> None:
         await line(client)
         found = await room_of(client, room)
-        await found.set_role(person, rank)
-        await client.until(lambda: found.member(person).role == rank, 15)
+        async with carried(found):
+            await found.set_role(person, rank)
         if as_json:
-            saying.emit(_shape(found))
+            saying.emit(saying.room_details(found))
         else:
             name = shown_name(found.member(person).person.name)
             click.echo(f"{name} is {rank} of {found.title}.")
@@ -322,6 +364,39 @@ def overlook(given: Given, room: str, *, yes: bool, as_json: bool) -> None:
 
 @click.command(
     epilog=examples(
+        "alcove room hold kitchen",
+        "alcove room hold kitchen --off",
+    )
+)
+@click.argument("room")
+@click.option("--off", is_flag=True, help="Send what waits all the same.")
+@member_options
+@json_option
+def hold(given: Given, room: str, *, off: bool, as_json: bool) -> None:
+    """Say nothing in a room while it cannot renew your keys.
+
+    For when you were told that the server refuses to: what you write waits, and goes by itself
+    once your keys were renewed.
+    """
+
+    async def story(client: "Client") -> None:
+        await line(client)
+        found = await room_of(client, room)
+        await (found.let_go() if off else found.hold())
+        if off:
+            await client.settled(15)
+        if as_json:
+            saying.emit(saying.room_shape(found))
+        elif off:
+            click.echo(f"What waited in {found.title} goes on its way.")
+        else:
+            click.echo(f"What you write in {found.title} waits until your keys were renewed.")
+
+    run(given, story)
+
+
+@click.command(
+    epilog=examples(
         "alcove room commons",
     )
 )
@@ -338,27 +413,15 @@ def commons(given: Given, *, as_json: bool) -> None:
         made = await client.make_commons()
         await client.settled(15)
         if as_json:
-            saying.emit(_shape(made))
+            saying.emit(saying.room_details(made))
         else:
             click.echo(f"{made.title} is made: who signs in finds it among the rooms.")
 
     run(given, story)
 
 
-def _shape(room: "Room") -> dict[str, Any]:
-    members = [
-        {
-            "person": saying.person_shape(one.person),
-            "role": one.role,
-            "devices": one.devices,
-        }
-        for one in room.members()
-    ]
-    return saying.room_shape(room) | {"topic": room.topic, "members": members}
-
-
 def _people(room: "Room") -> str:
     names = [shown_name(one.person.name) for one in room.members() if not one.person.is_me]
     if not names:
-        return "so far with you alone; whom you named is asked, or comes in a moment"
+        return "with you alone so far"
     return "with " + ", ".join(names)

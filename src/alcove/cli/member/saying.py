@@ -17,7 +17,7 @@ import msgspec
 from alcove.wire.content import shown_name, shown_text
 
 if TYPE_CHECKING:
-    from alcove.client import Message, Person, Room
+    from alcove.client import Message, Person, PollResults, Room
 
 MARKS = {"waiting": "…", "stored": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "!"}
 """What stands behind one's own message."""
@@ -80,6 +80,19 @@ def stamp_ms(at: int) -> str:
     return f"{whole}.{at % 1000:03d}Z"
 
 
+UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+"""Units of a span of time, in seconds."""
+
+
+def span(ms: int) -> str:
+    """Return a span of time as it may be typed."""
+    seconds = ms // 1000
+    for unit, length in UNITS.items():
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{ms}ms"
+
+
 def size(count: int) -> str:
     """Return a number of bytes, rounded, as people say it."""
     value, unit = float(count), "B"
@@ -102,7 +115,58 @@ def person_shape(person: "Person | None") -> dict[str, Any] | None:
 
 def room_shape(room: "Room") -> dict[str, Any]:
     """Return a room: `id`, `kind`, `title`, `state`, `unread`."""
-    return {"id": room.id, "kind": room.kind, "title": room.title, "state": room.state}
+    unread = room.unread
+    return {
+        "id": room.id,
+        "kind": room.kind,
+        "title": room.title,
+        "state": room.state,
+        "unread": unread.lines,
+        "mentions": unread.mentions,
+        "marked_unread": room.choice.is_marked,
+        "notify": room.choice.level,
+        "archived": room.choice.is_archived,
+    }
+
+
+RIGHTS = ("may_invite", "may_post", "may_pin", "may_mention_all", "history")
+"""Settings of a room that are words."""
+TIMES = {"expires_ms": "messages end after", "keep_ms": "server drops after"}
+"""Settings that are times, and what they are called."""
+
+
+def room_details(room: "Room") -> dict[str, Any]:
+    """Return all of a room: who is in it and who is not let in, and what it allows."""
+    shape = room_shape(room) | {
+        "topic": room.topic,
+        "members": [
+            {"person": person_shape(one.person), "role": one.role, "devices": one.devices}
+            for one in room.members()
+        ],
+        "asked": [person_shape(one) for one in room.asked],
+        "muted": [person_shape(one) for one in room.muted()],
+    }
+    if room.state != "active":
+        return shape
+    settings = room.settings
+    return shape | {
+        "banned": [{"id": one.id, "person": person_shape(one.person)} for one in room.banned()],
+        "settings": {name: getattr(settings, name) for name in (*RIGHTS, *TIMES)},
+    }
+
+
+def rights(room: "Room") -> list[tuple[str, str]]:
+    """Return what a room allows, for people."""
+    settings = room.settings
+    found = [(name.replace("_", " "), str(getattr(settings, name))) for name in RIGHTS]
+    for name, words in TIMES.items():
+        found.append((words, span(getattr(settings, name)) if getattr(settings, name) else "never"))
+    return found
+
+
+def banned(room: "Room") -> list[str]:
+    """Return who is shut out of a room: by name, or where none is known by id."""
+    return [shown_name(one.person.name) if one.person else one.id for one in room.banned()]
 
 
 def message_shape(message: "Message") -> dict[str, Any]:
@@ -121,6 +185,7 @@ def message_shape(message: "Message") -> dict[str, Any]:
         "text": shown_text(message.text),
         "topic": shown_name(message.topic) if message.topic else "",
         "reply_to": None if reply_to is None else reply_to.number,
+        "through": message.through,
         "state": message.state,
         "why": message.why,
         "files": [
@@ -134,10 +199,11 @@ def message_shape(message: "Message") -> dict[str, Any]:
 
 
 def who(message: "Message") -> str:
-    """Return whose a message is, for people."""
+    """Return whose a message is, and by which hook a program has posted it, for people."""
+    by = f" (by {message.through})" if message.through else ""
     if message.is_mine:
-        return "you"
-    return "*" if message.author is None else shown_name(message.author.name)
+        return f"you{by}"
+    return "*" if message.author is None else f"{shown_name(message.author.name)}{by}"
 
 
 def told(message: "Message") -> str:
@@ -148,19 +214,62 @@ def told(message: "Message") -> str:
         return note(message)
     if message.kind == "unknown":
         return "(something that a newer version of this program shows)"
-    text = shown_text(message.text).strip("\n")
-    names = [f"[file: {shown_name(one.name)}, {size(one.sealed.size)}]" for one in message.files]
-    said = text.split("\n")
-    if names:  # The names of files stand below the text already.
-        said = said[: len(said) - len(names)] + names
+    if message.poll is not None:
+        return _poll(message.poll)
+    said = shown_text(message.text).strip("\n").split("\n")
+    said += [f"[file: {shown_name(one.name)}, {size(one.sealed.size)}]" for one in message.files]
     return "\n    ".join(line for line in said if line or len(said) > 1)
 
 
+def _poll(poll: "PollResults") -> str:
+    """Return a poll, with its answers by the numbers that `vote` takes."""
+    end = " (over)" if poll.is_over else " (several answers)" if poll.is_multiple else ""
+    lines = [f"{shown_text(poll.question)}{end}"]
+    for number, one in enumerate(poll.options, 1):
+        votes = f"  {len(one.people)}: {names(one.people)}" if one.people else ""
+        lines.append(f"{number}. {shown_text(one.text)}{votes}")
+    return "\n    ".join("\n".join(lines).split("\n"))
+
+
+NOTES = {
+    "founded": ("you made this room", "{name} made this room"),
+    "joined": ("you came in", "{name} came in"),
+    "left": ("you left", "{name} is no longer here"),
+    "leave-notice": ("you leave", "{name} leaves"),
+    "you-joined": ("you are in this room now", "you are in this room now"),
+    "you-left": ("you left; what was said stays here", "you left; what was said stays here"),
+    "you-were-removed": ("you were removed", "{name} removed you; what was said before stays here"),
+    "waits-to-accept": ("", "{name} has not accepted yet: what you say here is shown when they do"),
+    "accepted": (
+        "you have accepted: session established",
+        "{name} has accepted: session established",
+    ),
+}
+"""What is told in fewer words than docs/causes.md has: of oneself, and of somebody else."""
+
+
 def note(message: "Message") -> str:
-    """Return what a note tells: the person that it is about, and the words of its cause."""
-    about = f" ({shown_name(message.author.name)})" if message.author else ""
-    words = message.cause.replace("-", " ")
-    return f"· {words}{about}"
+    """Return what a note or a gap tells: whom it is about, and its cause as a sentence."""
+    name = shown_name(message.author.name) if message.author else ""
+    told = NOTES.get(message.cause, ("", ""))[not message.is_mine]
+    if told and (name or message.cause.startswith("you-")):
+        return f"· {told.format(name=name or 'somebody')}"
+    about = f"{name}: " if name else ""
+    return f"· {about}{message.why or message.cause}"
+
+
+def names(people: "Iterable[Person]") -> str:
+    """Return people by name, fit to be shown."""
+    return ", ".join(shown_name(one.name) for one in people)
+
+
+def not_accepted(room: "Room") -> str:
+    """Return a sentence about those who were asked and have not accepted yet; empty for nobody."""
+    waiting = room.asked
+    if not waiting:
+        return ""
+    have = "has" if len(waiting) == 1 else "have"
+    return f"{names(waiting)} {have} not accepted yet: what you say is shown to them when they do."
 
 
 def line(message: "Message", *, with_room: bool = True) -> str:
@@ -172,5 +281,14 @@ def line(message: "Message", *, with_room: bool = True) -> str:
     mark = f" {MARKS.get(message.state, '')}" if message.is_mine else ""
     return (
         f"{paint(moment(message.at), dim=True)} {paint(where, dim=True)}"
-        f"{paint(name, bold=True)}: {told(message)}{mark}"
+        f"{paint(name, bold=True)}: {told(message)}{mark}{about(message)}"
     )
+
+
+def about(message: "Message") -> str:
+    """Return what has happened to a message since: whether it was edited, and its reactions."""
+    edited = " (edited)" if len(message.edits) > 1 else ""
+    emoji = [
+        f"{shown_name(one.emoji)} {len(one.people)}" for one in message.reactions if one.people
+    ]
+    return edited + (f" [{', '.join(emoji)}]" if emoji else "")

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import IO, Any, Final
@@ -29,7 +30,7 @@ LINE_CHARACTERS_MAX: Final = 64 * 1024
 READ_BYTES: Final = 4096
 
 
-class Screen:
+class Screen(ABC):
     """What both have in common: lines go out by `show`, and come in by `lines`."""
 
     prompt = ""
@@ -46,18 +47,19 @@ class Screen:
                 return
             yield line
 
+    @abstractmethod
     def ask(self) -> None:
         """Show that something can be typed now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show(self, text: str) -> None:
         """Show a text of one or more lines, that was made fit to be shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self) -> None:
         """Begin to take what is typed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Leave the terminal as it was."""
 
@@ -88,6 +90,9 @@ class Plain(Screen):
         # Nothing waits for it at the end: it may stand in the middle of a line for ever.
         threading.Thread(target=read, name="alcove chat", daemon=True).start()
 
+    def close(self) -> None:
+        """Nothing was changed at the terminal."""
+
     def ask(self) -> None:
         """Show the prompt, where somebody sees it."""
         if self._is_seen:
@@ -115,7 +120,7 @@ class Edited(Screen):
         """Take each key as it comes."""
         number = sys.stdin.fileno()
         self._before = termios.tcgetattr(number)
-        tty.setcbreak(number)
+        tty.setcbreak(number, termios.TCSADRAIN)  # What was typed before is not thrown away.
         now = termios.tcgetattr(number)
         now[3] &= ~termios.ISIG  # Ctrl-C is a key here: what was said is sent before the end.
         termios.tcsetattr(number, termios.TCSADRAIN, now)

@@ -1,96 +1,107 @@
 """What can be typed in a chat, and what is shown there."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from alcove.cli.member import saying
+from alcove.cli.advice import advised
+from alcove.cli.member import orders_rooms, orders_said, saying
 from alcove.cli.member.ending import failed
-from alcove.cli.member.screen import Screen
+from alcove.cli.member.messages import NUMBER_DIGITS_MIN, newest
+from alcove.cli.member.orders import Order, help_of
 from alcove.cli.member.talking import EVERYONE, room_of
 from alcove.wire.content import shown_name, shown_text
 
 if TYPE_CHECKING:
-    from alcove.client import Client, News, Person, Request, Room
+    from alcove.cli.member.screen import Screen
+    from alcove.client import Client, Message, News, Person, Request, Room
 
+MADE_S: Final = 10.0
+"""So long a new room is waited for."""
 LAST: Final = 8
 """So many messages are shown when a room is opened."""
 PEOPLE_MAX: Final = 200
 NOBODY: Final = "nobody"
 ENTER: Final = "Enter message: "
+NOWHERE: Final = (
+    "there is no room of everyone here.  Type @name and a text, or /to ROOM first; the host can"
+    " make one (`alcove room commons`), and it comes here within a minute."
+)
+PHRASE_WAITS: Final = (
+    "your recovery phrase is not written down yet: without it the account is lost with this"
+    " machine.  `alcove recovery` shows it, `alcove recovery --saved` ends this line."
+)
 ENCRYPTION: Final = "Encrypted end to end: MLS (RFC 9420), X25519 with ML-KEM-768, AES-256-GCM."
 """The suite in use; a test compares it."""
-
-HELP = """\
-text               says it where the prompt names: [everyone], [@name] or [room]
-@name text         says it to one person alone; a name that is not known is refused
-@name              from now on it goes to them
-/to ROOM           from now on it goes there; /to everyone is all on the server
-/groups            your rooms                /who [NAME]       who is online, or is called so
-/new NAME @a @b    makes a group             /members          who is in this room
-/add @name         adds somebody             /remove @name     removes somebody
-/leave             leaves this room          /history [N]      what was said here
-/file PATH         sends a file              /get NUMBER       fetches the file of a message
-/search WORDS      looks for words           /verify @name     your safety number
-/requests          who asks to chat          /accept @name, /decline @name, /block @name
-//text             says a text that begins with /
-exit               ends"""
-
-
-class Order(NamedTuple):
-    """A command of the chat."""
-
-    do: Callable[["Talk", str], Awaitable[None]]
-    needs: str = ""
-    """What is said when it has to be followed by something, and is not."""
 
 
 class Talk:
     """One conversation at a terminal."""
 
+    screen: "Screen"
+    """Where it is seen; the screen completes names by this conversation, so it is chosen after."""
+
     def __init__(self, client: "Client") -> None:
         self.client = client
-        self.screen = Screen()
         self.room: Room | None = None
         self.has_said = False
         """Whether something was said that may still wait to leave."""
         self._is_online = False
+        self._warned: set[bytes] = set()
+        """The rooms of which was said who has not accepted yet."""
+        self._numbers: dict[int, int] = {}
+        """The short numbers of messages."""
         self._shown: set[int] = set()
         """The numbers of messages that were shown: what came in at the start is shown once."""
 
     # ---- Beginning ----
 
-    async def begin(self, to: str | None) -> None:
-        """Say who this is and where, and what was said last."""
+    def greet(self) -> None:
+        """Say who this is and where; from now on one can type."""
         client = self.client
-        asking = len(client.requests())
         self.screen.show(
             f"You are {client.name} on {client.server}. {ENCRYPTION}\n"
             "/help lists what can be typed; exit ends."
         )
+        if client.owner.must_save_phrase:
+            self.screen.show(advised(f"· {PHRASE_WAITS}"))
+        self.screen.prompt = ENTER
+        self.screen.ask()
+
+    async def begin(self, to: str | None) -> None:
+        """Go where it shall go first, and show what was said there last."""
+        client = self.client
+        asking = len(client.requests())
         self._is_online = client.is_online
         if not client.is_online:
             self.screen.show("· no line to the server: what you say waits here until there is one")
         if asking:
             self.screen.show(f"· {asking} ask to chat with you: /requests")
         if to is not None:
-            await self._go(await room_of(client, to))
+            await self.go(await room_of(client, to))
             return
         for room in client.rooms():
             if room.kind == "commons":
-                await self._go(room)
+                await self.go(room)
                 return
-        self._set_prompt()
+        self.screen.show(advised(f"· {NOWHERE}"))
+        self.set_prompt()
 
-    async def _go(self, room: "Room") -> None:
+    async def go(self, room: "Room") -> None:
+        """Go to a room, and show what was said there last."""
         self.room = room
         for message in room.history(LAST):
             self._shown.add(message.number)
-            self.screen.show(saying.line(message, with_room=False))
-        self._set_prompt()
+            self.screen.show(self.line(message))
+        if room.asked:
+            self.screen.show(f"· {saying.not_accepted(room)}")
+        await room.read()
+        self.set_prompt()
 
-    def _set_prompt(self) -> None:
+    def set_prompt(self) -> None:
+        """Name in the prompt where what is typed goes."""
         self.screen.prompt = f"[{self.target}] {ENTER}"
 
     @property
@@ -115,6 +126,35 @@ class Talk:
             }
             return sorted(f"@{name}" for name in names if name.lower().startswith(word[1:].lower()))
         return []
+
+    # ---- Messages, by short numbers ----
+
+    def line(self, message: "Message", *, with_room: bool = False) -> str:
+        """Return a message as it is shown here: with a short number, if one can do something."""
+        told = saying.line(message, with_room=with_room)
+        return told if message.kind in ("note", "gap") else f"#{self.short(message)} {told}"
+
+    def short(self, message: "Message") -> int:
+        """Return the number by which a message is named in this chat, as long as it runs."""
+        return self._numbers.setdefault(message.number, len(self._numbers) + 1)
+
+    def pick(
+        self, rest: str, fits: "Callable[[Message], bool]", what: str = "message"
+    ) -> "tuple[Message, str]":
+        """Return the message that an order is about, and what else the order says."""
+        first, _, more = rest.partition(" ")
+        if not first.startswith("#") or not first[1:].isdigit():
+            return newest(self.here(), fits, what), rest
+        return self.named(int(first[1:])), more.strip()
+
+    def named(self, short: int) -> "Message":
+        """Return a message by its short number."""
+        from alcove.client import UsageError  # noqa: PLC0415
+
+        for number, known in self._numbers.items():
+            if known == short:
+                return self.client.message_of(number)
+        raise UsageError(f"No message here has the number #{short}: /history shows them.")
 
     # ---- What is typed ----
 
@@ -155,20 +195,26 @@ class Talk:
         if text.strip():
             self.has_said = True
             await room.send(text.strip())
+            self._say_who_waits(room)
         else:
-            await self._go(room)
+            await self.go(room)
 
     async def _say(self, text: str) -> None:
         if self.room is None:
-            self.screen.show(
-                "! Nothing was sent: there is no room of everyone here.  Type @name and a text, or"
-                " /to ROOM first."
-            )
+            self.screen.show(advised(f"! Nothing was sent: {NOWHERE}"))
             return
         self.has_said = True
         await self.room.send(text)
+        self._say_who_waits(self.room)
 
-    def _here(self) -> "Room":
+    def _say_who_waits(self, room: "Room") -> None:
+        """Say once that somebody has not accepted yet; the log says it when they are asked."""
+        if room.asked and room.room not in self._warned:
+            self._warned.add(room.room)
+            self.screen.show(f"· {saying.not_accepted(room)}")
+
+    def here(self) -> "Room":
+        """Return the room where what is typed goes."""
         from alcove.client import UsageError  # noqa: PLC0415
 
         if self.room is None:
@@ -183,6 +229,10 @@ class Talk:
             text = self._told(news)
             if text:
                 self.screen.show(text)
+            room = self.room
+            message = getattr(news, "message", None)
+            if room is not None and message is not None and message.room == room:
+                await room.read()  # It is in front of you.
 
     def _told(self, news: "News") -> str:
         from alcove import client as sdk  # noqa: PLC0415
@@ -193,10 +243,11 @@ class Talk:
             ):
                 return ""
             case sdk.MessageReceived(message=message):
-                return saying.line(message) + ("\a" if message.mentions_me else "")
+                rings = message.mentions_me and message.room.choice.level != "none"
+                return self.line(message, with_room=True) + ("\a" if rings else "")
             case sdk.RoomNote(message=message):
                 return saying.line(message)
-            case sdk.MessageChanged(message=message) if message.is_mine and message.why:
+            case sdk.MessageChanged(message=message) if message.state == "failed":
                 return f"! “{message.text[:40]}” was not sent: {message.why}"
             case sdk.Announcement(text=text):
                 return f"· the host says: {shown_text(text)}"
@@ -225,18 +276,17 @@ class Talk:
 
     async def help(self, rest: str) -> None:
         """Show what can be typed."""
-        del rest
-        self.screen.show(HELP)
+        self.screen.show(help_of(ORDERS, rest))
 
     async def to(self, rest: str) -> None:
         """Go to another room."""
-        await self._go(await room_of(self.client, rest))
+        await self.go(await room_of(self.client, rest))
 
     async def groups(self, rest: str) -> None:
         """List the rooms."""
         del rest
-        rooms = self.client.rooms()
-        lines = [f"{room.title}  ({room.kind})" for room in rooms]
+        rooms = [room for room in self.client.rooms() if not room.choice.is_archived]
+        lines = [f"{room.title}  ({room.kind}){_unread(room)}" for room in rooms]
         self.screen.show("\n".join(lines) or "· you are in no room yet: @name hello begins one")
 
     async def who(self, rest: str) -> None:
@@ -250,45 +300,50 @@ class Talk:
         del rest
         lines = [
             f"{shown_name(one.person.name)}  {one.role}, keys {one.person.state}"
-            for one in self._here().members()
+            for one in self.here().members()
         ]
         self.screen.show("\n".join(lines))
 
     async def new(self, rest: str) -> None:
         """Make a group, and go there."""
+        from alcove.client import OfflineError  # noqa: PLC0415
+
         words = rest.split()
         names: list[Person | str] = [word for word in words if word.startswith("@")]
         name = " ".join(word for word in words if not word.startswith("@"))
         room = await self.client.create_group(name, names)
         self.has_said = True
-        await self._go(room)
+        with suppress(OfflineError):  # Without a line it is made later, and takes what is said.
+            if self.client.is_online:
+                await self.client.until(lambda: room.state == "active", MADE_S)
+        await self.go(room)
 
     async def add(self, rest: str) -> None:
         """Add somebody to this room."""
-        await self._here().invite(rest)
+        await self.here().invite(rest)
 
     async def remove(self, rest: str) -> None:
         """Remove somebody from this room."""
-        await self._here().remove(rest)
+        await self.here().remove(rest)
 
     async def leave(self, rest: str) -> None:
         """Leave this room."""
         del rest
-        await self._here().leave()
+        await self.here().leave()
         self.room = None
-        self._set_prompt()
+        self.set_prompt()
 
     async def history(self, rest: str) -> None:
         """Show what was said here."""
         count = int(rest) if rest.isdigit() else 20
-        for message in self._here().history(min(count, 1000)):
-            self.screen.show(saying.line(message, with_room=False))
+        for message in self.here().history(min(count, 1000)):
+            self.screen.show(self.line(message))
 
     async def search(self, rest: str) -> None:
         """Look for words in all rooms."""
         found = self.client.search(rest, limit=20)
         for message in found:
-            self.screen.show(saying.line(message))
+            self.screen.show(self.line(message, with_room=True))
         if not found:
             self.screen.show("· nothing was found on this machine")
 
@@ -333,6 +388,12 @@ class Talk:
         await person.block()
         self.screen.show(f"· you hear nothing more of {shown_name(person.name)}")
 
+    async def unblock(self, rest: str) -> None:
+        """Hear somebody again."""
+        person = await self.client.person(rest)
+        await person.unblock()
+        self.screen.show(f"· you hear {shown_name(person.name)} again")
+
     def _asking_of(self, rest: str) -> list["Request"]:
         from alcove.client import UsageError  # noqa: PLC0415
 
@@ -346,35 +407,70 @@ class Talk:
         """Send a file to this room."""
         self.has_said = True
         path = os.path.expanduser(rest)  # noqa: PTH111, ASYNC240 - It asks nobody.
-        await self._here().send_file(path)
+        await self.here().send_file(path)
 
     async def get(self, rest: str) -> None:
         """Fetch the files of a message."""
-        message = self.client.message_of(int(rest) if rest.isdigit() else 0)
+        if rest.isdigit() and len(rest) >= NUMBER_DIGITS_MIN:
+            message, target = self.client.message_of(int(rest)), ""
+        else:
+            words = f"#{rest}" if rest.isdigit() else rest
+            message, target = self.pick(words, lambda one: bool(one.files), "message with a file")
+        folder = Path(os.path.expanduser(target))  # noqa: PTH111, ASYNC240 - It asks nobody.
         for place in range(len(message.files)):
-            path = await message.save_file(Path(), place)
+            path = await message.save_file(folder, place)
             self.screen.show(f"· {path}")
 
 
+def _unread(room: "Room") -> str:
+    count = room.unread.lines
+    return f"  {count} unread" if count else "  unread" if room.choice.is_marked else ""
+
+
 _NAME = "Say who is meant, such as @bob."
+WHERE: Final = "Where, and with whom"
+PEOPLE: Final = "People"
 ORDERS: Final[dict[str, Order]] = {
-    "help": Order(Talk.help),
-    "to": Order(Talk.to, "Say where to: a room, @name or everyone."),
-    "groups": Order(Talk.groups),
-    "rooms": Order(Talk.groups),
-    "who": Order(Talk.who),
-    "members": Order(Talk.members),
-    "new": Order(Talk.new, "Say what it is called, and with whom: /new kitchen @bob"),
-    "add": Order(Talk.add, _NAME),
-    "remove": Order(Talk.remove, _NAME),
-    "leave": Order(Talk.leave),
-    "history": Order(Talk.history),
-    "search": Order(Talk.search, "Say which words to look for."),
-    "verify": Order(Talk.verify, _NAME),
-    "requests": Order(Talk.requests),
-    "accept": Order(Talk.accept, _NAME),
-    "decline": Order(Talk.decline, _NAME),
-    "block": Order(Talk.block, _NAME),
-    "file": Order(Talk.file, "Say which file: /file PATH"),
-    "get": Order(Talk.get, "Say of which message, by its number: /get NUMBER"),
-}
+    "help": Order(Talk.help, WHERE, "/help [NAME]", "what can be typed", "/help poll"),
+    "to": Order(
+        Talk.to, WHERE, "/to ROOM", "from now on it goes there; /to everyone is all on the server",
+        "/to kitchen", "Say where to: a room, @name or everyone.",
+    ),
+    "groups": Order(Talk.groups, WHERE, "/groups", "your rooms"),
+    "rooms": Order(Talk.groups, "", "/rooms", "your rooms"),
+    "history": Order(Talk.history, WHERE, "/history [N]", "what was said here"),
+    "search": Order(
+        Talk.search, WHERE, "/search WORDS", "looks for words in all rooms", "",
+        "Say which words to look for.",
+    ),
+    "new": Order(
+        Talk.new, WHERE, "/new NAME @a @b", "makes a group", "/new kitchen @bob @eva",
+        "Say what it is called, and with whom: /new kitchen @bob",
+    ),
+    "members": Order(Talk.members, WHERE, "/members", "who is in this room"),
+    "add": Order(Talk.add, WHERE, "/add @name", "adds somebody", "", _NAME),
+    "remove": Order(Talk.remove, WHERE, "/remove @name", "removes somebody", "", _NAME),
+    "leave": Order(Talk.leave, WHERE, "/leave", "leaves this room"),
+    "file": Order(
+        Talk.file, WHERE, "/file PATH", "sends a file", "", "Say which file: /file PATH"
+    ),
+    "get": Order(
+        Talk.get, WHERE, "/get [#7] [FOLDER]",
+        "fetches the files of a message to a folder, or to where you are", "/get #7 ~/Downloads",
+    ),
+    "who": Order(Talk.who, PEOPLE, "/who [NAME]", "who is online, or is called so"),
+    "requests": Order(Talk.requests, PEOPLE, "/requests", "who asks to chat"),
+    "accept": Order(Talk.accept, PEOPLE, "/accept @name", "accepts a request", "", _NAME),
+    "decline": Order(
+        Talk.decline, PEOPLE, "/decline @name", "declines it; nobody is told", "", _NAME
+    ),
+    "block": Order(Talk.block, PEOPLE, "/block @name", "you hear nothing more of them", "", _NAME),
+    "unblock": Order(Talk.unblock, PEOPLE, "/unblock @name", "you hear them again", "", _NAME),
+    "verify": Order(
+        Talk.verify, PEOPLE, "/verify @name [NUMBER]", "your safety number, or compares it", "",
+        _NAME,
+    ),
+    **orders_said.ORDERS,
+    **orders_rooms.ORDERS,
+}  # fmt: skip
+"""All that can be typed behind a `/`, in the order of the help."""

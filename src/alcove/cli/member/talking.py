@@ -25,6 +25,7 @@ from alcove.cli.member.opening import (
     run,
     stored_only,
 )
+from alcove.wire.content import shown_name
 
 if TYPE_CHECKING:
     from alcove.client import Client, Message, Room
@@ -122,10 +123,11 @@ def send(
     it, 3 when it waits here for a line.
     """
     said = _text(text, has_files=bool(files))
+    _ask_about(files)
 
     async def story(client: "Client") -> None:
         from alcove.cli.member.files import bar  # noqa: PLC0415
-        from alcove.client import OfflineError  # noqa: PLC0415
+        from alcove.client import OfflineError, UsageError  # noqa: PLC0415
 
         await _when_known(client, to)
         room = await room_of(client, to)
@@ -134,7 +136,11 @@ def send(
                 *files, text=said, expiry=expiry, progress=bar("sending")
             )
         else:
-            message = await room.send(said, topic=topic)
+            try:
+                message = await room.send(said, topic=topic)
+            except UsageError:  # As far as this machine knew: perhaps it is otherwise by now.
+                await fresh(client)
+                message = await room.send(said, topic=topic)
         try:
             message = await message.sent(wait)
         except OfflineError:
@@ -142,9 +148,22 @@ def send(
                 saying.emit(saying.message_shape(message.refreshed()))
             raise stored_only("What you said", is_online=client.is_online) from None
         if as_json:
-            saying.emit(saying.message_shape(message))
+            asked = [saying.person_shape(one) for one in room.asked]
+            saying.emit(saying.message_shape(message) | {"not_accepted": asked})
+        elif room.asked:
+            say(saying.not_accepted(room), err=True)
 
     run(given, story)
+
+
+def _ask_about(files: tuple[Path, ...]) -> None:
+    """Ask once, where somebody can answer, before files of an unusual kind go."""
+    from alcove.client import is_unusual  # noqa: PLC0415
+
+    unusual = [path.name for path in files if is_unusual(path)]
+    if unusual and sys.stdin.isatty():
+        said = shown_name(", ".join(unusual))
+        click.confirm(f"Of an unusual kind, and not all can open it: {said}.  Send it?", abort=True)
 
 
 async def _when_known(client: "Client", to: str) -> None:
@@ -211,17 +230,21 @@ def listen(
 
     async def story(client: "Client") -> int:
         there = None if room is None else await room_of(client, room)
+        if last:
+            await fresh(client)  # The newest of this machine may not be the newest.
         for message in _last(client, there, last):
             _show(message, as_json=as_json, with_room=there is None)
-        return await _follow(client, there, count, whole=whole, as_json=as_json)
-
-    async def limited(client: "Client") -> int:
+        heard: list[Message] = []
         with suppress(TimeoutError):
             async with asyncio.timeout(for_s):
-                return await story(client)
-        return 0
+                await _follow(client, there, count, heard, whole=whole, as_json=as_json)
+                return len(heard)
+        trouble = client.line.trouble
+        if not last and not heard and not client.is_online and trouble is not None:
+            raise trouble.again()
+        return len(heard)
 
-    heard = run(given, limited)
+    heard = run(given, story)
     if count is not None and heard < count and for_s is not None:
         raise SystemExit(1)
 
@@ -235,9 +258,10 @@ def _last(client: "Client", room: "Room | None", last: int) -> "list[Message]":
 
 
 async def _follow(
-    client: "Client", room: "Room | None", count: int | None, *, whole: bool, as_json: bool
-) -> int:
-    """Show what comes until somebody ends it; return how much that was."""
+    client: "Client", room: "Room | None", count: int | None, heard: "list[Message]", *,
+    whole: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Show what comes until somebody ends it, and add it to what was heard."""
     from alcove.client import (  # noqa: PLC0415
         MessageReceived,
         MessageSent,
@@ -252,16 +276,14 @@ async def _follow(
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows ends programs in its own way.
             loop.add_signal_handler(number, events.close)
-    heard = 0
     async for news in events:
         if isinstance(news, TurnedAway):
             raise OfflineError(news.why, news.code)
         if isinstance(news, kinds) and (room is None or news.message.room == room):
             _show(news.message, as_json=as_json, with_room=room is None)
-            heard += 1
-            if heard == count:
+            heard.append(news.message)
+            if len(heard) == count:
                 break
-    return heard
 
 
 def _show(message: "Message", *, as_json: bool, with_room: bool) -> None:
