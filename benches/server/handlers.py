@@ -178,6 +178,7 @@ def _account_cases(full: Full) -> Iterator[Case]:
     yield "get_archive_room", me, accounts.GetArchive(room=last, since=99_000)
     gone = Someone(house, "busy")
     gone.account, gone.version, gone.newest = busy.account, busy.version, busy.newest
+    yield "open_reset", nobody, accounts.OpenReset(secret=SECRET, name="gone")
     yield "reset", nobody, gone.reset(SECRET)
 
 

@@ -53,7 +53,7 @@ class Person:
         listed = encode(
             DeviceList(
                 version=1, before=NOTHING_BEFORE, account=self.account, name=self.name,
-                server=server, identity=identity, certificates=(signed,),
+                server=server, identity=identity, archive=bytes(1216), certificates=(signed,),
             )
         )  # fmt: skip
         signature = self._identity.sign(list_bytes(listed))
