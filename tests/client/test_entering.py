@@ -1,6 +1,5 @@
 """Coming to a server: what leaves, what stays here, and what a crash in between costs."""
 
-
 import msgspec
 import pytest
 

@@ -211,5 +211,3 @@ def test_a_text_keeps_what_languages_and_emoji_need() -> None:
 )
 def test_nothing_in_a_name_is_invisible(name: str, shown: str) -> None:
     assert shown_name(name) == shown
-
-

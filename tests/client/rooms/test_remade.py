@@ -1,5 +1,7 @@
 """Rooms that a restored server has lost altogether are made again, and go on."""
 
+from typing import Any
+
 import pytest
 
 from alcove.client.events import Warned
@@ -117,7 +119,7 @@ def test_what_is_refused_in_passing_says_nothing_about_a_room() -> None:
 
 def test_a_room_that_was_left_meanwhile_is_not_made_again() -> None:
     world, ada, _, room = lost_room()
-    held: list[object] = []
+    held: list[Any] = []
     ada.hears = lambda one: held.append(one) if type(one).__name__ == "Appended" else one
     come_back(world, ada)
     ada.do(lambda tx: tx.run("UPDATE room SET state = 'gone' WHERE room = ?", room))

@@ -98,7 +98,7 @@ def test_who_has_another_device_that_was_not_removed_is_not_taken_out() -> None:
             room,
             cyn.me.device,
             cyn.me.account,
-        )  # fmt: skip
+        )
     )
     assert bob.do(waits, room)
     assert bob.db.all("SELECT * FROM wish") == []

@@ -131,6 +131,18 @@ def _stay_away(tx: Tx, here: Room, incarnation: int) -> None:
         notices.send(tx, here, "leave")
 
 
+def has_to_compare(tx: Tx, room: bytes) -> bool:
+    """Return whether a log is compared with what is known of it before this device comes in."""
+    here = find_room(tx, room)
+    return (
+        here is not None
+        and not is_known(tx, room)
+        and here.state in {"active", "gone"}
+        and group_of(tx, room) is not None
+        and not _has_left(tx, room)
+    )
+
+
 def is_known(tx: Tx, room: bytes) -> bool:
     """Return whether a room's place is one in the log as it is now."""
     here = find_room(tx, room)

@@ -55,7 +55,8 @@ def _undone(tx: Tx, room: bytes, kind: str, about: bytes, detail: bytes) -> None
 def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
     """Wish for what a restored log has undone, forget what is done; return whether any is left.
 
-    As long as it is, nothing else is said: who may not do it waits for who may.
+    As long as it is, nothing else is said: who may not do it waits for who may.  Whoever calls this
+    makes the next commit, so the room needs no other look.
     """
     lines = tx.all(
         "SELECT kind, about, detail FROM undone WHERE room = ? ORDER BY kind, about", room
@@ -79,7 +80,7 @@ def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
                 and all(one in gone for one in others)
                 and may_remove(state, mine, identity_hash(certificate_of(leaf)))
             ):
-                add_wish(tx, room, "drop", detail)
+                add_wish(tx, room, "drop", detail, is_quiet=True)
         else:
             leaf = next(
                 (one for one in there.values() if certificate_of(one).account == about), None
@@ -87,7 +88,7 @@ def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
             wanted = detail.decode("ascii")
             is_done = leaf is None or role(state, _identity(leaf)) == wanted
             if not is_done and may(state, mine, "settings"):
-                add_wish(tx, room, "role", about, detail)
+                add_wish(tx, room, "role", about, detail, is_quiet=True)
         left += not is_done
         if is_done:
             tx.run(

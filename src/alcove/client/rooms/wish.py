@@ -4,8 +4,13 @@ from alcove.client import trust
 from alcove.client.tx import Tx
 
 
-def add_wish(tx: Tx, room: bytes, kind: str, about: bytes, detail: bytes = b"") -> None:
-    """Wish something for a room, once.  The kinds are those of `changes.KINDS`."""
+def add_wish(
+    tx: Tx, room: bytes, kind: str, about: bytes, detail: bytes = b"", *, is_quiet: bool = False
+) -> None:
+    """Wish something for a room, once.  The kinds are those of `changes.KINDS`.
+
+    A wish of who looks after the room anyway is quiet: else that would never end.
+    """
     if not tx.one(
         "SELECT 1 FROM wish WHERE room = ? AND kind = ? AND about = ?", room, kind, about
     ):
@@ -13,7 +18,8 @@ def add_wish(tx: Tx, room: bytes, kind: str, about: bytes, detail: bytes = b"") 
             "INSERT INTO wish (room, kind, about, detail, since) VALUES (?, ?, ?, ?, ?)",
             room, kind, about, detail, tx.now,
         )  # fmt: skip
-    tx.stir(room)
+    if not is_quiet:
+        tx.stir(room)
 
 
 def bring_siblings(tx: Tx, room: bytes) -> None:
