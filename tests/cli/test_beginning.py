@@ -110,8 +110,10 @@ def test_five_words_are_offered_first_and_the_phrase_is_asked_for_until_it_is_ri
     window = Window(fay, "register", "--name", "fay")
     window.sees("New password: ")
     offer = next(line for line in window.seen.splitlines() if line.startswith("  ")).strip()
+    window.seen = ""
     window.type("short\n")
-    window.sees("Choose a password of at least")
+    window.sees("New password: ")  # What is typed before the question is thrown away.
+    assert "Choose a password of at least" in window.seen
     window.type("\n")
     window.sees("Type its first word")
     window.type("nonsense\n")
