@@ -137,7 +137,8 @@ def _write(db: Database, batch: list[tuple[int, Millis, bytes, bytes, bytes, Tex
         "INSERT INTO search (rowid, text, room) VALUES (?, ?, ?)",
         [(line[0], line[-2], room_tag(line[1])) for line in lines],
     )
-    db.run("UPDATE indexed SET number = ?", lines[-1][0])
+    if lines:
+        db.run("UPDATE indexed SET number = ?", lines[-1][0])
     db.commit()
 
 
