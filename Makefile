@@ -21,6 +21,8 @@ VECTORS ?= ../shared/mls-vectors/*.json
 COVERAGE ?= 100
 # What waits for sockets, files and people is measured apart from the cores.
 EDGES := */server/io/*,*/client/io/*,*/cli/*,*/__main__.py
+FACES := */alcove/desk/*,*/alcove/tui/*
+FACES_COVERAGE ?= 75
 EDGES_COVERAGE ?= 93
 # The client's core is young: what it lacks to the whole is listed by the report of `make test`.
 CLIENT := */alcove/client/*
@@ -55,7 +57,8 @@ test: $(DEV) $(NODE) $(INTEROP) ## Run the tests and measure their coverage
 	@$(PY) -m coverage report --include='$(EDGES)' --fail-under=$(EDGES_COVERAGE)
 	@$(PY) -m coverage report --include='$(CLIENT)' --omit='$(EDGES)' \
 		--fail-under=$(CLIENT_COVERAGE)
-	@$(PY) -m coverage report --omit='$(EDGES),$(CLIENT)' --fail-under=$(COVERAGE)
+	@$(PY) -m coverage report --include='$(FACES)' --fail-under=$(FACES_COVERAGE)
+	@$(PY) -m coverage report --omit='$(EDGES),$(CLIENT),$(FACES)' --fail-under=$(COVERAGE)
 
 .PHONY: check
 check: $(DEV) $(NODE) $(INTEROP) ## All that must be true of a commit: format, lint, types, docs, tests

@@ -79,8 +79,25 @@ LAYERS = {
         ),
         drivers=("store",),
     ),
+    "desk": Layer(
+        ours=("client", ""),
+        tops=("client",),
+        theirs=(("msgspec", ""),),
+        core=False,
+    ),
+    "tui": Layer(
+        ours=("client", "desk", ""),
+        tops=("client",),
+        theirs=(
+            ("textual", ""),
+            ("msgspec", ""),
+            ("segno", "tui/qr.py"),
+            ("PIL", "tui/pictures.py"),
+        ),
+        core=False,
+    ),
     "cli": Layer(
-        ours=("server", "client", "wire", "mls", ""),
+        ours=("server", "client", "tui", "wire", "mls", ""),
         tops=("client",),
         theirs=(
             ("click", ""),

@@ -167,7 +167,7 @@ def test_a_list_of_commands_says_what_each_says_itself(group: click.Command) -> 
         assert command.help.split("\n")[0] == promise.summary
 
 
-SHOWN_ONLY = ("chat", "completion")
+SHOWN_ONLY = ("chat", "completion", "tui")
 """Commands of members that answer people alone, or a shell."""
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src" / "alcove"
 GUIDES = ROOT / "docs" / "howto"
 PAGES = [*sorted(GUIDES.glob("*.md")), ROOT / "deploy" / "README.md"]
-FOR_MEMBERS = ("bot.md", "chat.md", "rooms.md", "sdk.md", "your-data.md")
+FOR_MEMBERS = ("bot.md", "chat.md", "rooms.md", "sdk.md", "terminal.md", "your-data.md")
 """Guides of the client, which has settings of its own; the others are for hosts."""
 TEXTS = [*PAGES, *(ROOT / "deploy" / name for name in ("Dockerfile", "alcove.service"))]
 

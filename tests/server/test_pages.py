@@ -198,6 +198,26 @@ def test_a_link_that_is_for_no_newcomer_has_no_page(kind: str) -> None:
     assert page == pages.invite_page(T, NAME, None, None, NOW)
 
 
+def told(link: Invite | None, who: str | None = "mira") -> dict[str, object]:
+    said: dict[str, object] = msgspec.json.decode(pages.invite_json(NAME, link, who, NOW))
+    return said
+
+
+def test_programs_are_told_what_the_page_of_an_invite_tells() -> None:
+    ends = NOW + 6 * DAY
+    known = {"kind": "invite", "inviter": "mira", "ends_at": ends, "server": "Harbour"}
+    assert told(invite()) == {"state": "open", **known}
+    assert told(invite(used=1)) == {"state": "used", **known}
+    assert told(invite(expires_at=NOW)) == {"state": "ended", **known, "ends_at": NOW}
+    assert told(invite(), None) == {"state": "open", **known, "inviter": ""}
+
+
+@pytest.mark.parametrize("link", [None, invite(kind="reset"), invite(kind="page")])
+def test_programs_learn_nothing_of_a_link_that_is_for_no_newcomer(link: Invite | None) -> None:
+    nothing = {"state": "unknown", "kind": "", "inviter": "", "ends_at": None, "server": "Harbour"}
+    assert told(link) == nothing
+
+
 # ---- Nothing from outside becomes markup ----
 
 WICKED = "<script>\"'&{{state}}"

@@ -4,6 +4,8 @@ Nothing but click is imported here.  A command's own module is loaded when the c
 that `alcove --help` and shell completion stay quick however much there is behind a command.
 """
 
+import sys
+
 import click
 
 from alcove import __version__
@@ -16,7 +18,9 @@ def _member(module: str, name: str, summary: str) -> Promise:
 
 @click.group(
     cls=Lazy,
+    invoke_without_command=True,
     promises={
+        "tui": _member("app", "tui", "Open the terminal app."),
         "chat": _member("chat", "chat", "Talk, line by line."),
         "send": _member("talking", "send", "Say something to somebody, or in a room."),
         "listen": _member("talking", "listen", "Show what is said, as it comes."),
@@ -120,8 +124,18 @@ def _member(module: str, name: str, summary: str) -> Promise:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", "-V", prog_name="alcove")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Private conversations on a server you run.
 
-    `alcove chat` talks; `alcove serve` runs a server.  Every command explains itself with --help.
+    `alcove` alone opens the terminal app; `alcove chat` talks line by line; `alcove serve` runs a
+    server.  Every command explains itself with --help.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        click.echo(context.get_help())
+        return
+    app = main.get_command(context, "tui")
+    assert app is not None, "it is one of ours"
+    context.invoke(app, profile=None, server=None, config=None, debug=False)

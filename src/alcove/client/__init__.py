@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from alcove.client.io.bot import (
         Bot,
     )
-    from alcove.client.io.carrying import FileError, Transfer, is_unusual
+    from alcove.client.io.carrying import FileError, Transfer, is_unusual, warning_of
     from alcove.client.io.client import (
         Client,
     )
     from alcove.client.io.hook import (
         Hook,
     )
+    from alcove.client.io.looking import ServerLook, look_at
     from alcove.client.io.messages import (
         Message,
         PollResults,
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
         Presence,
         Request,
     )
-    from alcove.client.io.profiles import Profile, Profiles
+    from alcove.client.io.profiles import Profile, Profiles, home_folder
     from alcove.client.io.rooms import (
         Member,
         Room,
@@ -85,8 +86,9 @@ if TYPE_CHECKING:
     from alcove.client.io.vault import find_keyring, kept_by
     from alcove.client.io.watching import carried_out
     from alcove.client.keys.phrase import PASSWORD_ENTROPY_BYTES, new_password
-    from alcove.client.keys.strength import strength
+    from alcove.client.keys.strength import Strength, strength
     from alcove.client.store.failures import DamagedError
+    from alcove.wire.content import shown_name, shown_text
 
 _PLACES = {
     "errors": (
@@ -96,11 +98,12 @@ _PLACES = {
     "io.blocking": ("Blocking", "send"),
     "io.bot": ("Bot",),
     "io.catching_up": ("caught_up", "reached"),
-    "io.carrying": ("FileError", "Transfer", "is_unusual"),
+    "io.carrying": ("FileError", "Transfer", "is_unusual", "warning_of"),
     "io.client": ("Client",),
     "io.config": ("ClientSettings", "load_settings", "parse_address"),
     "io.export": ("Exported", "export"),
     "io.hook": ("Hook",),
+    "io.looking": ("ServerLook", "look_at"),
     "io.messages": ("Message", "PollResults"),
     "io.news": (
         "Alert", "Announcement", "FileChanged", "MessageChanged", "MessageReceived",
@@ -108,13 +111,14 @@ _PLACES = {
         "RequestsChanged", "RoomChanged", "RoomNote", "TurnedAway", "Typing",
     ),
     "io.opening": ("examine",),
+    "profiles": ("shown_name", "shown_text"),
     "io.people": ("Device", "Person", "Presence", "Request"),
-    "io.profiles": ("Profile", "Profiles"),
+    "io.profiles": ("Profile", "Profiles", "home_folder"),
     "io.rooms": ("Member", "Room"),
     "io.vault": ("find_keyring", "kept_by"),
     "io.watching": ("carried_out",),
     "keys.phrase": ("PASSWORD_ENTROPY_BYTES", "new_password"),
-    "keys.strength": ("strength",),
+    "keys.strength": ("Strength", "strength"),
     "store.failures": ("DamagedError",),
 }  # fmt: skip
 """Where each name is that apps may use.  It is loaded when it is first asked for."""
@@ -160,7 +164,9 @@ __all__ = [
     "Room",
     "RoomChanged",
     "RoomNote",
+    "ServerLook",
     "StoreError",
+    "Strength",
     "Transfer",
     "TurnedAway",
     "Typing",
@@ -170,14 +176,19 @@ __all__ = [
     "examine",
     "export",
     "find_keyring",
+    "home_folder",
     "is_unusual",
     "kept_by",
     "load_settings",
+    "look_at",
     "new_password",
     "parse_address",
     "reached",
     "send",
+    "shown_name",
+    "shown_text",
     "strength",
+    "warning_of",
 ]
 
 

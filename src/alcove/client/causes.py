@@ -233,3 +233,29 @@ def sentence_of(code: str) -> str:
         return known
     family = next((one for one in _FAMILIES if code.startswith(one)), None)
     return RULE if family is None else SENTENCES[f"{family}…"]
+
+
+_TOLD: Final = {
+    "founded": ("you made this room", "{name} made this room"),
+    "joined": ("you came in", "{name} came in"),
+    "left": ("you left", "{name} is no longer here"),
+    "leave-notice": ("you leave", "{name} leaves"),
+    "you-joined": ("you are in this room now", "you are in this room now"),
+    "you-left": ("you left; what was said stays here", "you left; what was said stays here"),
+    "you-were-removed": ("you were removed", "{name} removed you; what was said before stays here"),
+    "waits-to-accept": ("", "{name} has not accepted yet: what you say here is shown when they do"),
+    "accepted": (
+        "you have accepted: session established",
+        "{name} has accepted: session established",
+    ),
+}
+"""What is told in fewer words than docs/causes.md has: of oneself, and of somebody else."""
+
+
+def told_of(code: str, name: str, *, is_mine: bool) -> str:
+    """Return what happened as a line of a room tells it, with the name of whom it is about."""
+    told = _TOLD.get(code, ("", ""))[not is_mine]
+    if told and (name or code.startswith("you-")):
+        return told.format(name=name or "somebody")
+    about = f"{name}: " if name else ""
+    return f"{about}{sentence_of(code) or code}"

@@ -26,6 +26,7 @@ from alcove.client.timeline import unread as count_unread
 from alcove.client.timeline.rows import WAITING
 from alcove.client.tx import Tx
 from alcove.wire.codec import MALFORMED, encode
+from alcove.wire.content import TEXT_CHARACTERS_MAX
 from alcove.wire.entries import Delivered, Passed
 from alcove.wire.errors import Refusal
 from alcove.wire.ids import Count, Position, Seq
@@ -79,6 +80,8 @@ class Choice(NamedTuple):
     is_archived: bool = False
     is_marked: bool = False
     """Marked as unread, whatever was read."""
+    draft: str = ""
+    """What was begun there and not said yet."""
 
 
 _decode_mark = msgspec.msgpack.Decoder(Mark).decode
@@ -112,9 +115,13 @@ def unread(db: Database, room: bytes) -> Unread:
 def choice(db: Database, room: bytes) -> Choice:
     """Return what the owner has chosen for a room."""
     row = db.one(
-        "SELECT level, is_pinned, is_archived, is_marked FROM room_choice WHERE room = ?", room
+        "SELECT level, is_pinned, is_archived, is_marked, draft FROM room_choice WHERE room = ?",
+        room,
     )
-    return Choice() if row is None else Choice(row[0], *map(bool, row[1:]))
+    if row is None:
+        return Choice()
+    is_pinned, is_archived, is_marked = map(bool, row[1:4])
+    return Choice(row[0], is_pinned, is_archived, is_marked, row[4])
 
 
 # ---- What the owner does ----
@@ -156,6 +163,12 @@ def _choose(tx: Tx, room: bytes, **wanted: bool | str | None) -> None:
         if value is not None:
             tx.run(f"UPDATE room_choice SET {column} = ? WHERE room = ?", value, room)  # noqa: S608
     tx.tell(RoomChanged(room))
+
+
+def keep_draft(tx: Tx, room: bytes, text: str) -> None:
+    """Keep what was begun in a room; nothing at all forgets it.  Too much is cut."""
+    tx.run("INSERT INTO room_choice (room) VALUES (?) ON CONFLICT DO NOTHING", room)
+    tx.run("UPDATE room_choice SET draft = ? WHERE room = ?", text[:TEXT_CHARACTERS_MAX], room)
 
 
 # ---- What this device has stored ----

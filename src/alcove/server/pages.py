@@ -446,6 +446,36 @@ class Outside(Struct, frozen=True, kw_only=True):
     server: str = ""
 
 
+class InviteState(Struct, frozen=True, kw_only=True):
+    """What `/i/…` says to a program that asks for JSON: who invites, and whether it works."""
+
+    state: Literal["open", "used", "ended", "unknown"]
+    kind: str = ""
+    """invite, owner or bot."""
+    inviter: str = ""
+    """An account's name; empty for the host's own links."""
+    ends_at: Millis | None = None
+    server: str
+    """The server's name, as people see it."""
+
+
+def invite_json(
+    server: ServerName, invite: Invite | None, inviter: str | None, now: Millis
+) -> bytes:
+    """Return the same as the page of an invite, for programs."""
+    said = InviteState(state="unknown", server=server.name)
+    if invite is not None and invite.kind in _WORDS:
+        is_used, is_over = invite.used >= invite.uses, invite.expires_at <= now
+        said = InviteState(
+            state="used" if is_used else "ended" if is_over else "open",
+            kind=invite.kind,
+            inviter=inviter or "",
+            ends_at=invite.expires_at,
+            server=server.name,
+        )
+    return msgspec.json.encode(said)
+
+
 def status_json(status: Status | Outside) -> bytes:
     """Return what the page fetches."""
     return msgspec.json.encode(status)

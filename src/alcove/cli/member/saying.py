@@ -231,31 +231,9 @@ def _poll(poll: "PollResults") -> str:
     return "\n    ".join("\n".join(lines).split("\n"))
 
 
-NOTES = {
-    "founded": ("you made this room", "{name} made this room"),
-    "joined": ("you came in", "{name} came in"),
-    "left": ("you left", "{name} is no longer here"),
-    "leave-notice": ("you leave", "{name} leaves"),
-    "you-joined": ("you are in this room now", "you are in this room now"),
-    "you-left": ("you left; what was said stays here", "you left; what was said stays here"),
-    "you-were-removed": ("you were removed", "{name} removed you; what was said before stays here"),
-    "waits-to-accept": ("", "{name} has not accepted yet: what you say here is shown when they do"),
-    "accepted": (
-        "you have accepted: session established",
-        "{name} has accepted: session established",
-    ),
-}
-"""What is told in fewer words than docs/causes.md has: of oneself, and of somebody else."""
-
-
 def note(message: "Message") -> str:
-    """Return what a note or a gap tells: whom it is about, and its cause as a sentence."""
-    name = shown_name(message.author.name) if message.author else ""
-    told = NOTES.get(message.cause, ("", ""))[not message.is_mine]
-    if told and (name or message.cause.startswith("you-")):
-        return f"· {told.format(name=name or 'somebody')}"
-    about = f"{name}: " if name else ""
-    return f"· {about}{message.why or message.cause}"
+    """Return what a note or a gap tells, as a line of a log."""
+    return f"· {message.told}"
 
 
 def names(people: "Iterable[Person]") -> str:

@@ -167,6 +167,10 @@ class Around:
             raise UsageError("There is nothing to be seen of this here.")
         return Message(self.client, found)
 
+    def files_sent(self, limit: int = 50, before: int | None = None) -> list[timeline.Found]:
+        """Return files of all rooms, newest first."""
+        return timeline.files(self.client.db, None, before, limit)
+
     def search(
         self, words: str, *, limit: int = 50, before: Message | None = None,
         room: Room | None = None,

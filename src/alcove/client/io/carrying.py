@@ -155,6 +155,11 @@ class Carrier:
         """Return everything that is on its way, oldest first."""
         return [Transfer(self, found) for found in steps.to_do(self.client.db)]
 
+    def transfer(self, number: int) -> Transfer | None:
+        """Return one by its number, also one that is through."""
+        found = steps.transfer(self.client.db, number)
+        return None if found is None else Transfer(self, found)
+
     def of(self, message: "Message") -> list[Transfer]:
         """Return the transfers of one message."""
         target = message.target

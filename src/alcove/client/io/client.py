@@ -377,6 +377,11 @@ class Client(Around):
         return self._own_name
 
     @property
+    def is_host(self) -> bool:
+        """Whether it is the host of its server."""
+        return self.db.one("SELECT 1 FROM me WHERE is_host") is not None
+
+    @property
     def server(self) -> str:
         """The address of the server."""
         return self.opened.profile.server

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from alcove.client import outbox, timeline
-from alcove.client.causes import sentence_of
+from alcove.client.causes import sentence_of, told_of
 from alcove.client.errors import UsageError
 from alcove.client.io.people import Person, moment
 from alcove.client.timeline import Edited, Line
@@ -140,6 +140,12 @@ class Message:
     def why(self) -> str:
         """Why it could not be sent, or what a note or gap means, in a sentence."""
         return self.line.why or sentence_of(self.line.cause)
+
+    @property
+    def told(self) -> str:
+        """What a note or a gap tells, in a few words, with the name of whom it is about."""
+        name = "" if self.author is None else shown_name(self.author.name)
+        return told_of(self.line.cause, name, is_mine=self.is_mine)
 
     @property
     def topic(self) -> str:

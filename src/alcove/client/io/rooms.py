@@ -4,20 +4,19 @@ import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alcove.client import chats, outbox, profiles, receipts, restored, signals, timeline
+from alcove.client import chats, outbox, profiles, restored, timeline
 from alcove.client.errors import UsageError
 from alcove.client.io.images import avatar
 from alcove.client.io.messages import ALL, Message, checked, checked_text, names_in
 from alcove.client.io.people import Person
-from alcove.client.receipts import Choice, Level
+from alcove.client.io.reading import Read
 from alcove.client.rooms import acting, healing, linking, public, successors
 from alcove.client.rooms.extension import RoomState, state_of
 from alcove.client.rooms.linking import Made
 from alcove.client.rooms.members import members, role_of
 from alcove.client.rooms.state import public_of
-from alcove.client.timeline import Found, Topic, Unread
 from alcove.client.tx import Tx
 from alcove.wire.blobs import Expiry
 from alcove.wire.content import Content, Mute, Poll, Text, shown_name
@@ -48,7 +47,7 @@ class Banned(NamedTuple):
     """None where nobody is known here who has it."""
 
 
-class Room:
+class Room(Read):
     """A conversation."""
 
     def __init__(self, client: "Client", room: bytes) -> None:
@@ -64,15 +63,6 @@ class Room:
         return hash(self.room)
 
     # ---- What it is ----
-
-    def _line(self, columns: str) -> Any:
-        line = self.client.db.one(
-            f"SELECT {columns} FROM room WHERE room = ?",  # noqa: S608 - Our words.
-            self.room,
-        )
-        if line is None:
-            raise UsageError("This room is not there any more: look at the list of rooms.")
-        return line
 
     @property
     def id(self) -> str:
@@ -175,34 +165,6 @@ class Room:
         """Whom this device has asked here who have not accepted yet; who declines is not told."""
         found = chats.not_answered(self.client.db, self.room)
         return [self.client.person_of(account) for account in found]
-
-    # ---- What was said ----
-
-    def history(
-        self, limit: int = 50, before: Message | None = None, topic: str = ""
-    ) -> list[Message]:
-        """Return its newest messages, or those before one, in the order in which they were said."""
-        place = None if before is None else before.number
-        return [
-            Message(self.client, line)
-            for line in timeline.lines(self.client.db, self.room, place, limit, topic)
-        ]
-
-    def search(self, words: str, limit: int = 50, before: Message | None = None) -> list[Message]:
-        """Return messages of this room that hold all these words, newest first."""
-        return self.client.search(words, limit=limit, before=before, room=self)
-
-    def pins(self) -> list[Message]:
-        """Return the messages that are pinned, the newest pin in front."""
-        return [Message(self.client, line) for line in timeline.pins(self.client.db, self.room)]
-
-    def files(self, limit: int = 50, before: int | None = None) -> list[Found]:
-        """Return files that were sent here, newest first."""
-        return timeline.files(self.client.db, self.room, before, limit)
-
-    def topics(self) -> list[Topic]:
-        """Return its threads of talk."""
-        return timeline.topics(self.client.db, self.room)
 
     # ---- Saying something ----
 
@@ -387,60 +349,7 @@ class Room:
                 return one
         raise UsageError(f"{shown_name(name)} is not in this room: look at its members.")
 
-    # ---- Reading ----
-
-    @property
-    def unread(self) -> Unread:
-        """How many messages were not read yet on any device, and how many of them call you."""
-        return receipts.unread(self.client.db, self.room)
-
-    def unread_messages(self, limit: int = 1000) -> list[Message]:
-        """Return what others have said that was not read yet, oldest first."""
-        place = receipts.read_place(self.client.db, self.room)
-        return [
-            message
-            for message in self.history(limit)
-            if message.line.seq is not None
-            and message.line.seq > place
-            and not message.is_mine
-            and message.kind in ("text", "poll", "unknown")
-        ]
-
-    async def read(self, upto: Message | None = None) -> None:
-        """Note that everything was read, or everything up to a message.  It never goes back."""
-        place = self._line("seq")[0] if upto is None else upto.refreshed().line.seq
-        if place is not None:
-            self.client.do(receipts.read, self.room, place)
-
-    @property
-    def is_read_told(self) -> bool:
-        """Whether your other devices, and who may, can see how far you have read it."""
-        return self.client.db.one(_TOLD, self.room) is None
-
-    async def mark_unread(self) -> None:
-        """Show it as unread on this device, until it is read again."""
-        self.client.do(receipts.mark_unread, self.room)
-
-    @property
-    def choice(self) -> Choice:
-        """What was chosen for it on this device: notifications, pinned, archived."""
-        return receipts.choice(self.client.db, self.room)
-
-    async def choose(
-        self,
-        *,
-        level: Level | None = None,
-        is_pinned: bool | None = None,
-        is_archived: bool | None = None,
-    ) -> None:
-        """Choose what of it is notified on this device, and where it stands."""
-        self.client.do(
-            receipts.choose, self.room, level=level, is_pinned=is_pinned, is_archived=is_archived
-        )
-
-    async def typing(self, *, on: bool = True) -> None:
-        """Tell who is there that you are typing, as often as you like, or have stopped."""
-        self.client.do(signals.typing, self.room, on=on)
+    # ---- Troubles ----
 
     @property
     def is_doubted(self) -> bool:
@@ -473,12 +382,6 @@ class Room:
             self.client.do(outbox.retry, self.room, content)
 
 
-_TOLD: Final = """
-SELECT 1 FROM alarm WHERE kind = 'receipts.slot' AND about = ?1
-UNION ALL SELECT 1 FROM request WHERE answered_by = 'receipts.stored' AND note = ?1 LIMIT 1
-"""
-
-
 def _change_settings(tx: Tx, room: bytes, settings: dict[str, Any]) -> None:
     acting.change_settings(tx, room, **settings)
 
@@ -492,7 +395,10 @@ def _settings(tx: Tx, room: bytes) -> RoomState:
 
 def _members(tx: Tx, room: bytes) -> list[tuple[bytes, str, int]]:
     """Return account, role and number of devices of everybody who is in a room."""
-    (seq,) = tx.line("SELECT seq FROM room WHERE room = ?", room)
+    here = tx.one("SELECT seq FROM room WHERE room = ?", room)
+    if here is None:
+        return []  # This device is on its way there.
+    (seq,) = here
     return [
         (account, role_of(tx, room, account, seq + 1) or "member", len(devices))
         for account, devices in members(tx.db, room)

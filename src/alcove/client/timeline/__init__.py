@@ -9,7 +9,18 @@ spam     a guess about strangers
 from alcove.client.timeline.ending import expire, expire_due
 from alcove.client.timeline.finding import Found, Topic, files, search, topics
 from alcove.client.timeline.marks import delivered, read_by, readers
-from alcove.client.timeline.reading import Edited, Line, Unread, edits, line, line_of, lines, unread
+from alcove.client.timeline.reading import (
+    Edited,
+    Line,
+    Unread,
+    edits,
+    line,
+    line_at,
+    line_of,
+    lines,
+    lines_from,
+    unread,
+)
 from alcove.client.timeline.restoring import Again, rewound
 from alcove.client.timeline.results import (
     Option,
@@ -59,8 +70,10 @@ __all__ = [
     "failed",
     "files",
     "line",
+    "line_at",
     "line_of",
     "lines",
+    "lines_from",
     "muted",
     "note",
     "pins",

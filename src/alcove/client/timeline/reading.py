@@ -89,6 +89,34 @@ def lines(
     return shown(db, rows[::-1])
 
 
+def lines_from(db: Database, room: bytes, first: int, limit: int = 50) -> list[Line]:
+    """Return a line and those after it, in the order of the log."""
+    place = db.one("SELECT seq, cause, number FROM line WHERE number = ?", first)
+    if place is None:
+        return []
+    rows = db.all(
+        f"""
+        SELECT {COLUMNS} FROM line
+        WHERE room = ? AND is_shown = 1 AND (seq, cause, number) >= (?, ?, ?) AND {NOT_BLOCKED}
+        ORDER BY seq, cause, number LIMIT ?
+        """,  # noqa: S608  # Names of ours.
+        room, *place, min(limit, PAGE_LINES_MAX),
+    )  # fmt: skip
+    return shown(db, rows)
+
+
+def line_at(db: Database, room: bytes, at: int) -> int | None:
+    """Return the first line of a room that is not older than a moment."""
+    row = db.one(
+        f"""
+        SELECT number FROM line WHERE room = ? AND is_shown = 1 AND at >= ? AND {NOT_BLOCKED}
+        ORDER BY seq, cause, number LIMIT 1
+        """,  # noqa: S608
+        room, at,
+    )  # fmt: skip
+    return None if row is None else int(row[0])
+
+
 def line(db: Database, number: int) -> Line | None:
     """Return one line, unless it is gone or hidden."""
     found = shown(

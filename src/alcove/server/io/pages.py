@@ -28,6 +28,7 @@ from alcove.server.pages import (
     error_page,
     error_text,
     home_page,
+    invite_json,
     invite_page,
     status_json,
     status_page,
@@ -139,6 +140,9 @@ class Pages:
             templates = self._static.templates
             return _page(error_page(templates, self._name, BUSY_STATUS, refused.why))
         known, inviter = found or (None, None)
+        if "application/json" in request.headers.get("Accept", ""):
+            body = invite_json(self._name, known, inviter, now_ms())
+            return web.Response(body=body, headers=STATUS_HEADERS)
         return _page(invite_page(self._static.templates, self._name, known, inviter, now_ms()))
 
     async def metrics(self, request: web.Request) -> web.Response:

@@ -56,7 +56,8 @@ CREATE TABLE room_choice (
     level TEXT NOT NULL DEFAULT 'all',       -- of what the owner is notified: all, mentions, none
     is_pinned INTEGER NOT NULL DEFAULT 0,    -- it stands on top of the list
     is_archived INTEGER NOT NULL DEFAULT 0,  -- it is out of sight
-    is_marked INTEGER NOT NULL DEFAULT 0     -- marked as unread, whatever was read
+    is_marked INTEGER NOT NULL DEFAULT 0,    -- marked as unread, whatever was read
+    draft TEXT NOT NULL DEFAULT ''           -- what was begun there and not said yet
 ) STRICT, WITHOUT ROWID;
 
 -- One line: how the owner wants to be there.

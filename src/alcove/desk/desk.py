@@ -1,0 +1,133 @@
+"""The desk: one account of this machine, open, answering calls and telling what is new.
+
+    desk = Desk(tell, home=None)
+    await desk.ask(door.Open(profile="work", passphrase="…"))
+    await desk.ask(chats.GetChats())
+    await desk.close()
+
+All of it runs in one loop, the engine's own; `thread` brings it to faces that have another.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from alcove.client import Client, UsageError
+from alcove.desk import gathering
+from alcove.desk.calls import TABLE, Call
+from alcove.desk.news import News
+
+R = TypeVar("R")
+
+NEWS_S: Final = 0.03
+"""News is gathered for so long: a face draws no more often anyway."""
+TYPING_MS: Final = 8_000
+"""Who writes says so again before this is over."""
+
+Tell = Callable[[tuple[News, ...]], None]
+
+
+class Desk:
+    """What a face speaks with."""
+
+    def __init__(self, tell: Tell, *, home: Path | None = None) -> None:
+        self.home = home
+        """Where the profiles are; None for this user's own place."""
+        self.watched: set[bytes] = set()
+        """The rooms that the face has open: their lines are told, too."""
+        self.new_after: dict[bytes, int] = {}
+        """How far these were read when they were opened."""
+        self.opened_at = 0
+        self._typing: dict[bytes, dict[str, int]] = {}
+        self._tell = tell
+        self._client: Client | None = None
+        self._gathered = gathering.Gathered()
+        self._flushing: asyncio.TimerHandle | None = None
+        self._stop_listening: Callable[[], None] | None = None
+
+    @property
+    def client(self) -> Client:
+        """The account that is open."""
+        if self._client is None:
+            raise UsageError("No account is open: sign in, or choose one of this machine.")
+        return self._client
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an account is open."""
+        return self._client is not None
+
+    async def ask(self, call: "Call[R]") -> R:
+        """Answer a call; what cannot be done raises a `ClientError` that says why."""
+        result: R = await TABLE[type(call)](self, call)
+        return result
+
+    # ---- Accounts come and go ----
+
+    async def take(self, client: Client) -> None:
+        """Let an account that is open be the one of this desk, in place of another."""
+        await self.let_go()
+        self._client, self.opened_at = client, self.now()
+        self._stop_listening = client.listen(self._heard)
+
+    async def let_go(self) -> None:
+        """Close the account; what was said and has not left goes on the next time."""
+        client, self._client = self._client, None
+        if self._stop_listening is not None:
+            self._stop_listening()
+        if self._flushing is not None:
+            self._flushing.cancel()
+        self._flushing, self._gathered = None, gathering.Gathered()
+        self.watched.clear()
+        self.new_after.clear()
+        self._typing.clear()
+        if client is not None:
+            await client.close()
+
+    async def close(self) -> None:
+        """Let everything go."""
+        await self.let_go()
+
+    # ---- News ----
+
+    def now(self) -> int:
+        """Return the time of this machine, in milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def _heard(self, news: Any) -> None:
+        self._gathered.take(news)
+        self.stir()
+
+    def type(self, room: bytes, people: dict[str, bool]) -> None:
+        """Note who writes in a room, or has stopped; who says nothing more has stopped too."""
+        until = {name: self.now() + TYPING_MS for name, on in people.items() if on}
+        there = self._typing.pop(room, {})
+        self._typing[room] = {
+            name: at for name, at in (there | until).items() if people.get(name, True)
+        }
+        asyncio.get_running_loop().call_later(TYPING_MS / 1000 + NEWS_S, self.chat_changed, room)
+
+    def typing(self, room: bytes) -> tuple[str, ...]:
+        """Return who writes in a room at the moment."""
+        now = self.now()
+        return tuple(name for name, until in self._typing.get(room, {}).items() if until > now)
+
+    def chat_changed(self, room: bytes) -> None:
+        """Tell of a row of the list of chats that the face itself has changed."""
+        if self._client is not None:
+            self._gathered.chats[room] = None
+            self.stir()
+
+    def stir(self) -> None:
+        """Tell what is gathered, in a moment."""
+        if self._flushing is None and self._client is not None:
+            self._flushing = asyncio.get_running_loop().call_later(NEWS_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        gathered, self._gathered = self._gathered, gathering.Gathered()
+        news = gathered.all(self)
+        if news:
+            self._tell(news)

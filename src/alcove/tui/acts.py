@@ -1,0 +1,321 @@
+"""What can be done with a picked message, and in a room: each act by one key."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from textual.content import Content
+
+from alcove.desk import chats, files, messages, shown
+from alcove.tui import look
+from alcove.tui.choosing import Choice, Chooser, ShowText
+from alcove.tui.emoji import EMOJI, QUICK
+from alcove.tui.shell import Field, Form, Question, app_of
+
+if TYPE_CHECKING:
+    from alcove.tui.room import RoomView
+
+CAUSES: Final = "docs/causes.md explains the code; most causes mend themselves, and say so here."
+
+
+def keys(view: "RoomView") -> Sequence[tuple[str, str]]:
+    """Return what can be done with the message that is picked."""
+    line = view.talk.line
+    if line is None:
+        return (
+            ("↑ ↓", "pick a message"),
+            ("home end", "oldest, newest"),
+            ("^t", "jump to date"),
+            ("^f", "search"),
+            ("esc", "chats"),
+        )
+    found: list[tuple[str, str]] = []
+    if line.kind == "gap":
+        found.append(("i", "why"))
+    if line.kind in ("text", "poll"):
+        found += [("r", "reply"), ("+", "react")]
+    if line.poll is not None and not line.poll.is_over:
+        found.append(("1-9", "vote"))
+    if line.files:
+        found.append(("s", "save"))
+    if line.reply is not None:
+        found.append(("g", "to what it answers"))
+    if line.state == "failed":
+        found += [("r", "retry"), ("x", "drop")]
+    if line.state == "waiting":
+        found.append(("x", "take back"))
+    if line.is_mine and line.kind == "text":
+        found.append(("e", "edit"))
+    if line.kind in ("text", "poll"):
+        found += [("y", "copy"), ("p", "pin"), ("f", "forward"), ("d", "delete")]
+    return (*found, ("esc", "back"))
+
+
+def act(view: "RoomView", name: str) -> None:
+    """Do something with the picked message, if it is possible with this one."""
+    line = view.talk.line
+    if name == "compare":
+        _go(view, _compare(view))
+    elif line is not None:
+        todo = _ACTS[name](view, line)
+        if todo is not None:
+            _go(view, todo)
+
+
+def _go(view: "RoomView", todo: Coroutine[Any, Any, Any]) -> None:
+    view.run_worker(todo, group="act")
+
+
+Todo = Coroutine[Any, Any, Any] | None
+
+
+def _reply(view: "RoomView", line: shown.Line) -> Todo:
+    if line.state == "failed":
+        return app_of(view).tried(messages.Retry(line=line.number))
+    if line.kind in ("text", "poll"):
+        view.reply, view.edited = line, None
+        view._draw_border()
+        view.talk.pick(None)
+        view.focus_text()
+    return None
+
+
+def _edit(view: "RoomView", line: shown.Line) -> Todo:
+    if line.is_mine and line.kind == "text":
+        view.edited, view.reply = line, None
+        view.text.text = line.text
+        view.text.move_cursor(view.text.document.end)
+        view._draw_border()
+        view.talk.pick(None)
+        view.focus_text()
+    return None
+
+
+async def _react(view: "RoomView", line: shown.Line) -> None:
+    mine = {one.emoji for one in line.reactions if one.is_mine}
+    offered = dict.fromkeys((*mine, *QUICK, *EMOJI.values()))
+    names = {emoji: name for name, emoji in EMOJI.items()}
+    choices = [
+        Choice(
+            emoji, f"{emoji}  {names.get(emoji, '')}{'  (take it back)' if emoji in mine else ''}"
+        )
+        for emoji in offered
+    ]
+    emoji = await view.app.push_screen_wait(Chooser("React with", choices))
+    if emoji:
+        await app_of(view).tried(
+            messages.React(line=line.number, emoji=emoji, on=emoji not in mine)
+        )
+
+
+async def _delete(view: "RoomView", line: shown.Line) -> None:
+    words = (
+        "Take your message away for everyone?"
+        if line.is_mine
+        else "Take this message away for everyone, as an admin?"
+    )
+    if await view.app.push_screen_wait(Question(words, "Delete")):
+        await app_of(view).tried(messages.Delete(line=line.number))
+
+
+def _copy(view: "RoomView", line: shown.Line) -> Todo:
+    view.app.copy_to_clipboard(line.text)
+    app_of(view).tell("Copied.", is_bad=False)
+    return None
+
+
+async def _save(view: "RoomView", line: shown.Line) -> None:
+    if not line.files:
+        return
+    place = 0
+    if len(line.files) > 1:
+        choices = [
+            Choice(str(one.place), f"{one.name}  {look.size(one.size)}") for one in line.files
+        ]
+        chosen = await view.app.push_screen_wait(Chooser("Which file", choices))
+        if chosen is None:
+            return
+        place = int(chosen)
+    folder = Path.home() / "Downloads"
+    start = str(folder if folder.is_dir() else Path.home())
+    asked = await view.app.push_screen_wait(
+        Form("Save the file", [Field("Folder", value=start, id="folder")], "save")
+    )
+    if asked is not None:
+        path = await app_of(view).tried(
+            files.Save(line=line.number, place=place, folder=asked["folder"])
+        )
+        if path is not None:
+            app_of(view).tell(f"Saved as {path}; its hash was checked.", is_bad=False)
+
+
+def _pin(view: "RoomView", line: shown.Line) -> Todo:
+    return app_of(view).tried(messages.Pin(line=line.number, on=not line.is_pinned))
+
+
+async def _forward(view: "RoomView", line: shown.Line) -> None:
+    rooms = sorted(app_of(view).chats.values(), key=lambda one: -(one.last_at or 0))
+    choices = [Choice(one.room, one.title) for one in rooms if one.state == "active"]
+    room = await view.app.push_screen_wait(Chooser("Forward to", choices))
+    if not room:
+        return
+    said = await app_of(view).tried(messages.Forward(line=line.number, room=room))
+    if said is not None:
+        app_of(view).tell("Forwarded.", is_bad=False)
+
+
+async def _why(view: "RoomView", line: shown.Line) -> None:
+    if line.cause:
+        text = f"{line.text or line.why}\n\nCause: {line.cause}\n\n{CAUSES}"
+        await view.app.push_screen_wait(ShowText("Why", Content(text)))
+
+
+async def _drop(view: "RoomView", line: shown.Line) -> None:
+    if line.state in ("waiting", "failed"):
+        was_here = await app_of(view).tried(messages.Cancel(line=line.number))
+        if was_here is False:
+            app_of(view).tell("It has left already: delete it instead.")
+
+
+def _origin(view: "RoomView", line: shown.Line) -> Todo:
+    if line.reply is not None:
+        view.go_to(line.reply.number)
+    return None
+
+
+async def _open(view: "RoomView", line: shown.Line) -> None:
+    if line.files:
+        await _save(view, line)
+
+
+async def _compare(view: "RoomView") -> None:
+    room = view.room
+    if room is None or room.chat.person is None:
+        return
+    from alcove.tui.comparing import Comparing  # noqa: PLC0415 - It draws a code.
+
+    await view.app.push_screen_wait(Comparing(room.chat.person.account))
+    await view.look_again()
+
+
+_ACTS: Final[dict[str, Callable[["RoomView", shown.Line], Any]]] = {
+    "reply": _reply, "edit": _edit, "react": _react, "delete": _delete, "copy": _copy,
+    "save": _save, "pin": _pin, "forward": _forward, "why": _why, "drop": _drop,
+    "origin": _origin, "open": _open,
+}  # fmt: skip
+
+
+def vote(view: "RoomView", option: int) -> None:
+    """Choose an answer of the picked poll."""
+    line = view.talk.line
+    if line is None or line.poll is None or not option < len(line.poll.options):
+        return
+    chosen = {place for place, one in enumerate(line.poll.options) if one.is_mine}
+    wanted = (chosen ^ {option}) if line.poll.is_multiple else {option}
+    _go(view, app_of(view).tried(messages.Vote(line=line.number, options=tuple(sorted(wanted)))))
+
+
+# ---- In a room ----
+
+
+def attach(view: "RoomView", path: str) -> None:
+    """Send a file, after a look at it."""
+    _go(view, _attach(view, path))
+
+
+async def _attach(view: "RoomView", path: str) -> None:
+    app, room = app_of(view), view.room
+    if room is None:
+        return
+    asked = await view.app.push_screen_wait(
+        Form(
+            "Send a file",
+            [Field("Path", value=path, id="path"), Field("Words beside it", id="text")],
+            "send",
+        )
+    )
+    if asked is None or not asked["path"].strip():
+        return
+    name = asked["path"].strip()
+    warning = await app.tried(files.Look(path=name))
+    if warning is None:
+        return
+    if warning and not await view.app.push_screen_wait(Question(warning, "Send it")):
+        return
+    said = await app.tried(
+        messages.SendFiles(room=room.chat.room, paths=(name,), text=asked["text"])
+    )
+    if said is not None:
+        view.talk.change([said], [], app.now())
+        view.talk.action_newest()
+
+
+def jump(view: "RoomView") -> None:
+    """Go to a day."""
+    _go(view, _jump(view))
+
+
+async def _jump(view: "RoomView") -> None:
+    if view.room is None:
+        return
+    asked = await view.app.push_screen_wait(
+        Form("Jump to a day", [Field("Day", note="2026-11-20", id="day")], "go")
+    )
+    if asked is None:
+        return
+    try:
+        at = datetime.strptime(asked["day"].strip(), "%Y-%m-%d").astimezone()
+    except ValueError:
+        app_of(view).tell("A day is written like 2026-11-20: year, month, day.")
+        return
+    line = await app_of(view).ask(
+        chats.LineAt(room=view.room.chat.room, at=int(at.timestamp() * 1000))
+    )
+    if line is None:
+        app_of(view).tell("Nothing was said from that day on.", is_bad=False)
+    else:
+        view.go_to(line)
+
+
+def poll(view: "RoomView") -> None:
+    """Ask a question with a few answers."""
+    _go(view, _ask(view))
+
+
+async def _ask(view: "RoomView") -> None:
+    if view.room is None:
+        return
+    fields = [
+        Field("Question", id="question"),
+        *(Field(f"Answer {n}", id=f"answer{n}") for n in range(1, 6)),
+    ]
+    asked = await view.app.push_screen_wait(Form("A poll", fields, "ask"))
+    if asked is not None:
+        options = tuple(
+            asked[f"answer{n}"].strip() for n in range(1, 6) if asked[f"answer{n}"].strip()
+        )
+        call = messages.Ask(room=view.room.chat.room, question=asked["question"], options=options)
+        await app_of(view).tried(call)
+
+
+def search(view: "RoomView") -> None:
+    """Find what was said."""
+    _go(view, _search(view))
+
+
+async def _search(view: "RoomView") -> None:
+    from alcove.tui.finding import Finding  # noqa: PLC0415 - Only when it is asked for.
+
+    found = await view.app.push_screen_wait(Finding(None if view.room is None else view.room.chat))
+    if found is None:
+        return
+    room, line = found
+    if view.room is not None and view.room.chat.room == room:
+        view.go_to(line)
+        return
+    from alcove.tui.chats import Chats  # noqa: PLC0415 - It holds the view.
+
+    for one in view.ancestors:
+        if isinstance(one, Chats):
+            await one.open(room, line=line)

@@ -1,0 +1,326 @@
+"""Draws what was said in a room: each item of its log becomes lines of cells.
+
+A card holds what one author said in a row: the name once, a time for each message, the text beside
+it.  Between cards stand days, the place where the unread begins, and what happened.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from textual.content import Content
+
+from alcove.desk import shown
+from alcove.tui import look, pictures
+from alcove.tui.look import styled
+from alcove.tui.wording import drawn
+
+TOGETHER_MS: Final = 10 * look.MINUTE_MS
+"""What somebody says within so long stands in one card."""
+WIDE, CLASSIC = 84, 46
+"""From so many columns on a log has wide margins, and states with their words."""
+TIME_CELLS: Final = 7
+BAR_CELLS: Final = 14
+PICTURE_CELLS: Final = (28, 6)
+
+
+class Row(NamedTuple):
+    """One line of cells, and what it is about."""
+
+    content: Content
+    background: str
+    number: int | None
+    """The message's; None between them."""
+    edge: str = ""
+    """The colour of the bar at the left; empty for none."""
+    left: int = 0
+    right: int = 0
+    """Blank cells at both sides."""
+
+
+class Pen(NamedTuple):
+    """For whom, and how wide, a log is drawn."""
+
+    width: int
+    me: str
+    now: int
+    members: int = 0
+    """How many others are in the room: for *read 6/7*."""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether there is room for margins and words."""
+        return self.width >= WIDE
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether every cell counts."""
+        return self.width < CLASSIC
+
+
+def items(lines: Sequence[shown.Line], pen: Pen) -> Iterator[tuple[int | None, list[Row]]]:
+    """Yield each item of a log with its rows; marks between messages have no number."""
+    before: shown.Line | None = None
+    has_new = False
+    fresh = sum(1 for one in lines if one.is_new)
+    for line in lines:
+        rows: list[Row] = []
+        is_new_day = before is None or look.local(before.at).date() != look.local(line.at).date()
+        if is_new_day:
+            rows += _mark(look.day(line.at), pen, thick=False)
+        if line.is_new and not has_new:
+            has_new = True
+            rows += _mark(f"{fresh} new", pen, thick=True)
+        starts = is_new_day or bool(rows) or before is None or not _together(before, line)
+        if line.kind == "note":
+            rows += _note(line, pen)
+        elif line.kind == "gap":
+            rows += _gap(line, pen)
+        else:
+            if starts:
+                rows += [*_blank(rows, before), _head(line, pen)]
+            rows += _message(line, pen)
+        yield line.number, rows
+        before = line
+
+
+def _together(before: shown.Line, line: shown.Line) -> bool:
+    """Whether a message stands in the card of the one before it."""
+    return (
+        before.kind not in ("note", "gap")
+        and line.kind not in ("note", "gap")
+        and before.author is not None
+        and line.author is not None
+        and before.author.account == line.author.account
+        and 0 <= line.at - before.at < TOGETHER_MS
+    )
+
+
+def _blank(rows: list[Row], before: shown.Line | None) -> list[Row]:
+    return [] if rows or before is None else [Row(styled(""), "$bg", None)]
+
+
+def _mark(text: str, pen: Pen, *, thick: bool) -> list[Row]:
+    """Return a line across the log with a word in it."""
+    line, ink, word = ("━", "$accent", "$accent bold") if thick else ("─", "$rule", "$soft")
+    count = max(2, pen.width - len(text) - 3)
+    content = styled(
+        (line * (count // 2), ink), " ", (text, word), " ", (line * (count - count // 2), ink)
+    )
+    empty = Row(styled(""), "$bg", None)
+    return [empty, Row(content, "$bg", None), empty]
+
+
+def _margins(pen: Pen, *, own: bool) -> tuple[int, int]:
+    if pen.is_wide:
+        return (6, 1) if own else (0, 7)
+    return (2, 1) if own else (0, 3)
+
+
+def _inner(pen: Pen, *, own: bool) -> int:
+    """Return how many cells are within a card."""
+    left, right = _margins(pen, own=own)
+    return max(10, pen.width - left - right - 3)
+
+
+def _row(content: Content, line: shown.Line, pen: Pen) -> Row:
+    left, right = _margins(pen, own=line.is_mine)
+    ink = "$accent" if line.author is None else look.colour(line.author.name)
+    return Row(content, "$own" if line.is_mine else "$card", line.number, ink, left, right)
+
+
+def _head(line: shown.Line, pen: Pen) -> Row:
+    author = line.author
+    if author is None:
+        return _row(styled(("?", "bold")), line, pen)
+    parts: list[str | tuple[str, str]] = [(look.called(author), f"{look.colour(author.name)} bold")]
+    if author.called and not author.is_me:
+        parts += [" ", (f"@{author.name}", "$soft")]
+    if not author.is_me:
+        parts += [" ", look.trust(author)]
+    return _row(styled(*parts), line, pen)
+
+
+def _message(line: shown.Line, pen: Pen) -> list[Row]:
+    """Return the rows of one message: the time, what it says, and what became of it."""
+    cells = TIME_CELLS - (1 if pen.is_narrow else 0)
+    width = _inner(pen, own=line.is_mine) - cells
+    state = _state(line, pen)
+    beside = 0 if pen.is_narrow else state.cell_length + (2 if state.cell_length else 0)
+    body = _body(line, pen, width, width - beside)
+    first = styled((look.clock(line.at), "$soft"), " " * (cells - 5))
+    rows = []
+    if beside:
+        body[0] = look.spread(body[0], state, width)
+    for place, content in enumerate(body):
+        start = first if place == 0 else styled(" " * cells)
+        rows.append(_row(styled(start, content), line, pen))
+    if pen.is_narrow and state.cell_length:
+        rows.append(_row(styled(" " * cells, state), line, pen))
+    return rows
+
+
+def _body(line: shown.Line, pen: Pen, width: int, first: int) -> list[Content]:
+    """Return what a message says, wrapped; its first line may be shorter."""
+    rows: list[Content] = []
+    if line.is_forwarded:
+        rows.append(styled(("forwarded", "$soft italic")))
+    if line.through:
+        rows.append(styled((f"through hook {line.through}", "$soft italic")))
+    if line.reply is not None:
+        by = "You" if line.reply.by == pen.me else line.reply.by
+        quote = styled(
+            ("│ ", look.colour(line.reply.by)),
+            (f"{by}: ", f"{look.colour(line.reply.by)} bold"),
+            (line.reply.text, "$soft"),
+        )
+        rows.append(quote.truncate(first if not rows else width, ellipsis=True))
+    if line.kind == "gone":
+        rows.append(styled(("This message was taken away.", "$soft italic")))
+        return rows
+    if line.kind == "unknown":
+        rows.append(styled(("A newer app wrote this; update to read it.", "$soft italic")))
+        return rows
+    rows += _words(line, pen, width, first if not rows else width)
+    if line.poll is not None:
+        rows += _poll(line.poll, width)
+    for file in line.files:
+        rows += _file(file, width)
+    if line.reactions:
+        rows += _reactions(line.reactions, width)
+    if line.state == "failed":
+        rows += styled(
+            ("▲ ", "$bad bold"),
+            (line.why, "$bad"),
+            "  ",
+            look.keyed("r", "retry"),
+            " ",
+            look.keyed("x", "drop"),
+        ).wrap(width)
+    return rows or [styled("")]
+
+
+def _words(line: shown.Line, pen: Pen, width: int, first: int) -> list[Content]:
+    text = line.text
+    for file in line.files:  # Their names stand below.
+        text = text.removesuffix(file.name).rstrip("\n")
+    if line.poll is not None:
+        text = ""
+    extra: list[str | tuple[str, str]] = []
+    if line.is_edited:
+        extra += ["  ", ("edited", "$soft")]
+    if line.is_pinned:
+        extra += ["  ", ("pinned", "$soft")]
+    if line.expires_at is not None:
+        left = look.lasting(line.expires_at - pen.now)
+        extra += ["  ", (f"{look.EXPIRES} {left}" + ("" if pen.is_narrow else " left"), "$accent")]
+    if not text and not extra:
+        return []
+    content = styled(drawn(text, pen.me), *extra)
+    wrapped = content.wrap(max(8, first))
+    if first == width or len(wrapped) <= 1:
+        return wrapped
+    # Only the first line stands beside the state: what follows has the whole width.
+    begun = len(wrapped[0].plain)
+    blanks = len(content.plain[begun:]) - len(content.plain[begun:].lstrip(" "))
+    rest = content[begun + blanks :]
+    return [wrapped[0], *rest.wrap(width)] if rest.plain.strip() else wrapped[:1]
+
+
+def _state(line: shown.Line, pen: Pen) -> Content:
+    if not line.is_mine or line.kind in ("gone", "unknown"):
+        return styled("")
+    words = look.STATES[line.state]
+    if pen.is_narrow and line.state != "read":
+        words = words.partition(" ")[0]
+    return styled(
+        (
+            words,
+            "$accent" if line.state == "read" else "$bad" if line.state == "failed" else "$soft",
+        )
+    )
+
+
+def _reactions(reactions: Sequence[shown.Reaction], width: int) -> list[Content]:
+    rows, row = [], styled("")
+    for one in reactions:
+        count = len(one.people)
+        words = f" {one.emoji} {count}" + (" with you " if one.is_mine and count > 1 else " ")
+        piece = styled((words, "$onchip on $chip bold" if one.is_mine else "$ink on $pick"))
+        if row.cell_length and row.cell_length + piece.cell_length + 1 > width:
+            rows.append(row)
+            row = styled("")
+        row = styled(row, " ", piece) if row.cell_length else piece
+    return [*rows, row]
+
+
+def _poll(poll: shown.Poll, width: int) -> list[Content]:
+    rows = [*styled((poll.question, "bold")).wrap(width)]
+    for number, option in enumerate(poll.options, 1):
+        share = len(option.people) / poll.voters if poll.voters else 0.0
+        mark = (
+            ("[x]" if option.is_mine else "[ ]")
+            if poll.is_multiple
+            else ("(•)" if option.is_mine else "( )")
+        )
+        left = styled((mark, "$accent"), f" {number} ", option.text)
+        right = styled(look.bar(share, BAR_CELLS), (f" {len(option.people):>3}", "$soft"))
+        rows.append(look.spread(left, right, width))
+    over = "over" if poll.is_over else "its number votes, when picked"
+    rows.append(styled((f"{poll.voters} voted · {over}", "$soft")))
+    return rows
+
+
+def _file(file: shown.Attached, width: int) -> list[Content]:
+    sign = (
+        look.IMAGE
+        if file.type.startswith("image/")
+        else look.SOUND
+        if file.length_ms
+        else look.FILE
+    )
+    facts = look.size(file.size)
+    if file.width and file.height:
+        facts = f"{file.width} \N{MULTIPLICATION SIGN} {file.height} · {facts}"
+    if file.length_ms:
+        facts = f"{look.length(file.length_ms)} · {facts}"
+    rows: list[Content] = []
+    if file.thumbnail:
+        rows += pictures.blocks(file.thumbnail, min(PICTURE_CELLS[0], width), PICTURE_CELLS[1])
+    elif file.waveform:
+        rows.append(styled((pictures.waves(file.waveform, min(30, width)), "$accent")))
+    moving = file.transfer
+    right = styled("")
+    if moving is not None and moving.state in ("open", "paused"):
+        done = moving.done / moving.size if moving.size else 0.0
+        right = styled(look.bar(done, BAR_CELLS), f" {done:4.0%}")
+    elif moving is not None and moving.state == "failed":
+        right = styled((moving.why or "failed", "$bad"))
+    elif moving is not None and moving.state == "done" and not moving.is_upload:
+        right = styled(("✓ saved", "$soft"))
+    left = styled((f"{sign} ", "$soft"), (file.name, "bold"), "  ", (facts, "$soft"))
+    rows.append(look.spread(left, right, width))
+    return rows
+
+
+def _note(line: shown.Line, pen: Pen) -> list[Row]:
+    """Return what happened in the room."""
+    words = styled(
+        (f"{look.clock(line.at)}  ", "$hint"), (line.text or line.why or line.cause, "$soft")
+    )
+    return [Row(one, "$bg", line.number, "", 2, 1) for one in words.wrap(pen.width - 4)]
+
+
+def _gap(line: shown.Line, pen: Pen) -> list[Row]:
+    """Return what stands in the place of a message that cannot be opened."""
+    who = "" if line.author is None else f" from {line.author.name}"
+    words = styled(
+        ("▲ ", "$bad bold"),
+        f"A message{who} cannot be opened. ",
+        (f"{line.why} " if line.why else "", "$soft"),
+        ("Cause ", "$soft"),
+        (line.cause, "bold"),
+        (" · ", "$soft"),
+        look.keyed("i", "why"),
+    )
+    rows = [Row(one, "$panel", line.number, "$bad", 0, 1) for one in words.wrap(pen.width - 5)]
+    return [Row(styled(""), "$bg", None), *rows]

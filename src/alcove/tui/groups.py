@@ -1,0 +1,477 @@
+"""The second place: groups that one is in, their members and settings, and others to join."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from alcove.desk import chats, rooms, shown
+from alcove.desk.news import ChatsChanged, News, PeopleChanged, RoomChanged
+from alcove.tui import look
+from alcove.tui.choosing import Choice, Chooser, ShowText
+from alcove.tui.comparing import Comparing
+from alcove.tui.look import spread, styled
+from alcove.tui.place import Place
+from alcove.tui.shell import Box, Field, Form, Question, app_of, main_of
+
+HISTORY = {
+    "open": "newcomers read everything from before",
+    "closed": "newcomers read nothing from before",
+    "none": "nothing is kept: full forward secrecy",
+}
+WHO = {"everyone": "everyone", "admins": "admins", "owners": "owners"}
+DAY_MS = 24 * 60 * 60 * 1000
+SPANS = {
+    "never": 0,
+    "an hour": DAY_MS // 24,
+    "a day": DAY_MS,
+    "a week": 7 * DAY_MS,
+    "four weeks": 28 * DAY_MS,
+}
+
+
+def _setting(room: str, name: str, value: str) -> rooms.ChangeSettings:
+    match name:
+        case "may_invite":
+            return rooms.ChangeSettings(room=room, may_invite=value)
+        case "may_post":
+            return rooms.ChangeSettings(room=room, may_post=value)
+        case "may_pin":
+            return rooms.ChangeSettings(room=room, may_pin=value)
+        case _:
+            return rooms.ChangeSettings(room=room, history=value)
+
+
+class Groups(Place):
+    """Groups on the left, the picked one on the right."""
+
+    BINDINGS: ClassVar = [
+        ("ctrl+n", "new", "New group"),
+        ("slash", "find", "Find a group"),
+        ("j", "join", "Join by link"),
+        ("plus", "invite", "Add somebody"),
+        ("e", "edit", "Edit"),
+        ("l", "link", "Link"),
+        ("d", "leave", "Leave or remove"),
+        ("v", "compare", "Compare"),
+        ("o", "publish", "Publish"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Make both halves."""
+        with Horizontal(classes="place"):
+            with (
+                Vertical(classes="half"),
+                Box(
+                    "Groups",
+                    keys=(("^n", "new"), ("/", "find"), ("j", "join by link")),
+                    classes="fill",
+                ),
+            ):
+                yield OptionList(classes="rows", id="groups")
+            with Vertical(classes="half"):
+                yield Box(
+                    "",
+                    Static(id="facts"),
+                    id="group",
+                    keys=(("enter", "talk"), ("e", "edit"), ("l", "link"), ("d", "leave")),
+                )
+                yield Box(
+                    "Members",
+                    OptionList(classes="rows", id="members"),
+                    keys=(("+", "add"), ("e", "role"), ("v", "compare"), ("d", "remove")),
+                    id="people_box",
+                    classes="fill",
+                )
+
+    def on_mount(self) -> None:
+        """Draw the list."""
+        self._room: shown.Room | None = None
+        self._rows: list[shown.Chat] = []
+        self._draw()
+
+    def entered(self) -> None:
+        """Look again."""
+        self._draw()
+        self.query_one("#groups").focus()
+
+    def told(self, news: News) -> None:
+        """Draw what is other."""
+        if not self.is_shown:
+            return
+        if isinstance(news, ChatsChanged):
+            self._draw()
+        if isinstance(news, ChatsChanged | RoomChanged | PeopleChanged):
+            self._look()
+
+    def _draw(self) -> None:
+        options = self.query_one("#groups", OptionList)
+        picked, width = options.highlighted, max(24, options.size.width - 1)
+        self._rows = sorted(
+            (
+                one
+                for one in app_of(self).chats.values()
+                if one.kind in ("group", "channel", "commons") and one.state != "gone"
+            ),
+            key=lambda one: one.title.casefold(),
+        )
+        options.clear_options()
+        for one in self._rows:
+            sign = look.COMMONS if one.kind == "commons" else look.GROUP
+            kind = {"commons": "everyone on this server", "channel": "channel"}.get(one.kind, "")
+            right = look.chip(str(one.unread)) if one.unread else styled("")
+            options.add_option(
+                Option(
+                    spread(
+                        styled(
+                            " ",
+                            (sign, look.colour(one.title)),
+                            " ",
+                            (one.title, "bold"),
+                            (f"  {kind}", "$soft"),
+                        ),
+                        right,
+                        width,
+                    ),
+                    id=one.room,
+                )
+            )
+        if self._rows:
+            options.highlighted = min(picked or 0, len(self._rows) - 1)
+        else:
+            self.query_one("#facts", Static).update(
+                styled(
+                    ("You are in no group yet: ", "$soft"),
+                    look.keyed("^n", "make one"),
+                    "  ",
+                    look.keyed("/", "find one"),
+                    "  ",
+                    look.keyed("j", "join by a link"),
+                )
+            )
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Show who is in the group that is picked."""
+        if event.option_list.id == "groups":
+            self._look()
+
+    @property
+    def picked(self) -> shown.Chat | None:
+        """The group that is picked."""
+        place = self.query_one("#groups", OptionList).highlighted
+        return self._rows[place] if place is not None and place < len(self._rows) else None
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        chat = self.picked
+        if chat is None:
+            return
+        self._room = room = await app_of(self).ask(rooms.GetRoom(room=chat.room))
+        width = max(24, self.query_one("#facts", Static).size.width)
+        facts = [
+            ("You are", room.role),
+            ("Newcomers", HISTORY.get(room.history, "")),
+            (
+                "Messages",
+                f"go after {look.lasting(room.expires_ms)}"
+                if room.expires_ms
+                else "do not disappear",
+            ),
+            ("Who may invite", room.may_invite),
+            ("Who may write", room.may_post),
+            ("Who may pin", room.may_pin),
+        ]
+        rows = [
+            spread(styled((name, "$soft")), styled(value), width) for name, value in facts if value
+        ]
+        about = [styled((room.topic, "italic")), styled("")] if room.topic else []
+        self.query_one("#facts", Static).update(
+            styled(*(part for row in (*about, *rows) for part in (row, "\n"))).rstrip()
+        )
+        self.query_one("#group", Box).name_it(chat.title)
+        members = self.query_one("#members", OptionList)
+        picked = members.highlighted
+        members.clear_options()
+        for one in room.members:
+            sign, ink = ("you", "$soft") if one.person.is_me else look.trust(one.person)
+            role = "" if one.role == "member" else f"  {one.role}"
+            devices = "1 device" if one.devices == 1 else f"{one.devices} devices"
+            members.add_option(
+                Option(
+                    spread(
+                        styled(
+                            " ",
+                            look.dot(one.person),
+                            " ",
+                            (one.person.called or one.person.name, look.colour(one.person.name)),
+                            (f"{role}  {devices}", "$soft"),
+                        ),
+                        styled((sign, ink)),
+                        width,
+                    )
+                )
+            )
+        if room.members:
+            members.highlighted = min(picked or 0, len(room.members) - 1)
+        self.query_one("#people_box", Box).name_it(f"Members {len(room.members)}")
+
+    def _member(self) -> shown.Member | None:
+        options = self.query_one("#members", OptionList)
+        if self.screen.focused is not options or self._room is None or options.highlighted is None:
+            return None
+        return self._room.members[options.highlighted]
+
+    # ---- Keys ----
+
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """Return what can be done with what is picked."""
+        if self.screen.focused is not None and self.screen.focused.id == "members":
+            return (
+                ("+", "add"),
+                ("e", "role"),
+                ("v", "compare"),
+                ("d", "remove"),
+                ("tab", "groups"),
+            )
+        return (
+            ("enter", "talk"),
+            ("^n", "new"),
+            ("/", "find"),
+            ("j", "join by link"),
+            ("e", "edit"),
+            ("l", "link"),
+            ("o", "publish"),
+            ("d", "leave"),
+            ("tab", "members"),
+        )
+
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Talk there."""
+        from alcove.tui.chats import Chats  # noqa: PLC0415
+
+        if event.option_list.id == "groups" and event.option.id:
+            main_of(self).go(0)
+            await self.screen.query_one(Chats).open(event.option.id)
+
+    @work
+    async def action_new(self) -> None:
+        """Make a group."""
+        app = app_of(self)
+        asked = await app.push_screen_wait(Form("New group", [
+            Field("Name", id="name"), Field("What it is about", id="topic"),
+            Field("People, by user name", note="@jonas @priya", id="people"),
+        ], "next"))  # fmt: skip
+        if asked is None or not asked["name"].strip():
+            return
+        history = await app.push_screen_wait(
+            Chooser("Who comes later", [Choice(kind, words) for kind, words in HISTORY.items()])
+        )
+        if history is None:
+            return
+        people = tuple(asked["people"].replace(",", " ").split())
+        room = await app.tried(
+            rooms.CreateGroup(
+                name=asked["name"].strip(), members=people, topic=asked["topic"], history=history
+            )
+        )
+        if room is not None:
+            await self._talk(room)
+
+    async def _talk(self, room: str) -> None:
+        from alcove.tui.chats import Chats  # noqa: PLC0415
+
+        app_of(self).chats |= {one.room: one for one in await app_of(self).ask(chats.GetChats())}
+        main_of(self).go(0)
+        await self.screen.query_one(Chats).open(room)
+
+    @work
+    async def action_find(self) -> None:
+        """Find a group that its owner lets be found."""
+        app = app_of(self)
+        found = await app.tried(rooms.FindGroups())
+        if found is None:
+            return
+        choices = [
+            Choice(
+                one.alias,
+                f"{one.alias}  {one.members} members  {one.about}"
+                + ("" if one.is_open else "  (nobody can join now)"),
+            )
+            for one in found
+        ]
+        if not choices:
+            app.tell("No group on this server lets itself be found.", is_bad=False)
+            return
+        alias = await app.push_screen_wait(Chooser("Join a group", choices))
+        if alias is not None:
+            room = await app.tried(rooms.JoinGroup(alias=alias))
+            if room is not None:
+                await self._talk(room)
+
+    @work
+    async def action_join(self) -> None:
+        """Join by a link."""
+        asked = await app_of(self).push_screen_wait(
+            Form("Join by a link", [Field("Link", id="link")], "join")
+        )
+        if asked is not None and asked["link"].strip():
+            room = await app_of(self).tried(rooms.Join(link=asked["link"].strip()))
+            if room is not None:
+                await self._talk(room)
+
+    @work
+    async def action_commons(self) -> None:
+        """Go to the room of everyone on this server."""
+        room = await app_of(self).tried(rooms.JoinCommons())
+        if room is not None:
+            await self._talk(room)
+
+    @work
+    async def action_notes(self) -> None:
+        """Open the room in which only I am."""
+        room = await app_of(self).tried(rooms.GetNotes())
+        if room is not None:
+            await self._talk(room)
+
+    @work
+    async def action_invite(self) -> None:
+        """Add somebody to the group."""
+        chat = self.picked
+        if chat is None:
+            return
+        asked = await app_of(self).push_screen_wait(
+            Form(f"Add to {chat.title}", [Field("User name", id="name")], "add")
+        )
+        if asked is not None and asked["name"].strip():
+            await app_of(self).tried(rooms.Invite(room=chat.room, name=asked["name"].strip()))
+
+    @work
+    async def action_edit(self) -> None:
+        """Change the role of a member, or the group."""
+        chat, member, app = self.picked, self._member(), app_of(self)
+        if chat is None or self._room is None:
+            return
+        if member is not None:
+            roles = [Choice(one, one) for one in ("member", "admin", "owner")]
+            role = await app.push_screen_wait(Chooser(f"{member.person.name} becomes", roles))
+            if role is not None:
+                await app.tried(rooms.SetRole(room=chat.room, name=member.person.name, role=role))
+            return
+        what = await app.push_screen_wait(
+            Chooser(
+                "Change",
+                [
+                    Choice("profile", "name and topic"),
+                    Choice("may_invite", "who may invite"),
+                    Choice("may_post", "who may write"),
+                    Choice("may_pin", "who may pin"),
+                    Choice("history", "what newcomers read"),
+                    Choice("expires_ms", "when messages go"),
+                ],
+            )
+        )
+        if what == "profile":
+            await self._rename(chat)
+        elif what == "expires_ms":
+            span = await app.push_screen_wait(
+                Chooser("Messages go after", [Choice(one, one) for one in SPANS])
+            )
+            if span is not None:
+                await app.tried(rooms.ChangeSettings(room=chat.room, expires_ms=SPANS[span]))
+        elif what is not None:
+            options = HISTORY if what == "history" else WHO
+            value = await app.push_screen_wait(
+                Chooser("From now on", [Choice(one, words) for one, words in options.items()])
+            )
+            if value is not None:
+                await app.tried(_setting(chat.room, what, value))
+
+    async def _rename(self, chat: shown.Chat) -> None:
+        topic = "" if self._room is None else self._room.topic
+        asked = await app_of(self).push_screen_wait(
+            Form(
+                "The group",
+                [
+                    Field("Name", value=chat.title, id="name"),
+                    Field("What it is about", value=topic, id="topic"),
+                ],
+                "save",
+            )
+        )
+        if asked is not None:
+            await app_of(self).tried(
+                rooms.ChangeProfile(room=chat.room, name=asked["name"], topic=asked["topic"])
+            )
+
+    @work
+    async def action_link(self) -> None:
+        """Make a link by which whoever has it can join."""
+        from alcove.tui.qr import code  # noqa: PLC0415 - It is asked for seldom.
+
+        chat, app = self.picked, app_of(self)
+        if chat is None:
+            return
+        link = await app.tried(rooms.MakeLink(room=chat.room, days=7))
+        if link is not None:
+            app.copy_to_clipboard(link)
+            words = styled(
+                "Whoever has it can join, for seven days; it is in your clipboard too.\n\n",
+                (link, "bold"),
+                "\n\n",
+                code(link),
+            )
+            await app.push_screen_wait(ShowText(f"A link to {chat.title}", words))
+
+    @work
+    async def action_publish(self) -> None:
+        """Let the group be found by a public name, or no longer."""
+        chat, app = self.picked, app_of(self)
+        if chat is None:
+            return
+        asked = await app.push_screen_wait(
+            Form(
+                "Let it be found",
+                [
+                    Field("Public name; empty: no longer", id="alias"),
+                    Field("About it, for everyone to read", id="about"),
+                ],
+                "save",
+                "The server and everyone on it can read this name and these words.",
+            )
+        )
+        if asked is not None:
+            alias = asked["alias"].strip()
+            await app.tried(
+                rooms.Publish(room=chat.room, alias=alias, about=asked["about"], on=bool(alias))
+            )
+
+    @work
+    async def action_leave(self) -> None:
+        """Remove the picked member, or leave the group."""
+        chat, member, app = self.picked, self._member(), app_of(self)
+        if chat is None:
+            return
+        if member is not None and not member.person.is_me:
+            if await app.push_screen_wait(
+                Question(
+                    f"Remove {member.person.name} from {chat.title}? They read nothing new.",
+                    "Remove",
+                )
+            ):
+                await app.tried(rooms.Remove(room=chat.room, name=member.person.name))
+        elif await app.push_screen_wait(
+            Question(f"Leave {chat.title}? What was said stays readable here.", "Leave")
+        ):
+            await app.tried(rooms.Leave(room=chat.room))
+
+    @work
+    async def action_compare(self) -> None:
+        """Compare the safety number with a member."""
+        member = self._member()
+        if member is not None and not member.person.is_me:
+            await app_of(self).push_screen_wait(Comparing(member.person.account))
+            self._look()

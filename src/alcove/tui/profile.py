@@ -1,0 +1,299 @@
+"""The fifth place: who is here, how the session stands, quick ways on, and the way out."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from alcove.client import ClientError
+from alcove.desk import door, files, profile, security
+from alcove.desk.news import ChatsChanged, ConnectionChanged, News
+from alcove.tui import look
+from alcove.tui.look import keyed, spread, styled
+from alcove.tui.place import Place
+from alcove.tui.shell import Box, Field, Form, Question, app_of, connection, main_of
+
+SUITE = ("MLS, MLKEM768-X25519", "AES-256-GCM, Ed25519")
+
+
+class Profile(Place):
+    """What one sees after signing in."""
+
+    BINDINGS: ClassVar = [
+        ("e", "edit", "Edit"), ("h", "hide", "Hide me"), ("d", "log_out", "Log out"),
+        ("i", "invite", "Invite"), ("w", "password", "Password"),
+    ]  # fmt: skip
+
+    def compose(self) -> ComposeResult:
+        """Make the boxes."""
+        with Vertical(classes="place"):
+            yield Box("You", Static(id="me"))
+            with Horizontal():
+                with Vertical(classes="half"):
+                    yield Box("Quick actions", OptionList(id="quick", classes="rows"), id="actions")
+                    yield Box("Log out", Static(id="out"))
+                with Vertical(classes="half"):
+                    yield Box("This session", Static(id="session"))
+
+    def on_mount(self) -> None:
+        """Draw what is known already."""
+        self._is_seen: bool | None = None
+        self._files = self._device = ""
+        self._draw()
+
+    def entered(self) -> None:
+        """Look again."""
+        self.query_one("#quick").focus()
+        self._look()
+
+    def told(self, news: News) -> None:
+        """Draw anew what is other."""
+        if isinstance(news, ConnectionChanged | ChatsChanged) and self.is_shown:
+            self._draw()
+
+    def tick(self) -> None:
+        """The session has become a second older."""
+        self._draw_session()
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        app = app_of(self)
+        app.me = await app.ask(profile.GetMe())
+        sent = await app.ask(files.GetFiles(limit=200))
+        self._files = f"{len(sent)}{'+' if len(sent) == 200 else ''}"
+        devices = await app.ask(security.GetDevices())
+        self._device = next((one.id[:8] for one in devices if one.is_this), "")
+        if app.me.connection.state == "online":
+            self._is_seen = await app.ask(profile.AmISeen())
+        self._draw()
+
+    def _draw(self) -> None:
+        app = app_of(self)
+        if app.me is None:
+            return
+        me = app.me.person
+        seen = {True: "people on this server see it", False: "nobody sees it", None: ""}[
+            self._is_seen
+        ]
+        name = me.called or me.name
+        initials = "".join(word[0] for word in name.replace(".", " ").split()[:2]).upper()
+        face = (f"  {initials:^4}  ", f"$onchip on {look.colour(me.name)} bold")
+        blank = ("        ", f"on {look.colour(me.name)}")
+        sign = (
+            (look.ONLINE, "$good")
+            if app.me.connection.state == "online"
+            else (look.UNKNOWN, "$soft")
+        )
+        word = "online" if app.me.connection.state == "online" else "no connection"
+        status = styled(
+            (f"“{me.status}”" if me.status else "no status line", "" if me.status else "$soft"),
+            "  ",
+            keyed("e", "edit"),
+        )
+        self.query_one("#me", Static).update(
+            styled(
+                blank,
+                "  ",
+                (name, f"{look.colour(me.name)} bold"),
+                (f"  @{me.name}", "$soft"),
+                "\n",
+                face,
+                "  ",
+                sign,
+                f" {word}",
+                (f" · {seen}" if seen else "", "$soft"),
+                "\n",
+                blank,
+                "  ",
+                status,
+            )
+        )
+        self._draw_quick()
+        self.query_one("#out", Static).update(
+            styled(
+                (
+                    "Clears keys and messages here; your password\nor phrase brings them back.\n",
+                    "$soft",
+                ),
+                keyed("d", "log out"),
+            )
+        )
+        self._draw_session()
+
+    def _draw_quick(self) -> None:
+        app = app_of(self)
+        groups = sum(1 for one in app.chats.values() if one.kind in ("group", "channel", "commons"))
+        alerts = styled(
+            (f"▲ {len(app.alerts)} to look at", "$bad") if app.alerts else ("all is well", "$soft")
+        )
+        rows = [
+            (
+                "1",
+                "Start chatting",
+                styled((f"{app.unread} new" if app.unread else "nothing new", "$soft")),
+            ),
+            ("2", "Groups", styled((f"{groups} groups", "$soft"))),
+            ("3", "Files", styled((f"{self._files} files" if self._files else "", "$soft"))),
+            ("4", "Security", alerts),
+        ]
+        quick = self.query_one("#quick", OptionList)
+        picked, width = quick.highlighted or 0, max(20, quick.size.width - 1)
+        quick.clear_options()
+        quick.add_options(
+            [
+                Option(
+                    spread(styled((f" {key}  ", "$accent bold"), (label, "bold")), right, width),
+                    id=key,
+                )
+                for key, label, right in rows
+            ]
+        )
+        quick.highlighted = picked
+
+    def _draw_session(self) -> None:
+        app, session = app_of(self), self.query_one("#session", Static)
+        if app.me is None:
+            return
+        width = max(24, session.size.width)
+        sign, words, ink = connection(app.me.connection, app.now())
+        since = app.me.since
+        facts = [
+            ("Connection", styled((f"{sign} {words}", ink))),
+            ("Server", styled(app.me.server.partition("://")[2])),
+            (
+                "Opened",
+                styled(
+                    f"today, {look.clock(since)}"
+                    if look.local(since).date() == look.local(app.now()).date()
+                    else look.day(since)
+                ),
+            ),
+            ("Lasts", styled(f"{look.lasting(app.now() - since)} so far")),
+            ("Kept on this machine as", styled(app.me.profile)),
+            ("This device", styled(self._device)),
+            ("Encryption", styled(SUITE[0])),
+            ("", styled(SUITE[1])),
+        ]
+        rows = [spread(styled((name, "$soft")), value, width) for name, value in facts]
+        if app.me.must_save_phrase:
+            rows += [
+                styled(""),
+                styled(("▲ Write your recovery phrase down: Security, ^e", "$bad")),
+            ]
+        session.update(styled(*(part for row in rows for part in (row, "\n"))).rstrip())
+
+    # ---- Keys ----
+
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """Return what can be done here."""
+        return (
+            ("e", "edit"),
+            ("h", "hide me"),
+            ("i", "invite somebody"),
+            ("w", "change password"),
+            ("d", "log out"),
+        )
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Go where the quick action leads."""
+        main_of(self).go(int(event.option.id or 1) - 1)
+
+    @work
+    async def action_edit(self) -> None:
+        """Change what others see of me."""
+        app = app_of(self)
+        if app.me is None:
+            return
+        me = app.me.person
+        asked = await app.push_screen_wait(
+            Form(
+                "How others see you",
+                [
+                    Field("Display name", value=me.called, id="name"),
+                    Field("Status line", value=me.status, id="status"),
+                ],
+                "save",
+            )
+        )
+        if asked is not None:
+            await app.tried(profile.ShowMe(name=asked["name"], status=asked["status"]))
+            self._look()
+
+    @work
+    async def action_hide(self) -> None:
+        """Show that one is online, or not."""
+        seen = await app_of(self).tried(profile.AmISeen())
+        if seen is not None:
+            await app_of(self).tried(profile.SetVisibility(online=not seen))
+            self._look()
+
+    @work
+    async def action_invite(self) -> None:
+        """Make a link for somebody who has no account yet."""
+        from alcove.tui.qr import code  # noqa: PLC0415 - It is asked for seldom.
+
+        link = await app_of(self).tried(profile.MakeInvite())
+        if link is not None:
+            from alcove.tui.choosing import ShowText  # noqa: PLC0415
+
+            app_of(self).copy_to_clipboard(link)
+            words = styled(
+                "For one person, for seven days; it is in your clipboard too.\n\n",
+                (link, "bold"),
+                "\n\n",
+                code(link),
+            )
+            await app_of(self).push_screen_wait(ShowText("An invite to this server", words))
+
+    @work
+    async def action_password(self) -> None:
+        """Take another password."""
+        asked = await app_of(self).push_screen_wait(
+            Form(
+                "Change your password",
+                [
+                    Field("Password now", is_secret=True, id="old"),
+                    Field("New password", is_secret=True, id="new"),
+                    Field("New password again", is_secret=True, id="again"),
+                    Field(
+                        "Recovery phrase, if the old password is weak", is_secret=True, id="phrase"
+                    ),
+                ],
+                "change it",
+            )
+        )
+        if asked is None:
+            return
+        if asked["new"] != asked["again"]:
+            app_of(self).tell("The new password was typed in two ways: do it again.")
+            return
+        call = profile.ChangePassword(
+            password=asked["old"], new=asked["new"], phrase=asked["phrase"]
+        )
+        try:
+            await app_of(self).ask(call)
+        except ClientError as error:
+            app_of(self).tell(str(error))
+        else:
+            app_of(self).tell("From now on the new password opens your account.", is_bad=False)
+
+    @work
+    async def action_log_out(self) -> None:
+        """End the session, and clear this machine."""
+        app = app_of(self)
+        words = (
+            "Log out? Keys and messages of this account are cleared from this machine;"
+            " your password or phrase brings back what was kept."
+        )
+        if app.me is not None and app.me.must_save_phrase:
+            words += (
+                "\n\nYour recovery phrase is not written down yet,"
+                " and your password alone does not bring everything back."
+            )
+        if await app.push_screen_wait(Question(words, "Log out")):
+            await app.tried(door.LogOut())
+            app.go_to_door()

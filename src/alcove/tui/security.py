@@ -1,0 +1,333 @@
+"""The fourth place: devices, whose keys were compared, and what the server has written down."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from alcove.client import ClientError
+from alcove.desk import profile, security, shown
+from alcove.desk.news import Alert, News, PeopleChanged
+from alcove.tui import look
+from alcove.tui.choosing import ShowText
+from alcove.tui.comparing import Comparing
+from alcove.tui.look import spread, styled
+from alcove.tui.place import Place
+from alcove.tui.shell import Box, Field, Form, app_of
+
+EVENTS_SHOWN: Final = 200
+
+
+def _write(path: str, rows: list[dict[str, object]]) -> None:
+    with Path(path).expanduser().open("x", encoding="utf-8") as file:
+        json.dump(rows, file, indent=2)
+
+
+class Security(Place):
+    """What keeps the account one's own."""
+
+    BINDINGS: ClassVar = [
+        ("v", "compare", "Compare"),
+        ("d", "revoke", "Revoke"),
+        ("i", "reach", "What it could read"),
+        ("f", "filter", "Only suspicious"),
+        ("s", "export", "Export"),
+        ("x", "dismiss", "Dismiss alerts"),
+        ("ctrl+e", "phrase", "Recovery phrase"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Make the three lists."""
+        with Vertical(classes="place"):
+            yield Static(id="alerts")
+            with Horizontal():
+                with Vertical(classes="half"):
+                    yield Box(
+                        "Your devices",
+                        OptionList(classes="rows", id="devices"),
+                        keys=(("i", "what it could read"), ("d", "revoke")),
+                    )
+                    yield Box(
+                        "People",
+                        OptionList(classes="rows", id="pinned"),
+                        keys=(("v", "compare"),),
+                        classes="fill",
+                    )
+                with (
+                    Vertical(classes="half"),
+                    Box(
+                        "What the server has written down",
+                        keys=(("f", "only suspicious"), ("s", "export")),
+                        classes="fill",
+                        id="events_box",
+                    ),
+                ):
+                    yield OptionList(classes="rows", id="events")
+
+    def on_mount(self) -> None:
+        """Nothing is known yet."""
+        self._devices: tuple[shown.Device, ...] = ()
+        self._people: list[shown.Person] = []
+        self._events: tuple[shown.Event, ...] = ()
+        self._only_suspicious = False
+
+    def entered(self) -> None:
+        """Look again."""
+        self.query_one("#devices").focus()
+        self._look()
+
+    def told(self, news: News) -> None:
+        """Draw what is other."""
+        if isinstance(news, Alert | PeopleChanged) and self.is_shown:
+            self._look()
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        app = app_of(self)
+        self._devices = await app.tried(security.GetDevices()) or ()
+        self._people = sorted(
+            (one.person for one in app.chats.values() if one.person is not None),
+            key=lambda one: (one.trust != "changed", one.trust == "checked", one.name),
+        )
+        self._draw()
+        if app.me is not None and app.me.connection.state == "online":
+            found = await app.tried(security.GetEvents(suspicious=self._only_suspicious))
+            self._events = found or ()
+            self._draw_events()
+
+    def _draw(self) -> None:
+        app = app_of(self)
+        alerts = self.query_one("#alerts", Static)
+        alerts.display = bool(app.alerts)
+        rows = [part for one in app.alerts[-3:] for part in (("▲ ", "$bad bold"), one.text, "\n")]
+        alerts.update(styled(*rows, look.keyed("x", "I have looked")) if rows else "")
+        devices = self.query_one("#devices", OptionList)
+        width = max(30, devices.size.width - 1)
+        picked = devices.highlighted
+        devices.clear_options()
+        for one in self._devices:
+            here = (
+                "this one"
+                if one.is_this
+                else look.ago(one.seen_at, app.now())
+                if one.seen_at
+                else ""
+            )
+            kind = " · in a browser" if one.is_browser else ""
+            head = spread(
+                styled((f" {one.id[:8]}", "bold"), (f"  {one.program}{kind}", "$soft")),
+                styled((here, "$good" if one.is_this else "$soft")),
+                width,
+            )
+            devices.add_option(
+                Option(styled(head, (f"\n   added {look.day(one.added_at)}", "$soft")), id=one.id)
+            )
+        if self._devices:
+            devices.highlighted = min(picked or 0, len(self._devices) - 1)
+        pinned = self.query_one("#pinned", OptionList)
+        picked = pinned.highlighted
+        pinned.clear_options()
+        for person in self._people:
+            sign, ink = look.trust(person)
+            pinned.add_option(
+                Option(
+                    spread(
+                        styled(" ", look.dot(person), " ", (person.name, look.colour(person.name))),
+                        styled((f"{sign} {person.trust}", ink)),
+                        width,
+                    ),
+                    id=person.account,
+                )
+            )
+        if self._people:
+            pinned.highlighted = min(picked or 0, len(self._people) - 1)
+
+    def _draw_events(self) -> None:
+        events, app = self.query_one("#events", OptionList), app_of(self)
+        width = max(30, events.size.width - 1)
+        events.clear_options()
+        for one in self._events[:EVENTS_SHOWN]:
+            mark = (" ▲ ", "$bad bold") if one.is_suspicious else "   "
+            events.add_option(
+                Option(
+                    spread(
+                        styled(
+                            mark,
+                            (one.kind.replace("_", " "), "bold" if one.is_suspicious else ""),
+                            (f"  {one.text}", "$soft"),
+                        ),
+                        styled((look.short(one.at, app.now()), "$soft")),
+                        width,
+                    )
+                )
+            )
+        suspicious = sum(1 for one in self._events if one.is_suspicious)
+        self.query_one("#events_box", Box).name_it(
+            f"What the server has written down: {len(self._events)}, {suspicious} suspicious"
+        )
+
+    # ---- Keys ----
+
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """Return what can be done with what is picked."""
+        focus = "" if self.screen.focused is None else self.screen.focused.id
+        mine = {
+            "devices": (("i", "what it could read"), ("d", "revoke")),
+            "pinned": (("v", "compare safety numbers"),),
+            "events": (("f", "only suspicious"), ("s", "export")),
+        }.get(focus or "", ())
+        return (*mine, ("^e", "recovery phrase"), ("x", "dismiss alerts"))
+
+    def _picked(self) -> shown.Device | None:
+        place = self.query_one("#devices", OptionList).highlighted
+        return self._devices[place] if place is not None and place < len(self._devices) else None
+
+    @work
+    async def action_compare(self) -> None:
+        """Compare the safety number with who is picked."""
+        options = self.query_one("#pinned", OptionList)
+        if options.highlighted is not None:
+            await app_of(self).push_screen_wait(
+                Comparing(options.get_option_at_index(options.highlighted).id or "")
+            )
+            from alcove.desk import chats  # noqa: PLC0415
+
+            app_of(self).chats |= {
+                one.room: one for one in await app_of(self).ask(chats.GetChats())
+            }
+            self._look()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Do the first thing that can be done with it."""
+        if event.option_list.id == "pinned":
+            self.action_compare()
+        elif event.option_list.id == "devices":
+            self.action_reach()
+
+    @work
+    async def action_reach(self) -> None:
+        """Show what a device could read, and since when."""
+        one, app = self._picked(), app_of(self)
+        if one is None:
+            return
+        found = await app.tried(security.GetReach(device=one.id))
+        if found is not None:
+            rows = [
+                f"{place.title}: since "
+                + ("the beginning" if place.since is None else look.day(place.since))
+                + ("" if place.until is None else f", until {look.day(place.until)}")
+                for place in found
+            ]
+            await app.push_screen_wait(
+                ShowText(
+                    f"What {one.id[:8]} could read", styled("\n".join(rows) or "No room at all.")
+                )
+            )
+
+    @work
+    async def action_revoke(self) -> None:
+        """Take a device off the account."""
+        one, app = self._picked(), app_of(self)
+        if one is None:
+            return
+        if one.is_this:
+            app.tell("This is the device that you use: log out instead, in Profile.")
+            return
+        asked = await app.push_screen_wait(
+            Form(
+                f"Revoke {one.id[:8]}",
+                [
+                    Field("Your password", is_secret=True, id="password"),
+                    Field("Recovery phrase, if the password is weak", is_secret=True, id="phrase"),
+                ],
+                "revoke it",
+                "It is taken out of all rooms and reads nothing new. What it has read, it has.",
+            )
+        )
+        if asked is not None and await self._done(
+            security.Revoke(device=one.id, password=asked["password"], phrase=asked["phrase"])
+        ):
+            app.tell(f"{one.id[:8]} is revoked; it leaves your rooms now.", is_bad=False)
+            self._look()
+
+    async def _done(self, call: security.Revoke) -> bool:
+        try:
+            await app_of(self).ask(call)
+        except ClientError as error:
+            app_of(self).tell(str(error))
+            return False
+        return True
+
+    def action_filter(self) -> None:
+        """Show only what is suspicious, or everything."""
+        self._only_suspicious = not self._only_suspicious
+        self._look()
+
+    def action_dismiss(self) -> None:
+        """Put the alerts away: one has looked."""
+        app_of(self).alerts.clear()
+        self._draw()
+
+    @work
+    async def action_export(self) -> None:
+        """Write the events into a file."""
+        asked = await app_of(self).push_screen_wait(
+            Form(
+                "Export what the server has written down",
+                [
+                    Field("File", value=str(Path.home() / "alcove-events.json"), id="path"),
+                ],
+                "write",
+            )
+        )
+        if asked is None:
+            return
+        rows = [
+            {name: getattr(one, name) for name in one.__struct_fields__} for one in self._events
+        ]
+        try:
+            await asyncio.to_thread(_write, asked["path"], rows)
+        except OSError as error:
+            app_of(self).tell(f"{asked['path']}: {error.strerror}.")
+        else:
+            app_of(self).tell(f"{len(rows)} events are in {asked['path']}.", is_bad=False)
+
+    @work
+    async def action_phrase(self) -> None:
+        """Show the recovery phrase."""
+        app = app_of(self)
+        asked = await app.push_screen_wait(
+            Form(
+                "Your recovery phrase",
+                [Field("Your password", is_secret=True, id="password")],
+                "show it",
+            )
+        )
+        if asked is None:
+            return
+        phrase = await app.tried(profile.SeePhrase(password=asked["password"]))
+        if phrase is not None:
+            await app.push_screen_wait(
+                ShowText(
+                    "Your recovery phrase",
+                    styled(
+                        (phrase, "bold"),
+                        (
+                            (
+                                "\n\nWrite it on paper, and keep it where nobody else looks."
+                                " Closing this notes that you have."
+                            ),
+                            "$soft",
+                        ),
+                    ),
+                )
+            )
+            await app.tried(profile.PhraseSaved())
+            app.me = await app.ask(profile.GetMe())

@@ -1,0 +1,71 @@
+"""The door: coming in, for the first time and again."""
+
+from textual.widgets import Button
+
+from alcove.desk import chats, messages, people
+from tests.client.io.live import PASSWORD
+from tests.tui.seats import Seat, seated
+
+
+@seated(size=(140, 40))
+async def test_a_newcomer_with_generated_words_is_known_to_others(seat: Seat) -> None:
+    await seat.sees("Create account", "five words", "very strong")
+    words = seat.app.screen.query_one("#password").value  # type: ignore[attr-defined]
+    assert len(words.split("-")) == 5
+    await seat.press("ctrl+n")
+    await seat.until(
+        lambda: seat.app.screen.query_one("#password").value != words  # type: ignore[attr-defined]
+    )
+    await seat.fill("server", seat.square.address)
+    await seat.fill("name", "ada")
+    await seat.fill("passphrase", "heron")
+    await seat.pilot.click("#do")
+    await seat.sees("Write the five words down first")
+    await seat.register("ada")
+    bob = await seat.square.newcomer("bob")
+    room = await bob.ask(people.Direct(name="ada"))
+    await bob.ask(messages.Send(room=room, text="welcome"))
+    await seat.until(lambda: seat.app.asking)
+
+
+@seated(size=(80, 24))
+async def test_ones_own_weak_password_shows_the_phrase(seat: Seat) -> None:
+    await seat.sees("Create account")
+    await seat.press("ctrl+e")
+    await seat.fill("server", seat.square.address)
+    await seat.fill("name", "ada")
+    await seat.fill("password", "Harbour7!quay")
+    await seat.sees("weak")
+    await seat.fill("passphrase", "heron")
+    seat.app.screen.query_one("#do", Button).press()
+    await seat.sees("Your recovery phrase", "not strong enough")
+    await seat.press("escape")
+    await seat.sees("Quick actions", "Write your recovery phrase down")
+
+
+@seated(size=(80, 24))
+async def test_a_wrong_password_is_said_and_the_right_one_brings_another_device(
+    seat: Seat,
+) -> None:
+    bob = await seat.square.newcomer("bob")
+    await seat.sees("Create account")
+    await seat.press("ctrl+s")
+    await seat.fill("server", seat.square.address)
+    await seat.fill("name", "bob")
+    await seat.fill("password", "no " + PASSWORD)
+    await seat.fill("passphrase", "heron")
+    seat.app.screen.query_one("#do", Button).press()
+    await seat.until(lambda: "▲" in seat.screen and "word" in seat.screen)
+    await seat.fill("password", PASSWORD)
+    seat.app.screen.query_one("#do", Button).press()
+    await seat.sees("Quick actions", "@bob")
+    assert await bob.ask(chats.GetChats()) is not None
+
+    await seat.press("ctrl+l")
+    await seat.sees("Welcome back", "bob")
+    await seat.press("enter")
+    await seat.asked("wrong")
+    await seat.sees("This is not the passphrase")
+    await seat.press("enter")
+    await seat.asked("heron")
+    await seat.sees("Quick actions")

@@ -1,0 +1,127 @@
+"""The log of a room: however long it is, only what is near the screen is held."""
+
+import asyncio
+from collections.abc import Callable
+
+from textual.app import App, ComposeResult
+
+from alcove.desk import shown
+from alcove.tui import look
+from alcove.tui.log import HELD_LINES_MAX, Log
+
+PAGE = 60
+LINES = 100_000
+FAR = 1_500
+START_MS = 1_600_000_000_000
+PEOPLE = [shown.Person(account=f"{number:02}", name=f"person{number}") for number in range(4)]
+
+
+def made_up(number: int) -> shown.Line:
+    """Return a line as a desk would give it; three minutes lie between two of them."""
+    return shown.Line(
+        number=number,
+        seq=number,
+        room="aa",
+        kind="text",
+        text=f"line {number} " + "and more " * (number % 40),
+        at=START_MS + number * 180_000,
+        state="stored",
+        author=PEOPLE[number // 3 % len(PEOPLE)],
+        is_mine=number // 3 % len(PEOPLE) == 0,
+    )
+
+
+class Room(App[None]):
+    """A log, and the desk's pages of a room that was never said."""
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return look.DARK.variables
+
+    def compose(self) -> ComposeResult:
+        yield Log(id="log")
+
+    def on_mount(self) -> None:
+        self.most = 0
+        first = LINES - PAGE
+        self.log_of.show([made_up(one) for one in range(first, LINES)], 0, has_older=True)
+
+    @property
+    def log_of(self) -> Log:
+        return self.query_one(Log)
+
+    def on_log_wanted(self, event: Log.Wanted) -> None:
+        log = self.log_of
+        if event.older:
+            end = log.lines[0].number
+            numbers = range(max(0, end - PAGE), end)
+        else:
+            start = log.lines[-1].number + 1
+            numbers = range(start, min(LINES, start + PAGE))
+        more = numbers.start > 0 if event.older else numbers.stop < LINES
+        log.add([made_up(one) for one in numbers], older=event.older, more=more)
+        self.most = max(self.most, len(log.lines))
+
+
+def room(story: Callable[[Room, Callable[[], object]], object]) -> Callable[[], None]:
+    """Run a story with a log on a screen."""
+
+    def run() -> None:
+        async def live() -> None:
+            app = Room()
+            async with app.run_test(size=(80, 24)) as pilot:
+                await story(app, pilot.pause)  # type: ignore[misc]
+
+        asyncio.run(live())
+
+    run.__name__ = getattr(story, "__name__", "story")
+    return run
+
+
+@room
+async def test_scrolling_back_far_and_forth_again_holds_few_lines(
+    app: Room, pause: Callable[[], object]
+) -> None:
+    log = app.log_of
+    await pause()  # type: ignore[misc]
+    assert log.is_at_end
+    while log.lines[0].number > LINES - FAR:
+        log.scroll_home(animate=False, immediate=True)
+        await pause()  # type: ignore[misc]
+    assert HELD_LINES_MAX - PAGE < app.most <= HELD_LINES_MAX
+    while log.has_newer:
+        log.scroll_end(animate=False, immediate=True)
+        await pause()  # type: ignore[misc]
+    assert log.lines[-1].number == LINES - 1
+    assert app.most <= HELD_LINES_MAX
+
+
+@room
+async def test_what_is_on_the_screen_stays_there_while_a_page_comes(
+    app: Room, pause: Callable[[], object]
+) -> None:
+    log = app.log_of
+    await pause()  # type: ignore[misc]
+    log.scroll_to(y=10, animate=False, immediate=True)
+    before = [strip.text for strip in map(log.render_line, range(5, 20))]
+    held = len(log.lines)
+    while len(log.lines) == held:
+        await pause()  # type: ignore[misc]
+    assert [strip.text for strip in map(log.render_line, range(5, 20))] == before
+    assert log.scroll_offset.y > 10
+
+
+@room
+async def test_who_reads_above_is_not_moved_by_what_comes(
+    app: Room, pause: Callable[[], object]
+) -> None:
+    log = app.log_of
+    await pause()  # type: ignore[misc]
+    log.has_older = False
+    log.scroll_to(y=10, animate=False, immediate=True)
+    before = [strip.text for strip in map(log.render_line, range(20))]
+    log.change([made_up(LINES), made_up(LINES + 1)], [], 0)
+    await pause()  # type: ignore[misc]
+    assert [strip.text for strip in map(log.render_line, range(20))] == before
+    log.action_newest()
+    log.change([made_up(LINES + 2)], [], 0)
+    assert log.is_at_end

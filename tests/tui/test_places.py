@@ -1,0 +1,162 @@
+"""The other places: what is done there is so on the server, as somebody else's desk tells."""
+
+from alcove.desk import chats, files, messages, people, profile, rooms
+from alcove.desk.news import AskingChanged
+from alcove.tui.asking import Asking
+from alcove.tui.comparing import Comparing
+from tests.tui.seats import Seat, seated
+
+
+@seated()
+async def test_a_request_is_declined_and_another_accepted(seat: Seat) -> None:
+    await seat.arrive("ada")
+    bob, eve = await seat.square.newcomer("bob"), await seat.square.newcomer("eve")
+    for face in (eve, bob):
+        room = await face.ask(people.Direct(name="ada"))
+        await face.ask(messages.Send(room=room, text=f"this is {face.name}"))
+        await seat.until(lambda: seat.app.asking)
+    await seat.until(lambda: seat.app.asking == 2)
+    await seat.press("1")
+    await seat.sees("2 requests")
+    await seat.press("a")
+    await seat.sees("Chat requests 2", "eve", "wants to chat")
+    await seat.press("x")
+    await seat.sees("Chat requests 1")
+    await seat.press("a")
+    await seat.sees("this is bob", "encrypted")
+    assert [one.title for one in seat.app.chats.values() if one.state == "active"] == ["bob"]
+    assert not isinstance(seat.app.screen, Asking)
+    await seat.type("welcome")
+    await seat.press("enter")
+    await bob.until(chats.GetChats(), lambda found: found[0].last == "welcome")
+
+
+@seated()
+async def test_a_group_is_made_filled_and_left(seat: Seat) -> None:
+    await seat.arrive("ada")
+    bob = await seat.square.newcomer("bob")
+    await seat.press("2", "ctrl+n")
+    await seat.asked("Harbour", "boats", "")
+    await seat.sees("Who comes later")
+    await seat.press("enter")
+    await seat.sees("Harbour", "encrypted")
+    await seat.press("escape", "2")
+    await seat.sees("You are", "owner")
+    await seat.press("plus")
+    await seat.asked("bob")
+    await bob.sees(AskingChanged)
+    (asking,) = await bob.ask(people.GetAsking())
+    assert (asking.person.name, asking.kind) == ("ada", "group")
+    await bob.ask(people.Accept(room=asking.room))
+    await bob.until(chats.GetChats(), lambda found: [one.state for one in found] == ["active"])
+    opened = await bob.until(rooms.GetRoom(room=asking.room), lambda room: len(room.members) == 2)
+    assert (opened.chat.title, opened.topic) == ("Harbour", "boats")
+    await seat.sees("Members 2", "bob")
+
+    await seat.press("tab", "down", "e")
+    await seat.sees("bob becomes")
+    await seat.type("owner")
+    await seat.press("enter")
+    await bob.until(rooms.GetRoom(room=asking.room), lambda room: room.role == "owner")
+
+    await seat.press("shift+tab", "l")
+    await seat.sees("Whoever has it can join")
+    link = seat.app.clipboard
+    eve = await seat.square.newcomer("eve")
+    await eve.ask(rooms.Join(link=link))
+    await seat.press("escape")
+    await seat.sees("Members 3", "eve")
+
+    await seat.press("d")
+    await seat.sees("Leave Harbour?")
+    await seat.press("y")
+    await bob.until(
+        rooms.GetRoom(room=asking.room),
+        lambda room: "ada" not in [one.person.name for one in room.members],
+    )
+
+
+@seated()
+async def test_a_file_is_sent_by_its_path_and_one_that_comes_is_saved(seat: Seat) -> None:
+    await seat.arrive("ada")
+    bob, room = await seat.meet("bob")
+    folder = seat.square.folder
+    (folder / "plan.txt").write_text("boats at noon\n" * 100)
+    (folder / "saved").mkdir()
+    await seat.open("bob")
+    await seat.press("ctrl+o")
+    await seat.asked(str(folder / "plan.txt"), "have a look")
+    found = await bob.until(
+        chats.GetLines(room=room), lambda lines: any(one.files for one in lines)
+    )
+    line = next(one for one in found if one.files)
+    await bob.ask(files.Save(line=line.number, place=0, folder=str(folder / "saved")))
+    assert (folder / "saved" / "plan.txt").read_text() == "boats at noon\n" * 100
+    await seat.sees("plan.txt", "1.4 kB")
+
+    (folder / "answer.txt").write_text("at one")
+    await bob.ask(messages.SendFiles(room=room, paths=(str(folder / "answer.txt"),)))
+    await seat.sees("answer.txt")
+    await seat.press("escape", "3")
+    await seat.sees("2 files", "answer.txt", "plan.txt")
+    await seat.press("s")
+    await seat.asked(str(folder / "saved"))
+    await seat.told("its hash was checked")
+    assert (folder / "saved" / "answer.txt").read_text() == "at one"
+    await seat.press("down", "d")
+    await seat.sees("plan.txt away for everyone?")
+    await seat.press("y")
+    await bob.until(
+        chats.GetLines(room=room), lambda lines: any(one.kind == "gone" for one in lines)
+    )
+    await seat.sees("1 files")
+
+
+@seated()
+async def test_safety_numbers_are_compared_and_what_the_server_noted_is_shown(seat: Seat) -> None:
+    await seat.arrive("ada")
+    bob, _ = await seat.meet("bob")
+    me = seat.app.me
+    assert me is not None
+    await seat.press("4")
+    await seat.sees("this one", "bob", "unchecked", "account created")
+    await seat.press("tab", "down", "v")
+    await seat.sees("Safety number with bob", "not compared yet")
+    assert isinstance(seat.app.screen, Comparing)
+    theirs = await bob.ask(people.GetSafety(account=me.person.account))
+    await seat.press("tab")
+    await seat.fill("theirs", theirs.digits)
+    await seat.press("enter")
+    await seat.sees("checked", "Your devices")
+    await seat.until(
+        lambda: [one.person.trust for one in seat.app.chats.values() if one.person] == ["checked"]
+    )
+
+
+@seated()
+async def test_others_see_the_name_that_is_chosen_and_leaving_clears_the_machine(
+    seat: Seat,
+) -> None:
+    await seat.arrive("ada")
+    bob, room = await seat.meet("bob")
+    me = seat.app.me
+    assert me is not None
+    await seat.press("e")
+    await seat.asked("Ada L.", "on the quay")
+    await seat.sees("Ada L.", "“on the quay”")
+    found = await bob.until(
+        people.GetPerson(account=me.person.account), lambda one: bool(one.called)
+    )
+    assert (found.called, found.status) == ("Ada L.", "on the quay")
+    await seat.press("h")
+    await seat.sees("nobody sees it")
+    assert not [one for one in await bob.ask(people.GetOnline()) if one.name == "ada"]
+
+    await seat.press("d")
+    await seat.sees("Log out?")
+    await seat.press("y")
+    await seat.sees("Create account")
+    assert not list((seat.square.folder / "me").rglob("*.sqlite*"))
+    assert not seat.app.chats
+    assert (await bob.ask(profile.GetMe())).connection.state == "online"
+    assert room
