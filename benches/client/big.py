@@ -54,9 +54,9 @@ def run(plan: Plan) -> None:
     count = QUICK_MESSAGES if plan.is_quick else MESSAGES
     folder = plan.folder / "big"
     dice = random.Random(1)
-    words = _words(dice)
+    words = make_words(dice)
     begin_s = time.perf_counter()
-    _make(folder, dice, words, count)
+    make(folder, dice, words, count)
     plan.figures.add("made_in_s", time.perf_counter() - begin_s, "s")
     plan.play(_look(plan, folder, dice, words))
 
@@ -64,7 +64,7 @@ def run(plan: Plan) -> None:
 # ---- Making it ----
 
 
-def _words(dice: random.Random) -> list[str]:
+def make_words(dice: random.Random) -> list[str]:
     """Return a language."""
     found = {"".join(dice.choices(SYLLABLES, k=dice.randint(1, 4))): None for _ in range(WORDS * 2)}
     return list(found)[:WORDS]
@@ -79,7 +79,8 @@ def _texts(dice: random.Random, words: list[str], count: int) -> Iterator[str]:
         yield " ".join((*pool[at : at + dice.randint(1, WORDS_MAX)], str(number)))
 
 
-def _make(folder: Path, dice: random.Random, words: list[str], count: int) -> None:
+def make(folder: Path, dice: random.Random, words: list[str], count: int) -> None:
+    """Make an account in which so much was said."""
     folder.mkdir(parents=True)
     disk = profiles_of(folder)
     profile = disk.create("account", "http://localhost:1", "")

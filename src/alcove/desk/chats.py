@@ -115,7 +115,7 @@ async def close_room(desk: "Desk", call: CloseRoom) -> None:
     """Tell nothing more of its lines."""
     room = room_of(desk, call.room)
     desk.watched.discard(room.room)
-    desk.new_after.pop(room.room, None)
+    desk.unread.pop(room.room, None)
 
 
 class GetLines(Call[tuple[shown.Line, ...]], frozen=True, kw_only=True):
@@ -132,15 +132,16 @@ async def lines(desk: "Desk", call: GetLines) -> tuple[shown.Line, ...]:
     """Return the page, in the order in which things were said."""
     room = room_of(desk, call.room)
     limit = max(1, min(call.limit, PAGE_LINES_MAX))
-    if call.before is None and call.since is None:
-        desk.new_after.setdefault(room.room, room.read_place)
     if call.since is not None:
         found = room.history_from(line_of(desk, call.since), limit)
     else:
         found = room.history(limit, None if call.before is None else line_of(desk, call.before))
+    if call.before is None and call.since is None:
+        newest = max((one.line.seq or 0 for one in found), default=0)
+        desk.unread.setdefault(room.room, range(room.read_place + 1, newest + 1))
     pinned = frozenset(one.number for one in room.pins())
-    after = desk.new_after.get(room.room)
-    return tuple(values.line(one, pinned, after) for one in found)
+    unread = desk.unread.get(room.room, values.NOTHING)
+    return tuple(values.line(one, pinned, unread) for one in found)
 
 
 class LineAt(Call[int | None], frozen=True, kw_only=True):

@@ -37,8 +37,8 @@ class Desk:
         """Where the profiles are; None for this user's own place."""
         self.watched: set[bytes] = set()
         """The rooms that the face has open: their lines are told, too."""
-        self.new_after: dict[bytes, int] = {}
-        """How far these were read when they were opened."""
+        self.unread: dict[bytes, range] = {}
+        """What of these was not read when they were opened: places in their logs."""
         self.opened_at = 0
         self._typing: dict[bytes, dict[str, int]] = {}
         self._tell = tell
@@ -81,7 +81,7 @@ class Desk:
             self._flushing.cancel()
         self._flushing, self._gathered = None, gathering.Gathered()
         self.watched.clear()
-        self.new_after.clear()
+        self.unread.clear()
         self._typing.clear()
         if client is not None:
             await client.close()

@@ -127,10 +127,10 @@ class Gathered:
     def _of_lines(self, desk: "Desk", room: bytes, numbers: list[int]) -> news.LinesChanged:
         found = {number: _message(desk.client, number) for number in numbers}
         pinned = frozenset(one.number for one in desk.client.room_of(room).pins())
-        after = desk.new_after.get(room)
+        unread = desk.unread.get(room, values.NOTHING)
         return news.LinesChanged(
             room=room.hex(),
-            lines=tuple(values.line(one, pinned, after) for one in found.values() if one),
+            lines=tuple(values.line(one, pinned, unread) for one in found.values() if one),
             gone=tuple(number for number, one in found.items() if one is None),
         )
 

@@ -11,12 +11,25 @@ import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from alcove.desk.calls import Call
 from alcove.desk.desk import Desk, Tell
 
 R = TypeVar("R")
+
+
+class Asked(Protocol):
+    """What a face asks: a desk that answers from elsewhere."""
+
+    def start(self) -> None:
+        """Begin to answer."""
+
+    async def ask(self, call: "Call[R]") -> R:
+        """Return what answers a call."""
+
+    async def close(self) -> None:
+        """Answer nothing more."""
 
 
 class DeskThread:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 PREVIEW_CHARACTERS: Final = 120
 """So much of the last message stands in the list of chats."""
 QUOTE_CHARACTERS: Final = 160
+NOTHING: Final = range(0)
+"""No places of a log."""
 
 
 def millis(at: datetime | None) -> int | None:
@@ -135,7 +137,7 @@ _INCLUDED: Final = {
 
 
 def line(
-    message: "Message", pinned: frozenset[int] = frozenset(), new_after: int | None = None
+    message: "Message", pinned: frozenset[int] = frozenset(), unread: range = NOTHING
 ) -> shown.Line:
     """Return a message as a line of its room."""
     said = message.line
@@ -157,9 +159,8 @@ def line(
         is_pinned=message.number in pinned,
         is_forwarded=message.is_forwarded,
         is_new=bool(
-            new_after is not None
-            and said.seq is not None
-            and said.seq > new_after
+            said.seq is not None
+            and said.seq in unread
             and not message.is_mine
             and message.kind in ("text", "poll", "unknown")
         ),

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, Literal, TypeVar
 
 from textual import work
 from textual.app import App
@@ -11,8 +12,9 @@ from textual.binding import Binding
 from textual.worker import WorkerFailed
 
 from alcove.client import ClientError
-from alcove.desk import chats, door, people, profile, shown
+from alcove.desk import chats, door, people, preferences, profile, shown
 from alcove.desk.calls import Call
+from alcove.desk.desk import Tell
 from alcove.desk.news import (
     Alert,
     Announced,
@@ -23,7 +25,7 @@ from alcove.desk.news import (
     Ended,
     News,
 )
-from alcove.desk.thread import DeskThread
+from alcove.desk.thread import Asked, DeskThread
 from alcove.tui import look
 
 R = TypeVar("R")
@@ -48,7 +50,14 @@ class Alcove(App[None]):
         Binding("ctrl+q", "leave", "quit", priority=True),
     ]
 
-    def __init__(self, home: Path | None = None, *, light: bool = False, server: str = "") -> None:
+    def __init__(
+        self,
+        home: Path | None = None,
+        *,
+        light: bool = False,
+        server: str = "",
+        desk: Callable[[Tell], Asked] | None = None,
+    ) -> None:
         super().__init__()
         self.server = server
         """What was named when the app was started: an address, or an invite link."""
@@ -57,9 +66,10 @@ class Alcove(App[None]):
         self.asking = 0
         """So many people wait for an answer."""
         self.alerts: list[Alert] = []
+        self.preferences = preferences.Preferences()
         self._light = light
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._desk = DeskThread(self._told, home)
+        self._desk = DeskThread(self._told, home) if desk is None else desk(self._told)
 
     # ---- Coming and going ----
 
@@ -70,8 +80,8 @@ class Alcove(App[None]):
         self._loop = asyncio.get_running_loop()
         for theme in (look.DARK, look.LIGHT):
             self.register_theme(theme)
-        self.theme = look.LIGHT.name if self._light else look.DARK.name
         self._desk.start()
+        self.prefer(await self.tried(preferences.GetPreferences()))
         await self.push_screen(Door(await self._desk.ask(door.GetAccounts())))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -137,8 +147,19 @@ class Alcove(App[None]):
 
     def action_other_light(self) -> None:
         """Go from dark to light, or back."""
-        is_dark = self.theme == look.DARK.name
-        self.theme = look.LIGHT.name if is_dark else look.DARK.name
+        self._light = False  # What was asked for at the start is over.
+        other: Literal["dark", "light"] = "light" if self.theme == look.DARK.name else "dark"
+        self.run_worker(self._prefer(preferences.Prefer(theme=other)), group="prefer")
+
+    async def _prefer(self, call: preferences.Prefer) -> None:
+        self.prefer(await self.tried(call))
+
+    def prefer(self, chosen: preferences.Preferences | None) -> None:
+        """Follow what was chosen on this machine; None for nothing else than before."""
+        if chosen is not None:
+            self.preferences = chosen
+        is_light = self._light or self.preferences.theme == "light"
+        self.theme = look.LIGHT.name if is_light else look.DARK.name
         for one in self.screen_stack[0].walk_children():
             one.refresh()
 
@@ -223,6 +244,9 @@ class Alcove(App[None]):
         """Let the terminal notify of something that calls me, when nobody looks."""
         chat = self.chats.get(line.room)
         if chat is not None and (chat.level == "none" or chat.is_archived):
+            return
+        at, quiet = look.local(line.at), self.preferences.quiet
+        if quiet is not None and quiet.holds(at.hour * 60 + at.minute):
             return
         if not self.app_focus:
             self.notice(f"{title}: {line.text}" if title else line.text)

@@ -5,6 +5,7 @@ it.  Between cards stand days, the place where the unread begins, and what happe
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Final, NamedTuple
 
 from textual.content import Content
@@ -57,30 +58,43 @@ class Pen(NamedTuple):
         return self.width < CLASSIC
 
 
-def items(lines: Sequence[shown.Line], pen: Pen) -> Iterator[tuple[int | None, list[Row]]]:
-    """Yield each item of a log with its rows; marks between messages have no number."""
-    before: shown.Line | None = None
+class Drawn(NamedTuple):
+    """A line, and what does not change while it stays as it is: its day, and the rows of it."""
+
+    line: shown.Line
+    day: date
+    rows: list[Row]
+
+
+def drawn_line(line: shown.Line, pen: Pen) -> Drawn:
+    """Draw what one line says, without what its neighbours decide: name, day and marks."""
+    if line.kind == "note":
+        rows = _note(line, pen)
+    elif line.kind == "gap":
+        rows = _gap(line, pen)
+    else:
+        rows = _message(line, pen)
+    return Drawn(line, look.local(line.at).date(), rows)
+
+
+def items(lines: Sequence[Drawn], pen: Pen) -> Iterator[tuple[int, list[Row]]]:
+    """Yield the number of each line of a log with its rows, and with the marks before it."""
+    before: Drawn | None = None
     has_new = False
-    fresh = sum(1 for one in lines if one.is_new)
-    for line in lines:
-        rows: list[Row] = []
-        is_new_day = before is None or look.local(before.at).date() != look.local(line.at).date()
-        if is_new_day:
+    fresh = sum(1 for one in lines if one.line.is_new)
+    for one in lines:
+        line, rows = one.line, []
+        if before is None or before.day != one.day:
             rows += _mark(look.day(line.at), pen, thick=False)
         if line.is_new and not has_new:
             has_new = True
             rows += _mark(f"{fresh} new", pen, thick=True)
-        starts = is_new_day or bool(rows) or before is None or not _together(before, line)
-        if line.kind == "note":
-            rows += _note(line, pen)
-        elif line.kind == "gap":
-            rows += _gap(line, pen)
-        else:
-            if starts:
-                rows += [*_blank(rows, before), _head(line, pen)]
-            rows += _message(line, pen)
-        yield line.number, rows
-        before = line
+        if line.kind not in ("note", "gap") and (
+            before is None or rows or not _together(before.line, line)
+        ):
+            rows += [*_blank(rows, before), _head(line, pen)]
+        yield line.number, rows + one.rows
+        before = one
 
 
 def _together(before: shown.Line, line: shown.Line) -> bool:
@@ -95,7 +109,7 @@ def _together(before: shown.Line, line: shown.Line) -> bool:
     )
 
 
-def _blank(rows: list[Row], before: shown.Line | None) -> list[Row]:
+def _blank(rows: list[Row], before: Drawn | None) -> list[Row]:
     return [] if rows or before is None else [Row(styled(""), "$bg", None)]
 
 

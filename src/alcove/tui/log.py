@@ -16,13 +16,15 @@ from textual.visual import Visual
 
 from alcove.desk import shown
 from alcove.tui import drawing
-from alcove.tui.drawing import Pen, Row
+from alcove.tui.drawing import Drawn, Pen, Row
 from alcove.tui.look import EDGE, padded, styled
 
 HELD_LINES_MAX: Final = 600
 """So many lines are held; those farthest from the screen go first."""
 NEAR_ROWS: Final = 40
 """A page more is asked for when its end is so near."""
+STRIPS_MAX: Final = 2_000
+"""So many drawn lines of cells are kept before they are drawn anew."""
 
 
 def _place(line: shown.Line) -> tuple[bool, int, int]:
@@ -68,11 +70,17 @@ class Log(ScrollView, can_focus=True):
         self.has_older = self.has_newer = False
         self.picked: int | None = None
         """The number of the message that keys act on."""
+        self._pen: Pen | None = None
+        self._drawn: dict[int, Drawn] = {}
+        """Each line that is held, as it was drawn."""
         self._rows: list[Row] = []
-        self._strips: dict[int, Strip] = {}
+        self._strips: dict[int, tuple[Row, Strip]] = {}
+        """Cells by the identity of their row."""
         self._first: dict[int, int] = {}
         """Where each message begins."""
         self._is_asking = False
+        self._follows = True
+        """Whether its end was on the screen, before the screen became another."""
         self._now = 0
 
     # ---- What it holds ----
@@ -89,7 +97,7 @@ class Log(ScrollView, can_focus=True):
         """Show other lines: from their end, or from one of them on."""
         self.lines, self._now = list(lines), now
         self.has_older, self.has_newer, self.picked = has_older, has_newer, at
-        self._is_asking = False
+        self._is_asking, self._follows = False, at is None
         self._draw()
         if at is None:
             self.scroll_end(animate=False, immediate=True)
@@ -161,18 +169,31 @@ class Log(ScrollView, can_focus=True):
     # ---- Drawing ----
 
     def _draw(self) -> None:
+        """Put the rows together; only lines that are new or other are drawn."""
         width = max(20, self.scrollable_content_region.width or self.size.width)
         pen = Pen(width, self.me, self._now, self.members)
+        if self._pen is None or pen != self._pen._replace(now=self._now):
+            self._drawn.clear()
+        self._pen = pen
+        drawn = self._drawn
+        self._drawn = {one.number: self._of(one, drawn.get(one.number)) for one in self.lines}
         self._rows, self._first = [], {}
-        for number, rows in drawing.items(self.lines, pen):
-            assert number is not None, "each item is a line"
+        for number, rows in drawing.items(list(self._drawn.values()), pen):
             self._first[number] = len(self._rows) + next(
                 (place for place, row in enumerate(rows) if row.number == number), 0
             )
             self._rows += rows
-        self._strips.clear()
+        if len(self._strips) > STRIPS_MAX:
+            self._strips.clear()
         self.virtual_size = Size(width, len(self._rows))
         self.refresh()
+
+    def _of(self, line: shown.Line, before: Drawn | None) -> Drawn:
+        """Return a line as it is drawn; what expires shows how long it still stands."""
+        assert self._pen is not None, "there is something to draw with"
+        if before is not None and before.line is line and line.expires_at is None:
+            return before
+        return drawing.drawn_line(line, self._pen)
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
@@ -180,10 +201,11 @@ class Log(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         if not 0 <= place < len(self._rows):
             return Strip.blank(width, self.rich_style)
-        strip = self._strips.get(place)
-        if strip is None:
-            strip = self._strips[place] = self._strip(self._rows[place], width)
-        return strip
+        row = self._rows[place]
+        kept = self._strips.get(id(row))
+        if kept is None or kept[0] is not row or kept[1].cell_length != width:
+            kept = self._strips[id(row)] = row, self._strip(row, width)
+        return kept[1]
 
     def _strip(self, row: Row, width: int) -> Strip:
         is_picked = row.number is not None and row.number == self.picked
@@ -208,9 +230,9 @@ class Log(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Wrap everything anew, around what is on the screen."""
-        was_at_end, anchor = self.is_at_end, self._anchor()
+        anchor = self._anchor()
         self._draw()
-        if was_at_end:
+        if self._follows:
             self.scroll_end(animate=False, immediate=True)
         else:
             self._hold(anchor)
@@ -238,6 +260,7 @@ class Log(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Ask for more when an end comes near."""
         super().watch_scroll_y(old_value, new_value)
+        self._follows = self.is_at_end
         self._look_ahead()
         if self.is_at_end and new_value != old_value:
             self.post_message(self.Seen())

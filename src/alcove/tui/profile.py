@@ -10,7 +10,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.client import ClientError
-from alcove.desk import door, files, profile, security
+from alcove.desk import door, files, preferences, profile, security
 from alcove.desk.news import ChatsChanged, ConnectionChanged, News
 from alcove.tui import look
 from alcove.tui.look import keyed, spread, styled
@@ -25,7 +25,7 @@ class Profile(Place):
 
     BINDINGS: ClassVar = [
         ("e", "edit", "Edit"), ("h", "hide", "Hide me"), ("d", "log_out", "Log out"),
-        ("i", "invite", "Invite"), ("w", "password", "Password"),
+        ("i", "invite", "Invite"), ("w", "password", "Password"), ("q", "quiet", "Quiet hours"),
     ]  # fmt: skip
 
     def compose(self) -> ComposeResult:
@@ -177,6 +177,7 @@ class Profile(Place):
             ("This device", styled(self._device)),
             ("Encryption", styled(SUITE[0])),
             ("", styled(SUITE[1])),
+            ("Quiet hours", styled(str(app.preferences.quiet or "none"))),
         ]
         rows = [spread(styled((name, "$soft")), value, width) for name, value in facts]
         if app.me.must_save_phrase:
@@ -195,6 +196,7 @@ class Profile(Place):
             ("h", "hide me"),
             ("i", "invite somebody"),
             ("w", "change password"),
+            ("q", "quiet hours"),
             ("d", "log out"),
         )
 
@@ -230,6 +232,19 @@ class Profile(Place):
         if seen is not None:
             await app_of(self).tried(profile.SetVisibility(online=not seen))
             self._look()
+
+    @work
+    async def action_quiet(self) -> None:
+        """Choose when nothing rings."""
+        app = app_of(self)
+        field = Field(
+            "From-to, such as 22:00-07:00; empty for never",
+            value=str(app.preferences.quiet or ""), id="span",
+        )  # fmt: skip
+        asked = await app.push_screen_wait(Form("Quiet hours on this machine", [field], "save"))
+        if asked is not None:
+            app.prefer(await app.tried(preferences.Prefer(quiet=asked["span"])))
+            self._draw_session()
 
     @work
     async def action_invite(self) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Checkbox, Input, Static
 
 from alcove.desk import shown
 from alcove.tui import look
@@ -69,18 +69,25 @@ class TopBar(Static):
             left = styled(left, ("Alcove", "bold"), "   ")
         if self.place is not None:
             left = styled(left if not is_narrow else "", *self._places(is_narrow))
+        if is_narrow:
+            right = right.rstrip()
         return look.spread(left, right, width)
 
     def _places(self, is_narrow: bool) -> list[Content]:  # noqa: FBT001 - Ours alone.
         app = app_of(self)
         marks = {
             "Chats": look.chip(str(app.unread)) if app.unread else styled(""),
-            "Security": styled((f"▲{len(app.alerts)}", "$bad bold") if app.alerts else ""),
+            "Security": styled(
+                ("▲" if is_narrow else f"▲{len(app.alerts)}", "$bad bold") if app.alerts else ""
+            ),
         }
         parts = []
         for number, name in enumerate(PLACES):
             mark = marks.get(name, styled(""))
-            said = name if is_narrow else f"{number + 1} {name}"
+            if is_narrow:
+                parts.append(self._narrow(name, mark, is_here=number == self.place))
+                continue
+            said = f"{number + 1} {name}"
             after = styled(" ", mark, " ") if mark.cell_length else styled(" ")
             if number == self.place:
                 parts.append(
@@ -93,8 +100,17 @@ class TopBar(Static):
                     )
                 )
             else:
-                parts.append(styled(" " if not is_narrow else "", (said, "$soft"), after))
+                parts.append(styled(" ", (said, "$soft"), after))
         return parts
+
+    def _narrow(self, name: str, mark: Content, *, is_here: bool) -> Content:
+        """Return a place where every cell counts."""
+        said = styled(name, " ", mark) if mark.cell_length else styled(name)
+        if is_here:
+            return styled((look.EDGE, "$accent"), said.stylize_before("$ink bold")).stylize_before(
+                "on $bg"
+            )
+        return styled(" ", said.stylize_before("$soft"))
 
     def on_click(self, event: Any) -> None:
         """Go to the place that is clicked."""
@@ -146,9 +162,7 @@ class Box(Vertical):
         super().__init__(*children, id=id, classes=f"box {classes}".strip())
         self.name_it(title)
         if keys:
-            self.border_subtitle = styled(
-                *(part for key, label in keys for part in (keyed(key, label), "  "))
-            )
+            self.border_subtitle = Content("  ").join(keyed(key, label) for key, label in keys)
 
     def name_it(self, title: str) -> None:
         """Give it another title."""
@@ -165,9 +179,13 @@ class Field(Input):
         note: str = "",
         is_secret: bool = False,
         value: str = "",
+        hint: str = "",
         id: str | None = None,  # noqa: A002 - Textual's name.
     ) -> None:
-        super().__init__(value=value, password=is_secret, id=id, classes="field")
+        super().__init__(
+            value=value, password=is_secret, placeholder=hint, id=id, classes="field",
+            select_on_focus=bool(value),
+        )  # fmt: skip
         self.label = label
         self.border_title = label
         self.border_subtitle = note
@@ -179,6 +197,14 @@ class Field(Input):
     def on_blur(self) -> None:
         """Take the sign away."""
         self.border_title = self.label
+
+
+class Tick(Checkbox):
+    """Something that is so or not, as a sign and not as a colour."""
+
+    @property
+    def _button(self) -> Content:
+        return styled((f"[{'x' if self.value else ' '}]", "$accent bold"))
 
 
 # ---- Questions ----
@@ -195,11 +221,17 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> "ComposeResult":
         """Show the question."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog asks"):
             yield Static(Content(self._text))
-            yield Static("")
-            yield Button(f"{self._yes} (y)", id="yes", variant="error")
-            yield Button("Leave it (esc)", id="no")
+            with Horizontal(classes="buttons"):
+                yield Button(self._yes, id="yes", variant="error")
+                yield Static(styled(("y", "$accent bold")), classes="key")
+                yield Button("Leave it", id="no")
+                yield Static(styled(("esc", "$accent bold")), classes="key")
+
+    def on_mount(self) -> None:
+        """Let enter do what changes nothing."""
+        self.query_one("#no").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer."""
