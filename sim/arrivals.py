@@ -15,7 +15,7 @@ from alcove.client.account import Locks, Opener, open_request
 from alcove.client.keys.lock import PHRASE_BYTES, STRETCHED_BYTES
 from alcove.wire.accounts import OpenedBox, Registered
 from alcove.wire.base import Done
-from alcove.wire.errors import Refusal
+from alcove.wire.errors import Code, Refusal
 from sim.devices import Device
 from sim.house import House
 
@@ -33,6 +33,8 @@ class Account:
         self.locks = Locks(dice.randbytes(STRETCHED_BYTES), dice.randbytes(STRETCHED_BYTES), True)  # noqa: FBT003
         self.id = b""
         """The account's id, once there is one."""
+        self.is_made = False
+        """Whether the person knows that the server has it."""
 
     @property
     def opener(self) -> Opener:
@@ -44,8 +46,13 @@ class Arrival:
     """One device on its way in."""
 
     def __init__(self, account: Account, device: Device, *, is_first: bool) -> None:
-        self.account, self.device, self.is_first = account, device, is_first
+        self.account, self.device, self._has_to_register = account, device, is_first
         device.arrive = self.greeted
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether there is no account yet: a disk may be set back to before it was made."""
+        return self._has_to_register and not self.account.is_made
 
     def greeted(self) -> None:
         """The server has said who it is: say what is to be said."""
@@ -53,7 +60,7 @@ class Arrival:
         request = entering.waiting(device.disk)
         if request is not None:
             device.call(request, self.heard)
-        elif self.is_first:
+        elif self._is_first:
             server = self.account.house.memory.keys.public
             coming = entering.Coming(
                 name=self.account.name, server=server, locks=self.account.locks,
@@ -70,6 +77,7 @@ class Arrival:
         finally:  # Who is killed after the commit is in all the same.
             line = self._learn()
         if line is not None and line[0] == "in":
+            self.account.is_made = True
             device.tell("has come in")
             device.sign_in()
         else:
@@ -97,6 +105,7 @@ class Arrival:
             device.enter(partial(self._do, entering.begin_entering, answer, stretched, server))
         elif isinstance(answer, Refusal):
             device.tell(f"is refused on its way in: {answer.code}")
+            self.account.is_made = self.account.is_made or answer.code == Code.NAME_TAKEN
             wait = AGAIN_MS + (answer.retry_after_ms or 0)
             device.world.later(wait, self._again, device.life)
 
@@ -105,7 +114,7 @@ class Arrival:
         device = self.device
         if life != device.life or device.line is None:
             return
-        if self.is_first:
+        if self._is_first:
             self.greeted()
         else:
             device.call(open_request(self.account.name, self.account.opener), self.heard)

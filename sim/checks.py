@@ -5,9 +5,9 @@ headers are read.  From these two alone it is worked out what every device must 
 every device is looked at.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -23,12 +23,11 @@ from sim.endings import Endings
 from sim.house import House
 from sim.knowledge import Knowledge
 from sim.people import MARKS, People
+from sim.places import NO_PLACE, Place, Shown, is_readable, without
 from sim.record import Utterance
 from sim.sealings import Sealings
 from sim.world import World
 
-NO_PLACE: Final = 2**52
-"""Places of lines from here on are not of the log."""
 DETAILS_MAX: Final = 12
 """So many broken promises are told."""
 
@@ -37,45 +36,6 @@ _decode_header: Any = msgspec.msgpack.Decoder(Header).decode
 
 class Broken(AssertionError):
     """Promises that were not kept."""
-
-
-class Place(NamedTuple):
-    """One entry of a log."""
-
-    seq: int
-    header: MessageHeader | HandshakeHeader
-    body: bytes | None
-
-
-class Shown(NamedTuple):
-    """What must be shown of something that was said."""
-
-    text: str
-    is_deleted: bool
-    reactions: frozenset[tuple[bytes, str]]
-    is_readable: bool
-    """Whether it must be shown: the device was there then, or all is open to it."""
-    is_doubtful: bool
-    """Whether something was done to it of which this device may know or not."""
-    votes: dict[bytes, str]
-    """For what was asked: who has answered what."""
-
-
-def _is_readable(seq: int, keys: dict[int, int], times: list[tuple[int, int]]) -> bool:
-    """Return whether a message lies in a device's time, and so does the key that sealed it."""
-    return any(since < seq < until and since <= keys[seq] < until for since, until in times)
-
-
-def _without(times: list[tuple[int, int]], gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return what is left of some times (since, until), both of them outside, without others."""
-    for start, end in gaps:
-        times = [
-            piece
-            for since, until in times
-            for piece in ((since, min(until, start + 1)), (max(since, end), until))
-            if piece[0] + 1 < piece[1]
-        ]
-    return times
 
 
 class Checks:
@@ -116,7 +76,7 @@ class Checks:
 
     def _log(self, room: bytes) -> list[Place]:
         return [
-            Place(seq, _decode_header(header), body)
+            Place(seq, _decode_header(header), body, header in self.house.lost)
             for seq, header, body in self.house.look(
                 """
                 SELECT e.seq, e.header, e.body FROM entry e JOIN room r ON r.number = e.room
@@ -126,17 +86,26 @@ class Checks:
             )
         ]
 
-    def said(self, room: bytes) -> list[tuple[int, Utterance]]:
-        """Return what was said in a room, in its order; what stands there twice counts once."""
+    def said(
+        self, room: bytes, can_open: Callable[[int], bool] = lambda _: True
+    ) -> list[tuple[int, Utterance]]:
+        """Return what was said in a room, in its order; what stands there twice counts once.
+
+        That is at its first place, or at the first that somebody can open: a disk that was set back
+        says again what it does not know to be said, and of its first place nobody may have the key.
+        """
         found: dict[tuple[bytes, bytes], tuple[int, Utterance]] = {}
         for place in self.logs[room]:
             if not isinstance(place.header, MessageHeader) or place.header.form == "notice":
                 continue
             key = (self.accounts[place.header.sender], place.header.content)
             said = self.people.record.by_content.get(key)
-            if said is not None:
-                found.setdefault(key, (place.seq, said))
-        return list(found.values())
+            before = found.get(key)
+            if said is not None and (
+                before is None or (not can_open(before[0]) and can_open(place.seq))
+            ):
+                found[key] = place.seq, said
+        return sorted(found.values(), key=lambda one: one[0])
 
     def members(self, room: bytes) -> list[bytes]:
         """Return the devices that are in a room, as the server routes it."""
@@ -249,6 +218,7 @@ class Checks:
         stored = {id(said) for room in self.logs for _, said in self.said(room)}
         liars = [one.id for one in self.people.devices if one not in self.devices]
         inside = {room: frozenset(self.members(room)) for room in self.logs}
+        stored |= self.people.record.taken_away()
         for one in self.people.record.said:
             if not one.is_certain or id(one) in stored or one.device in liars:
                 continue
@@ -275,9 +245,10 @@ class Checks:
         What it could not read, because it was not there then, may be shown or not; an edit that it
         could not read changes nothing for it.
         """
-        said = self.said(room)
         times = self.times(room, device)
         keys = self._sealed_at(room)
+        got = self.shown(device, room)
+        said = self.said(room, lambda seq: seq in got or is_readable(seq, keys, times))
         place = {id(one): seq for seq, one in said}
         texts = {id(one): one.text for _, one in said if one.kind in {"text", "poll"}}
         gone: set[int] = set()
@@ -288,7 +259,7 @@ class Checks:
         for seq, one in said:
             if one.target is None or id(one.target) not in texts:
                 continue
-            if not _is_readable(seq, keys, times) or self.is_withheld(room, seq, keys):
+            if not is_readable(seq, keys, times) or self.is_withheld(room, seq, keys):
                 if one.kind == "delete":
                     hidden.add(id(one.target))  # Without its body nobody knows what it was.
                 # It may have been read.
@@ -311,7 +282,7 @@ class Checks:
                 texts[one],
                 one in gone,
                 frozenset(who for who, is_on in reactions.get(one, {}).items() if is_on),
-                _is_readable(place[one], keys, times)
+                is_readable(place[one], keys, times)
                 and not self.is_withheld(room, place[one], keys)
                 and one not in hidden,
                 one in doubtful or one in hidden,
@@ -372,13 +343,15 @@ class Checks:
         was not given in time where nothing is kept.
         """
         gaps = self._forgotten(room, device) + self._not_given(room, device)
-        return _without(self.time_there(room, device), gaps)
+        return without(self.time_there(room, device), gaps)
 
     def _not_given(self, room: bytes, device: Device) -> list[tuple[int, int]]:
         """Return from where to where a device may have nothing of a room that keeps nothing.
 
-        Who is removed is given nothing any more, not even what was said before that; and where a
-        server hands key packages out twice, a Welcome opens nothing.
+        Who is removed is given nothing any more, not even what was said before that; where a
+        server hands key packages out twice, a Welcome opens nothing.  A commit that a restored
+        server is given back comes without its Welcomes; and who has followed one that is lost for
+        good cannot go back to before it, and comes in by itself.
         """
         policies = self.house.look("SELECT history FROM room WHERE room = ?", room)
         if policies != [("none",)]:
@@ -389,10 +362,16 @@ class Checks:
             place.seq: isinstance(place.header, HandshakeHeader) and place.header.joins is not None
             for place in self.logs[room]
         }
+        given_back = [one.seq for one in self.logs[room] if one.was_lost]
+        is_void = len(given_back) < list(self.house.lost.values()).count(room)
         return [
             (since, until)
             for since, until in self.time_there(room, device)
-            if until < NO_PLACE and (until not in arrivals or (is_injected and joins[until]))
+            if until < NO_PLACE
+            and (
+                until not in arrivals
+                or (joins[until] and (is_injected or is_void or since in given_back))
+            )
         ]
 
     def time_there(self, room: bytes, device: Device) -> list[tuple[int, int]]:
@@ -402,10 +381,10 @@ class Checks:
         account came; where nothing is kept, since itself came.
         """
         ((history,),) = self.house.look("SELECT history FROM room WHERE room = ?", room)
-        if history == "none" and self.people.liars:
-            return []  # Who was lost has not read what was said meanwhile, and never will.
         if self.was_opened(room):
             history = "none"  # What was before a change need not be readable, nor hidden.
+        if history == "none" and self.people.liars:
+            return []  # Who was lost has not read what was said meanwhile, and never will.
         if history == "open":
             return [(0, NO_PLACE)]
         account = self.accounts[device.id]
@@ -462,7 +441,7 @@ class Checks:
             for one in here
         ]
         # It has thrown away what opens a Welcome of that time, and has come in by itself later.
-        heads = [one.head for one in here] or [0] * bool(forgotten)
+        heads = [one.head for one in here] or [0] * bool(device.rollbacks)
         by_itself = [
             one.seq
             for one in log

@@ -37,6 +37,8 @@ DOWN_MS: Final = 3_000
 ASLEEP_MS: Final = 15_000
 """How long one sleeps."""
 RETRY_MS: Final = 500
+SLEEP_MS: Final = 30_000
+"""After so long at most a process looks what is due: `alcove.client.io.device` does the same."""
 JUMP_MS: Final = 600_000
 """By how much a clock may be wrong."""
 
@@ -331,12 +333,14 @@ class Device:
     def _plan(self) -> None:
         """See to it that engine and link are called when they want to be.
 
-        As timers do, this waits for a time span: a clock that is set wrong meanwhile is not seen.
+        As timers do, this waits for a time span: a clock that is set wrong meanwhile is not seen,
+        and so, as in the shipped program, it never waits for longer than half a minute.
         """
         deadlines = [at for at in (self.engine.deadline(), self.link.deadline()) if at is not None]
         if not deadlines:
             return
-        at = max(self.world.now + 1, min(deadlines) - self.offset_ms)
+        wait_ms = min(min(deadlines) - self.now, SLEEP_MS)
+        at = self.world.now + max(wait_ms, 1)
         if self._tick_at is None or at < self._tick_at:
             self._tick_at = at
             self.world.at(at, self._tick, self.life, at)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from alcove.client.outbox import MAY_NOT_POST
+from alcove.wire.devices import SignedList
 from sim.devices import Device
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ WAITING: Final = {
     "unopened": "room, seq",
 }
 """Tables that hold what waits for something, and what of them is told."""
+
+_decode_signed = msgspec.msgpack.Decoder(SignedList).decode
 
 
 def within(seq: int, times: list[tuple[int, int]]) -> bool:
@@ -40,17 +45,52 @@ class Endings:
         yield from self.who_is_out_knows_it()
 
     def _revoked(self) -> list[bytes]:
-        return [
+        """Return the devices that are on no list any more: taken off, or lost with a restore.
+
+        An account that a restored server has lost has to be made anew; and where somebody was
+        faster to put another device on the list of before, that list counts.
+        """
+        revoked = [
             one
             for (one,) in self.house.look(
                 "SELECT device FROM device WHERE revoked_at IS NOT NULL ORDER BY device"
             )
         ]
+        if self.people.faults.counts["server is restored"]:
+            revoked += [one.id for one in self.devices if one.id and self._is_stranger(one)]
+        return revoked
+
+    def _is_stranger(self, device: Device) -> bool:
+        """Return whether the server does not know a device, nor the list that it stands on."""
+        if self.house.look("SELECT 1 FROM device WHERE device = ?", device.id):
+            return False
+        ((account,),) = device.disk.all("SELECT account FROM me")
+        lists = [
+            _decode_signed(body).body
+            for (body,) in device.disk.all("SELECT signed FROM own_list ORDER BY version")
+        ]
+        newest = self.house.look(
+            """
+            SELECT l.body FROM device_list l JOIN account a USING (account)
+            WHERE a.account = ? AND l.version = a.list_version
+            """,
+            account,
+        )
+        return not any(body in lists for (body,) in newest)
+
+    def _cannot_come_in(self, device: Device) -> bool:
+        """Return whether a device is new on an account that a restored server has lost."""
+        (account,) = [one.id for one in self.people.people if device in one.devices]
+        return not device.is_in and not self.house.look(
+            "SELECT 1 FROM account WHERE account = ?", account
+        )
 
     def everybody_is_connected(self) -> Iterator[str]:
         """Every device is there, and signed in; one that was revoked knows it."""
         revoked = self._revoked()
         for device in self.devices:
+            if self.people.faults.counts["server is restored"] and self._cannot_come_in(device):
+                continue
             if device.id in revoked:
                 state = device.disk.one("SELECT state FROM me")
                 if device.is_up and state != ("revoked",):

@@ -21,7 +21,7 @@ from alcove.server.keeping import CHORES
 from alcove.server.session import Session
 from alcove.server.settings import Settings
 from alcove.server.store.migrations import migrate
-from alcove.server.store.opening import begin_incarnation, found
+from alcove.server.store.opening import CHANCE, begin_incarnation, found
 from alcove.server.store.sqlite import SqliteConnection
 from alcove.server.tx import Tx
 from alcove.server.tx import World as Memory
@@ -66,6 +66,9 @@ class House:
         self.is_up = False
         self.watch: Callable[[bytes, Request, bytes], None] = lambda _device, _request, _reply: None
         """Sees everything that is carried out: (device, request, reply)."""
+        self.lost: dict[bytes, bytes] = {}
+        """Headers of handshakes that were stored when an older copy was put in the log's place,
+        and their rooms."""
         self.unexpected: list[BaseException] = []
         """Failures inside of the server that nobody foresaw."""
         self._seen: dict[tuple[bytes, int], None] = {}
@@ -116,16 +119,30 @@ class House:
         image: bytes = self.connection._db.serialize()
         return image
 
+    def _handshakes(self) -> dict[bytes, bytes]:
+        return dict(
+            self.look(
+                """
+                SELECT e.header, r.room FROM entry e JOIN room r ON r.number = e.room
+                WHERE e.form = 0 ORDER BY e.room, e.seq
+                """
+            )
+        )
+
     def restore(self, image: bytes) -> None:
         """Come back as of a backup, as `alcove.server.io.restore` does it."""
         self.die("is restored from a backup")
+        before = self._handshakes()
         self.connection.close()
         self.connection = _open(image)
+        left = self._handshakes()
+        self.lost |= {header: room for header, room in before.items() if header not in left}
         self.connection.begin()
         self.connection.run("DELETE FROM token")
         self.connection.run("DELETE FROM package WHERE number > 0")
         self.connection.run("DELETE FROM invite WHERE used < uses AND expires_at > ?", self.now)
-        self.incarnation = begin_incarnation(self.connection, self.now)
+        drawn = self.world.dice.randrange(CHANCE)
+        self.incarnation = begin_incarnation(self.connection, self.now, drawn)
         self.connection.commit()
         self._seen.clear()
 

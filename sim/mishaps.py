@@ -44,6 +44,7 @@ class Mishaps:
             record = self.people.record
             record.lost_until = max((one.number for one in record.said), default=0)
             self._backups = self._backups[:1]
+            self._forget_twice()
         if faults.strikes("server's clock jumps"):
             house.jump(world.dice.randint(-JUMP_MS, JUMP_MS))
         if faults.strikes("key packages run out"):
@@ -62,14 +63,24 @@ class Mishaps:
             for _ in range(CLAIMS):
                 asker.call(Claim(account=person.id), _ignore)
 
-    def _roll_back(self, device: Device, image: bytes) -> None:
-        stored = frozenset(
+    def _forget_twice(self) -> None:
+        """What neither a restored server has nor its writer, whose disk was set back, is lost."""
+        for device in self.people.devices:
+            if device.rollbacks:
+                kept = device.disk.all("SELECT account, content FROM line WHERE content NOT NULL")
+                self.people.record.doubt(device.id, self._stored(device) | frozenset(kept))
+
+    def _stored(self, device: Device) -> frozenset[tuple[bytes, bytes]]:
+        """Return what stands in a log of that which a device has said."""
+        return frozenset(
             (one.account, one.content)
             for one in self.people.record.said
             if one.device == device.id and self.house.has_content(one.device, one.content)
         )
+
+    def _roll_back(self, device: Device, image: bytes) -> None:
         record, who = self.people.record, device.id
-        record.doubt(who, stored)
+        record.doubt(who, self._stored(device))
         device.roll_back(image)
         known: dict[bytes, int] = dict(device.disk.all("SELECT room, seq FROM room"))
         record.forgotten += [
@@ -92,7 +103,8 @@ class Mishaps:
         if not self.world.is_calm:
             self.world.later(BACKUP_MS, self._copy)
             device = self.world.dice.choice(self.people.devices)
-            self._copies[device.name] = device.disk.image()
+            if device.id:  # Who puts an empty disk back has to begin anew, as another device.
+                self._copies[device.name] = device.disk.image()
 
     def _heal(self) -> None:
         """End all that is wrong: clocks are set right, and everybody comes back."""

@@ -142,7 +142,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "client/rooms/committing.py",
-        'return new.history == "open" or not adds_account(note, before)',
+        'return new.history == "open" or not adds_identity(note, before, after)',
         "return True",
     ),
     # What was said before.

@@ -72,6 +72,20 @@ class Record:
             if one.target is not None and one.number <= self.lost_until and id(one) not in there
         }
 
+    def taken_away(self) -> set[int]:
+        """Return the ids of what nobody has any more, to say it again after a restore.
+
+        That is what was removed before it, and what was said about that.
+        """
+        gone = {
+            id(one.target)
+            for one in self.said
+            if one.kind == "delete" and one.number <= self.lost_until
+        }
+        return gone | {
+            id(one) for one in self.said if one.kind != "delete" and id(one.target) in gone
+        }
+
     def doubt(self, device: bytes, stored: frozenset[tuple[bytes, bytes]]) -> None:
         """A device has lost its memory: what is not in a log by now may never be."""
         for one in self.said:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from alcove.wire.entries import MessageHeader
 
 if TYPE_CHECKING:
-    from sim.checks import Checks, Place
+    from sim.checks import Checks
+    from sim.places import Place
 
 
 def told(checks: "Checks") -> str:

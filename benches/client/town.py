@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from alcove.client import Client, Room
 from alcove.client.rooms import acting
 from alcove.client.tx import Tx
 from alcove.wire.content import Text
-from benches.server.house import LOAD_CORE, SERVER_CORE, House, on_core
+from benches.server.house import LOAD_CORE, House, on_core
 from benches.server.plan import ANY_RATE, Plan
 
 PASSWORD: Final = "violin harbour ten maple cloud"  # noqa: S105 - It protects nothing.
@@ -79,14 +79,13 @@ class Town:
 
 
 @contextmanager
-def serving(plan: Plan, name: str) -> Iterator[str]:
-    """Give the address of a server that runs on its own core."""
+def serving(plan: Plan, name: str, *, is_apart: bool = True) -> Iterator[str]:
+    """Give the address of a server, on a core of its own or on whichever the system gives it."""
     plan.figures.raised.update(SETTINGS)
     house = House(plan.folder / name / "server", SETTINGS, tls=False, wrapper=())
     try:
-        with on_core(SERVER_CORE):
-            address = house.start()
-        with on_core(LOAD_CORE):
+        address = house.start(is_apart=is_apart)
+        with on_core(LOAD_CORE) if is_apart else nullcontext():
             yield f"http://{address.host}:{address.port}"
     finally:
         house.close()

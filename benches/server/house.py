@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -101,9 +101,16 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
 class Process:
     """A process that was started here."""
 
-    def __init__(self, command: list[str], folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        settings: Mapping[str, str],
+        *,
+        is_apart: bool = True,
+    ) -> None:
         self._output = (folder / "output.txt").open("wb")
-        with on_core(SERVER_CORE):
+        with on_core(SERVER_CORE) if is_apart else nullcontext():
             self._process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -184,8 +191,11 @@ class House:
         self.process: Process | None = None
         self.port = 0
 
-    def start(self) -> Address:
-        """Start the server and return where it listens, once it answers."""
+    def start(self, *, is_apart: bool = True) -> Address:
+        """Start the server and return where it listens, once it answers.
+
+        It gets a core of its own, unless it shall share all with others as the system sees fit.
+        """
         assert self.process is None or not self.process.is_running()
         self._folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -195,7 +205,7 @@ class House:
             *("--status-port", str(free_port()), "--data", str(self.data)),
             *(["--self-signed"] if self._tls else []),
         ]
-        self.process = Process(command, self._folder, self._settings)
+        self.process = Process(command, self._folder, self._settings, is_apart=is_apart)
         self._wait()
         return self.address
 

@@ -14,15 +14,17 @@ import time
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
 from textual import events
 from textual.app import App
 
-from alcove.desk import news
+from alcove.desk import news, shown
 from alcove.tui.chats import Chats
 from alcove.tui.composer import Composer
+from benches.client.town import TEXT
 from benches.server.figures import percentile
+from tests.tui import test_log
 from tests.tui.stage import Stage
-from tests.tui.test_log import made_up
 
 A_SECOND: Final = 300
 NEWS_S: Final = 0.03
@@ -32,6 +34,11 @@ KEY_S: Final = 0.1
 FLAT_FROM: Final = 10_000
 AT_ONCE: Final = 100
 SIZE: Final = (140, 40)
+
+
+def made_up(number: int) -> shown.Line:
+    """Return a line of the length that texts have."""
+    return structs.replace(test_log.made_up(number), text=f"{TEXT} {number}")
 
 
 class Talk:

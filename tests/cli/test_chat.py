@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from alcove.cli.member.editor import Editor, cells, draw, erase
+from alcove.cli.member.editor import Editor, draw, erase
 from alcove.cli.member.talk import ENCRYPTION, ORDERS
+from alcove.cli.wrapping import cells, wrapped
 from alcove.mls import DEFAULT_SUITE, standard_suites
 from tests.cli.people import PASSWORD, Street, Terminal, street_of
 
@@ -123,7 +124,7 @@ def test_a_room_is_looked_after_in_the_chat(street: Street) -> None:
         "! You are in no room yet",
         "· old things",
         "may post: everyone",
-        "! There is no such setting: there is invite, post, pin, all, history.",
+        "! There is no such setting: there is invite, post, pin, all, history, files.",
         "! No setting can be so",
         "· the room allows that from now on",
         "· whoever has it can join",
@@ -307,3 +308,17 @@ def test_a_long_line_is_drawn_over_rows_and_taken_away_again() -> None:
 
 def test_wide_letters_take_two_cells_and_marks_none() -> None:
     assert (cells("漢"), cells("e\u0301"), cells("a")) == (2, 1, 1)
+
+
+def test_lines_are_broken_between_words_and_never_inside_a_command() -> None:
+    assert wrapped("short", 5) == "short"
+    assert wrapped("one two  three\nfour", 8) == "one two\nthree\nfour"
+    assert wrapped("  a phrase of words", 10) == "  a phrase\n  of words"
+    assert wrapped("type `alcove room show kitchen` now", 12) == (
+        "type\n`alcove room show kitchen`\nnow"
+    )
+    assert wrapped("https://chat.example.org/i/long now", 10) == (
+        "https://chat.example.org/i/long\nnow"
+    )
+    assert wrapped("漢字 漢字 \x1b[1mb\x1b[0m", 9) == "漢字 漢字\n\x1b[1mb\x1b[0m"
+    assert wrapped("an ` alone here", 9) == "an `\nalone\nhere"

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from alcove.client.io import opening
 from alcove.client.io.owner import Owner
 from tests.cli.people import PASSWORD, Street, Terminal, street_of
 from tests.client.io.test_owner import code_of
+from tests.client.io.test_vault import Keyring
 
 OTHER = "cedar lamp oyster twelve bridge"
 
@@ -31,14 +33,60 @@ def test_an_account_says_who_and_where_it_is(street: Street) -> None:
     ada = street.newcomer("ada")
     shown = ada.json("account", "show")
     assert (shown["name"], shown["server"], shown["devices"]) == ("ada", street.address, 1)
+    assert shown["online"]
+    assert 0 <= shown["signed_in_ms"] < 600_000
+    assert not ada.json("account", "show", "--offline")["online"]
+    assert "signed in" in ada.say("account", "show")
     assert not shown["must_save_phrase"]  # This password opens the account by itself.
     assert "written down" not in ada.say("account", "show")
     weak = street.terminal()
     weak.say("register", "--name", "ann", "--password-file", secret_file(weak, "Summer2026!"))
     assert weak.json("account", "show")["must_save_phrase"]
     assert "not written down yet" in weak.say("account", "show")
+    told = "The recovery phrase of ann is not written down yet: "
+    assert told in weak.run("status", "--data", str(weak.folder)).stdout
+    assert "not written down yet" in weak.run("logout", text="n\n").stderr
     weak.say("recovery", "--saved")
+    assert told not in weak.run("status", "--data", str(weak.folder)).stdout
     assert "written down" not in weak.say("account", "show")
+
+
+def test_one_server_has_one_address_whatever_it_is_called(street: Street) -> None:
+    hal = street.terminal()
+    named = street.address.replace("127.0.0.1", "localhost")
+    said = hal.say("register", named, "--name", "hal", *hal.password)
+    assert f"You are hal on {street.address}." in said
+    assert hal.json("account", "show", "--server", named)["server"] == street.address
+    assert street.address in hal.run("status", "--data", str(hal.folder)).stdout
+
+
+def test_a_machine_takes_another_passphrase_or_its_keyring(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cas = street.newcomer("cas")
+    new = secret_file(cas, "heron reeds lantern")
+    said = cas.run("account", "passphrase", "--new-passphrase-file", new)
+    assert "The new passphrase keeps the key of the profile cas" in said.stdout
+    assert "still holds the old one" in said.stderr
+    assert cas.fail("rooms", "--offline")[1].startswith("Error: This is not the passphrase")
+    assert cas.run("rooms", "--offline", ALCOVE_PASSPHRASE_FILE=new).exit_code == 0
+    wrong = cas.fail("account", "passphrase", "--new-passphrase-file", new)
+    assert wrong[1].startswith("Error: This is not the passphrase")
+    assert cas.fail("account", "passphrase", "--keyring", "--new-passphrase-file", new)[0] == 2
+
+    ring = Keyring()
+    monkeypatch.setattr(opening, "find_keyring", lambda: ring)
+    done = cas.run("account", "passphrase", "--keyring", "--json", ALCOVE_PASSPHRASE_FILE=new)
+    assert json.loads(done.stdout) == {"profile": "cas", "kept_by": "keyring"}
+    assert cas.run("rooms", "--offline", ALCOVE_PASSPHRASE_FILE="").exit_code == 0
+    again = cas.run("account", "passphrase", text="one more heron\n", ALCOVE_PASSPHRASE_FILE="")
+    assert "The new passphrase keeps the key" in again.stdout
+    assert ring.kept == {}
+    monkeypatch.setattr(opening, "find_keyring", lambda: None)
+    typed = cas.run(
+        "account", "passphrase", "--keyring", text="one more heron\n", ALCOVE_PASSPHRASE_FILE=""
+    )
+    assert "There is no keyring here" in typed.stderr
 
 
 def test_the_password_is_changed_and_a_leaked_one_takes_all_keys_along(street: Street) -> None:

@@ -1,6 +1,7 @@
 """The self-test: on this machine everything works; and whatever is broken, it says so and fails."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 from alcove.cli import main, selftest
 from alcove.cli.demo import house
 from alcove.cli.lazy import Lazy
-from alcove.cli.selftest import keeping, known_answers, machine, serving
+from alcove.cli.selftest import keeping, known_answers, machine, serving, speed
 from alcove.cli.selftest.failed import Failed
 from alcove.mls import CryptoError
 from alcove.mls.pyca import PROVIDER
@@ -86,6 +87,18 @@ def test_who_stops_it_leaves_no_folder_and_no_server(
         host, _, port = url.rpartition(":")
         with pytest.raises(OSError, match="refused"):
             socket.create_connection((host, int(port)))
+
+
+def test_who_wants_to_see_more_is_told_how_fast_it_is(
+    only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("known_answers")
+    monkeypatch.setattr(speed, "TRIED_S", 0.001)
+    said = run("--verbose").stdout
+    assert said.count(" seconds\n") == 2
+    for promised in ("1,000", "10,000", "50", "100"):
+        assert re.search(rf": [0-9,]+ .*a second \(promised: {promised}\)", said)
+    assert "promised" not in run().stdout
 
 
 def test_test_is_another_word_for_it() -> None:

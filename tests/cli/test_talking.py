@@ -55,10 +55,17 @@ def test_a_file_travels_and_is_exported(street: Street, tmp_path: Path) -> None:
     eva, fritz = street.newcomer("eva"), street.newcomer("fritz")
     report = tmp_path / "report.txt"
     report.write_text("figures\n" * 100, encoding="utf-8")
-    eva.say("send", "@fritz", "the figures", "--file", str(report), "--wait", "30")
+    eva.say(
+        "send", "@fritz", "the figures", "--file", str(report), "--expiry", "week", "--wait", "30"
+    )
     fritz.say("accept", "@eva")
     listed = fritz.json("files")
     assert [(one["name"], one["size"]) for one in listed] == [("report.txt", 800)]
+    assert (listed[0]["kind"], listed[0]["saved"], listed[0]["downloads"]) == (
+        "personal", False, None,
+    )  # fmt: skip
+    assert listed[0]["ends_at"] > listed[0]["at"]
+    assert fritz.say("files", "--groups").strip() == "No files were sent."
     (tmp_path / "in").mkdir()
     got = fritz.json("files", "--get", listed[0]["file"], "--to", str(tmp_path / "in"))
     assert Path(got["path"]).read_text() == report.read_text()
@@ -66,7 +73,10 @@ def test_a_file_travels_and_is_exported(street: Street, tmp_path: Path) -> None:
     assert (done["files"], done["files_missing"]) == (1, 0)
     copies = list((tmp_path / "export" / "files").iterdir())
     assert [one.read_text() for one in copies] == [report.read_text()]
-    assert "report.txt" in fritz.say("files")
+    assert "here" in fritz.say("files", "--personal", "--offline")
+    (mine,) = eva.json("files")
+    assert mine["downloads"] == 1
+    assert "once" in eva.say("files", "@fritz")
 
 
 # ---- Who is meant ----
@@ -140,7 +150,10 @@ def test_an_account_comes_to_a_second_machine_and_leaves_it_again(street: Street
     assert f"--revoke {other['id'][:8]}" in said
     assert not list((second.home / "profiles").iterdir())
     assert second.fail("rooms")[0] == 1
-    ola.say("devices", "--revoke", other["id"][:8], *ola.password)
+    assert other["added_at"] > next(one["added_at"] for one in listed if one["this"])
+    revoke = ("devices", "--revoke", other["id"][:8], *ola.password)
+    assert "for good? [y/N]" in ola.run(*revoke, text="n\n").output
+    ola.say(*revoke, "--yes")
     assert len(ola.json("devices")) == 1
 
 

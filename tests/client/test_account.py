@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alcove.client import account, trust
+from alcove.client import account, devices, trust
 from alcove.client.errors import PeerError, UsageError
 from alcove.client.events import Answered, Warned
 from alcove.client.keys.archive import archive_key, open_archived
@@ -264,6 +264,21 @@ def test_a_deletion_is_told_where_the_line_holds_so_long() -> None:
     ada.do(account.deleted, DeleteAccount(id=7, lock="password", login=bytes(32)), Done(id=7), b"")
     assert ada.me.state == "revoked"
     assert ada.heard() == [Answered(7, Done(id=7))]
+
+
+def test_an_older_list_that_the_server_shows_is_never_gone_on_from() -> None:
+    world = World()
+    ada = world.register("ada")
+    stolen, opener = world.add_device(ada), world.opener(ada)
+    before = world.open(ada, opener)
+    ada.do(devices.revoke, world.open(ada, opener), opener, world.locks(ada), stolen.me.device)
+    world.run()
+    locks = world.locks(ada, OTHER)
+    for step in (account.rotate, account.change_locks):
+        with pytest.raises(UsageError, match="shows an older list"):
+            ada.do(step, before, opener, locks, ada.phrase)
+    with pytest.raises(UsageError, match="shows an older list"):
+        ada.do(devices.revoke, before, opener, locks, ada.me.device)
 
 
 def test_a_deletion_with_a_wrong_password_is_refused() -> None:

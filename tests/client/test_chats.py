@@ -1,7 +1,10 @@
 """Requests to chat and blocks: what is asked waits, what is answered holds, and nobody is told."""
 
+from typing import Any
+
 import msgspec
 import pytest
+from msgspec import structs
 
 from alcove.client import chats, receipts, timeline, trust
 from alcove.client.chats import asks, blocked, guess, is_blocked, not_answered
@@ -368,6 +371,35 @@ def test_who_accepted_while_this_device_was_away_is_heard_of_at_the_next_sign_in
     world.run()
     assert not_answered(ada.db, room) == []
     assert "accepted" in notes(ada, room)
+
+
+def test_who_accepted_is_heard_of_on_whichever_page_of_the_list() -> None:
+    world, (ada, *others) = strangers("cyn")
+    room = ada.do(making.create, "group", tuple(one.me.account for one in others))
+    world.run()
+    world.pass_time(PAUSE_MS)
+    ada.hang_up()
+    for one in others:
+        one.do(chats.accept, room)
+    world.run()
+    asked: list[GetMembers] = []
+
+    def in_pages(request: Any) -> Any:
+        if not isinstance(request, GetMembers):
+            return None
+        asked.append(request)
+        return world.ask(ada, structs.replace(request, limit=1))
+
+    ada.answers = in_pages
+    assert ada.connect() is None
+    world.run()
+    assert not_answered(ada.db, room) == []
+    pages = [one.after for one in asked if one.room == room]
+    assert pages == sorted(pages, key=lambda after: after or b"")
+    circle = structs.replace(world.ask(ada, asked[-1]), more=True)
+    after = GetMembers(room=room, after=b"\xff" * 16)
+    ada.do(lambda tx: chats.members(tx, after, circle, b""))
+    assert not [one for one in ada.engine.requests() if isinstance(one, GetMembers)]
 
 
 def test_who_speaks_has_accepted_whatever_the_server_says() -> None:

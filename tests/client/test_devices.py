@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from alcove.client import devices, entering, trust
+from alcove.client import account, devices, entering, trust
 from alcove.client.errors import UsageError
 from alcove.client.events import Answered, Warned
 from alcove.client.keys.certificates import NewDevice, Owner, list_hash, make_list, read_list
@@ -14,6 +14,7 @@ from alcove.wire.accounts import ChangedBox
 from alcove.wire.devices import GetDevices, GetLists, Lists, PutList, SignedCertificate, SignedList
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.greeting import SignedIn
+from tests.client.rooms.talk import room_of, said, say
 from tests.client.world import Peer, World
 
 ROOM, OTHER_ROOM = b"r" * 16, b"s" * 16
@@ -348,6 +349,35 @@ def test_a_reset_that_names_a_device_of_before_is_not_followed_by_it() -> None:
     assert list_of(ada) == before
 
 
+def test_who_came_too_late_for_the_archive_reads_it_once_the_password_is_typed() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    laptop = world.add_device(ada)
+    room = room_of(world, ada, bob)
+    say(world, bob, room, "one")
+    phone = world.add_peer("ada")
+    phone.phrase = ada.phrase
+    world.try_to_enter(phone)
+    revoke(ada, laptop.me.device)
+    world.run()
+    world.pass_time(60_000)
+    for peer in (ada, bob):
+        peer.hang_up()
+    assert phone.connect() is None
+    world.run()
+    assert ("archive-closed", ada.me.account) in warned(phone)
+    assert entering.archive_seeds(phone.db) == ()
+    opener = world.opener(phone)
+    for count in (1, 0):
+        locks, opened = world.locks(phone), world.open(phone, opener)
+        phone.do(account.change_locks, opened, opener, locks, phone.phrase)
+        assert len(entering.archive_seeds(phone.db)) == 2 * count  # The second time for nothing.
+        world.pass_time(60_000)
+        assert said(phone, room) == ["one"]
+        assert entering.archive_seeds(phone.db) == ()
+    assert "archive-closed" not in dict(warned(phone))
+
+
 def test_an_archive_key_of_before_is_taken_and_said() -> None:
     world = World()
     ada = world.register("ada")
@@ -444,10 +474,10 @@ def test_the_archive_is_read_even_when_nobody_tells_the_lists_of_before() -> Non
     request = GetLists(accounts=(tablet.me.account,), since=0)
     refusal = Refusal(0, Code.INTERNAL, "")
     tablet.do(devices.earlier, request, refusal, b"")
-    assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", devices.ARCHIVE) is None
+    assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", account.ARCHIVE) is None
     tablet.db.run("INSERT INTO archive_seeds (one, seeds) VALUES (1, x'90')")
     tablet.do(devices.earlier, request, refusal, b"")
-    assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", devices.ARCHIVE) == (1,)
+    assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", account.ARCHIVE) == (1,)
 
 
 def test_a_renewed_certificate_does_not_make_two_stays_of_one() -> None:

@@ -11,7 +11,7 @@ from alcove.server.roomstate import HANDSHAKE
 from alcove.wire.base import Done
 from alcove.wire.blobs import DropBlob
 from alcove.wire.content import Content, Delete, Edit, File, SealedBlob, Target, Text
-from alcove.wire.entries import DropBodies
+from alcove.wire.entries import Append, DropBodies
 from alcove.wire.errors import Code, Refusal
 from tests.client.rooms.talk import PAUSE_MS, room_of, said, say
 from tests.client.world import Peer, World
@@ -57,6 +57,49 @@ def test_what_its_writer_deletes_leaves_the_server_with_all_its_edits() -> None:
     ada.do(acting.invite, room, cyn.me.account)
     world.pass_time(PAUSE_MS)
     assert said(cyn, room) == ["kept"]
+
+
+def test_an_edit_that_comes_after_the_removal_leaves_the_server_too() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    laptop = world.add_device(ada)
+    room = room_of(world, ada, bob)
+    mine = speak(ada, room, Text("a mistake"))
+    laptop.hang_up()
+    speak(ada, room, Delete(mine))
+    assert bodies(ada, room) == [False, True]
+    laptop.do(acting.say, room, Edit(mine.content, "a smaller mistake"))
+    with_request = "UPDATE outbox SET request = 0"  # It is on its way, and cannot be taken back.
+    laptop.db.run(with_request)
+    assert laptop.connect() is None
+    world.run()
+    laptop.db.run("UPDATE outbox SET request = NULL")
+    laptop.do(lambda tx: tx.stir(room))
+    world.run()
+    assert bodies(ada, room) == [False, True, False]
+    for peer in (ada, laptop, bob):
+        assert peer.db.all("SELECT body FROM line WHERE kind = 'edit'") == [(b"",)]
+
+
+def test_an_edit_of_what_was_removed_is_never_sent() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    laptop = world.add_device(ada)
+    room = room_of(world, ada, bob)
+    mine = speak(ada, room, Text("a mistake"))
+    laptop.hang_up()
+    speak(ada, room, Delete(mine))
+    laptop.do(acting.say, room, Edit(mine.content, "a smaller mistake"))
+    laptop.answers = lambda request: Refusal(request.id, Code.CLOSED, "") if (
+        isinstance(request, Append)
+    ) else None  # fmt: skip
+    assert laptop.connect() is None
+    world.run()
+    laptop.answers = lambda _request: None
+    world.pass_time(PAUSE_MS)
+    assert bodies(ada, room) == [False, True]
+    assert laptop.db.one("SELECT 1 FROM outbox") is None
+    assert laptop.db.one("SELECT 1 FROM line WHERE kind = 'edit'") is None
 
 
 def test_what_an_admin_takes_away_leaves_the_server_and_what_nobody_may_take_stays() -> None:

@@ -277,6 +277,7 @@ def test_what_was_dropped_and_what_was_garbage_is_passed_in_the_past_too() -> No
     assert said(ada, room)[-1] == "mine"
     assert len(notes(cyn, room)) >= 2
     assert gaps(cyn, room) == []
+    assert cyn.db.one("SELECT cause FROM entry WHERE seq = ?", here.seq) == ("deleted",)
 
 
 @pytest.mark.parametrize("lie", ["header", "body"])

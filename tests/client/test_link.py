@@ -334,6 +334,26 @@ def test_a_device_that_was_turned_away_may_say_what_lets_it_in_before_it_signs_i
     assert Register not in [type(one) for frame in street.sent for one in frame]
 
 
+def test_what_lets_a_device_in_is_said_again_where_the_line_broke_before_an_answer(
+    street: Street,
+) -> None:
+    street.link.connect(street.now)
+    street.sign_in()
+    street.talk()
+    street.link.offer([street.ada.register()])
+    street.link.connect(street.now)
+    street.events()
+    street.link.requests(street.now)
+    greeting = street.door.greet(Hello(oldest=1, newest=1), bytes(32), street.now)
+    number = street.link._number
+    street.tell(msgspec.structs.replace(greeting, id=number))
+    street.link.requests(street.now)  # It says them, and the server never hears it.
+    street.link.hang_up("")
+    street.events()
+    street.link.connect(street.now)
+    assert isinstance(street.talk()[-1], Entered)
+
+
 def test_a_disabled_account_asks_again_but_seldom(street: Street) -> None:
     street.ada.come()
     street.house.connection.run("UPDATE account SET disabled_at = 1")

@@ -7,11 +7,11 @@ import pytest
 from alcove.client import outbox
 from alcove.client.errors import UsageError
 from alcove.client.rooms import acting, making
-from alcove.client.tx import BATCH_ENTRIES
+from alcove.client.tx import BATCH_ENTRIES, Tx
 from alcove.wire.base import Request
 from alcove.wire.codec import decode_header
 from alcove.wire.content import File, React, SealedBlob, Target, Text
-from alcove.wire.entries import Append, Appended, MessageHeader
+from alcove.wire.entries import Append, Appended, MessageHeader, NewEntries, Nudge, Read
 from alcove.wire.errors import SENTENCES, Code, Refusal
 from alcove.wire.rooms import CreateRoom
 from tests.client.rooms.mischief import refuse
@@ -293,6 +293,29 @@ def test_what_was_stored_is_said_though_its_writer_has_left_before_hearing_of_it
     assert states(bob, room)["and goodbye"] in {"stored", "delivered"}
     assert bob.db.one("SELECT 1 FROM outbox") is None
     assert said(ada, room)[-1] == "and goodbye"
+
+
+def test_what_was_stored_is_said_though_its_writer_was_shut_out_before_reading_so_far() -> None:
+    world = World()
+    ada, bob, room = pair(world)
+    bob.hears = lambda one: None if isinstance(one, NewEntries | Nudge) else one
+    say(world, ada, room, "not heard")
+    bob.answers = refuse(Read, Code.NOT_A_MEMBER)
+
+    def say_both(tx: Tx) -> None:
+        for text in ("one", "two"):
+            acting.say(tx, room, Text(text))
+
+    bob.do(say_both)
+    world.run()
+    assert said(ada, room)[-2:] == ["one", "two"]
+    assert bob.db.one("SELECT state FROM room WHERE room = ?", room) == ("gone",)
+    assert states(bob, room)["one"] == states(bob, room)["two"] == "stored"
+    assert bob.db.one("SELECT 1 FROM outbox") is None
+    places = {
+        peer: [line_of(peer, room, text).seq for text in ("one", "two")] for peer in (ada, bob)
+    }
+    assert places[bob] == places[ada]
 
 
 def test_who_leaves_before_a_room_is_there_is_told_that_nothing_was_said() -> None:

@@ -191,9 +191,45 @@ def test_a_faster_device_makes_the_list_stale_and_it_is_done_again() -> None:
     ada = world.register("ada")
     opener = world.opener(ada)
     opened = world.open(ada, opener)
-    world.add_device(ada, words=PASSWORD)
     browser, code = shown(world)
-    refused = answer(ada, ada.do(pairing.certify, opened, opener, code))
-    assert refused.code == Code.STALE_LIST
+    ada.hang_up()
+    number = ada.do(pairing.certify, opened, opener, code)
+    world.add_device(ada, words=PASSWORD)
+    ada.connect()
+    assert answer(ada, number).code == Code.STALE_LIST
+    with pytest.raises(UsageError, match="have changed at this moment"):
+        ada.do(pairing.certify, opened, opener, code)
     assert isinstance(answer(ada, certify(ada, code)), Done)
     assert browser.connect() is None
+
+
+def test_an_older_list_that_the_server_shows_brings_nobody_back() -> None:
+    world = World()
+    ada = world.register("ada")
+    stolen = world.add_device(ada)
+    opener = world.opener(ada)
+    before = world.open(ada, opener)
+    ada.do(devices.revoke, world.open(ada, opener), opener, world.locks(ada), stolen.me.device)
+    world.run()
+    _, code = shown(world)
+    with pytest.raises(UsageError, match="shows an older list"):
+        ada.do(pairing.certify, before, opener, code)
+    # Nor does the box of before, beside the list of now: its archive is one that the thief opens.
+    now = world.open(ada, opener)
+    with pytest.raises(UsageError, match="older than your list of devices"):
+        ada.do(pairing.certify, replace(now, box=before.box), opener, code)
+
+
+def test_who_has_not_heard_of_all_lists_signs_none() -> None:
+    world = World()
+    ada = world.register("ada")
+    ada.hang_up()
+    for _ in range(2):
+        world.add_device(ada)
+    _, code = shown(world)
+    opener = world.opener(ada)
+    with pytest.raises(UsageError, match="not heard of all changes"):
+        ada.do(pairing.certify, world.open(ada, opener), opener, code)
+    ada.connect()
+    world.run()
+    assert isinstance(answer(ada, certify(ada, code)), Done)

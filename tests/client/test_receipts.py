@@ -118,6 +118,25 @@ def test_a_new_device_knows_what_was_read_before_it() -> None:
     assert unread(tablet.db, room).lines == 1
 
 
+@pytest.mark.parametrize("history", ["closed", "none"])
+def test_a_new_device_knows_what_was_read_under_keys_that_it_does_not_get(history: str) -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob, history=history)
+    say(world, bob, room, "one", "two")
+    read_all(ada, room)
+    world.pass_time(MOMENT_MS)
+    ada.do(acting.change_settings, room, keep_ms=10**9)
+    world.pass_time(PAUSE_MS)
+    ada.do(lambda tx: tx.run("DELETE FROM room_key"))  # Nobody can tell it the one of before.
+    bob.do(lambda tx: tx.run("DELETE FROM room_key"))
+    world.server.connection.run("DELETE FROM archive")
+    world.server.connection.run("DELETE FROM room_row")
+    tablet = world.add_device(ada)
+    world.pass_time(PAUSE_MS)
+    assert read_place(tablet.db, room) == read_place(ada.db, room) > 0
+
+
 def test_what_was_said_before_somebody_came_is_not_unread() -> None:
     world, ada, bob, room = pair()
     cyn = world.register("cyn")

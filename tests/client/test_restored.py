@@ -9,6 +9,7 @@ from alcove.client import restored
 from alcove.client.engine import Engine
 from alcove.client.events import Warned
 from alcove.client.rooms import acting
+from alcove.client.rooms.state import group_of
 from alcove.client.store.database import open_memory
 from alcove.client.tx import Tx
 from alcove.server.batch import Reader, Writer
@@ -18,7 +19,7 @@ from alcove.server.store.opening import begin_incarnation
 from alcove.server.store.sqlite import SqliteConnection
 from alcove.server.tx import World as ServerWorld
 from alcove.wire.content import Said, Text
-from alcove.wire.entries import Append, PutSnapshot
+from alcove.wire.entries import Append, PutSnapshot, Snapshot
 from alcove.wire.errors import Code, Refusal
 from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import (
@@ -150,6 +151,35 @@ def test_who_was_set_back_while_coming_in_comes_in_all_the_same() -> None:
     assert "restored" in warnings(laptop)
     assert state(laptop, room) == "active"
     assert said(laptop, room) == ["one"]
+
+
+@pytest.mark.parametrize("history", ["open", "none"])
+def test_a_group_that_was_being_joined_when_a_disk_was_copied_is_not_used_again(
+    history: str,
+) -> None:
+    """Everything may have been sealed with it since: the device comes in by a commit of its own."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    bob.hears = lambda one: None if isinstance(one, Snapshot) else one
+    room = room_of(world, ada, bob, history=history)
+    assert state(bob, room) == "joining"
+    image = bob.db.raw.serialize()
+    bob.hears = lambda one: one
+    bob.hang_up()
+    assert bob.connect() is None
+    world.pass_time(MINUTE_MS)
+    say(world, bob, room, "one")
+    leaf = bob.do(group_of, room).leaf.raw
+    set_back(bob, image)
+    assert bob.connect() is None
+    world.pass_time(MINUTE_MS)
+    assert warnings(bob) == ["restored"]
+    assert bob.do(group_of, room).leaf.raw != leaf
+    assert said(ada, room) == ["one"]
+    assert said(bob, room) == (["one"] if history == "open" else [])
+    say(world, bob, room, "two")
+    assert said(ada, room) == ["one", "two"]
+    agree(world, room, ada, bob)
 
 
 def test_a_question_whose_number_counts_may_be_refused_as_used() -> None:

@@ -44,6 +44,18 @@ def test_every_incarnation_has_a_number_of_its_own(writer: Connection) -> None:
     assert found(writer, NOW, SECRET)[1] == numbers[-1]
 
 
+def test_two_restores_of_one_backup_by_a_clock_that_is_wrong_have_numbers_of_their_own(
+    writer: Connection,
+) -> None:
+    found(writer, NOW, SECRET)
+    numbers = []
+    for drawn in (5, 7):
+        writer.begin()
+        numbers.append(begin_incarnation(writer, NOW - 600_000, drawn))
+        writer.rollback()
+    assert numbers == [NOW // 1000 + 6, NOW // 1000 + 8]
+
+
 def test_a_founding_that_fails_founds_nothing(
     writer: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

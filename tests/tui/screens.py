@@ -14,6 +14,7 @@ from unittest.mock import patch
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
+from alcove.desk import shown
 from alcove.tui.look import LIGHT
 from tests.tui import harbour
 from tests.tui.stage import Stage, Staged
@@ -115,6 +116,12 @@ async def _door_accounts(visit: Visit) -> None:
 def _nobody() -> Stage:
     found = harbour.stage()
     found.accounts = ()
+    return found
+
+
+def _not_invited() -> Stage:
+    found = _nobody()
+    found.server = shown.Server(address="harbour.example.org", registration="invite")
     return found
 
 
@@ -245,7 +252,7 @@ INVITE: Final = {"server": "https://harbour.example.org/i/Kq7x-29Fd-mW"}
 SCREENS: Final = {
     "door-create": Shown(_door_create, _nobody, INVITE),
     "door-own-words": Shown(_door_own_words, _nobody, INVITE),
-    "door-sign-in": Shown(_door_sign_in, _nobody, {"server": "harbour.example.org"}),
+    "door-sign-in": Shown(_door_sign_in, _not_invited, {"server": "harbour.example.org"}),
     "door-accounts": Shown(_door_accounts),
     "chats": Shown(_chats),
     "room": Shown(_room),

@@ -166,7 +166,7 @@ class Seat:
     async def choose(self, words: str) -> None:
         """Choose something in the palette."""
         await self.press("ctrl+p")
-        await self.sees("Commands, chats, people")
+        await self.sees("All commands, chats, people")
         await self.type(words)
         await self.press("enter")
 

@@ -109,7 +109,7 @@ async def test_a_file_is_sent_by_its_path_and_one_that_comes_is_saved(seat: Seat
     await bob.until(
         chats.GetLines(room=room), lambda lines: any(one.kind == "gone" for one in lines)
     )
-    await seat.sees("1 files")
+    await seat.sees("1 file,")
 
 
 @seated()
@@ -119,7 +119,7 @@ async def test_safety_numbers_are_compared_and_what_the_server_noted_is_shown(se
     me = seat.app.me
     assert me is not None
     await seat.press("4")
-    await seat.sees("this one", "bob", "unchecked", "account created")
+    await seat.sees("this one", "bob", "unchecked", "Account created")
     await seat.press("tab", "down", "v")
     await seat.sees("Safety number with bob", "not compared yet")
     assert isinstance(seat.app.screen, Comparing)

@@ -9,8 +9,8 @@ from alcove.wire import codec
 from alcove.wire.accounts import GetSalt, Register, Reset
 from alcove.wire.base import Done
 from alcove.wire.entries import Append, MessageHeader, NewEntry, OfferHandshakes, PutSnapshot
-from alcove.wire.errors import Code, Refused
-from alcove.wire.greeting import NewToken
+from alcove.wire.errors import Code, Refusal, Refused
+from alcove.wire.greeting import Goodbye, NewToken
 from alcove.wire.rooms import CreateRoom, GetMembers, SendLetter
 from tests.wire import drawn
 
@@ -192,3 +192,21 @@ def test_a_header_that_cannot_be_read_is_a_bad_header(header: bytes) -> None:
     with pytest.raises(Refused) as caught:
         codec.decode_header(header)
     assert caught.value.code == Code.BAD_HEADER
+
+
+@pytest.mark.parametrize("why", ["\x1b[2J", "two\nlines", "\x9b", "\u202e", "\u2066", "x" * 1_001])
+def test_a_sentence_of_a_server_that_would_steer_a_terminal_is_none(why: str) -> None:
+    for said in (Refusal(1, Code.LIMIT, why), Goodbye(Code.STOPPING, why)):
+        with pytest.raises(Refused) as refused:
+            codec.decode_answers(codec.encode_frame([said]))
+        assert refused.value.code == Code.MALFORMED
+
+
+def test_a_frame_of_answers_has_so_many_messages_at_most() -> None:
+    for count in (codec.FRAME_MESSAGES_MAX, codec.FRAME_MESSAGES_MAX + 1):
+        frame = codec.encode_frame([Done(id=one) for one in range(count)])
+        if count <= codec.FRAME_MESSAGES_MAX:
+            assert len(codec.decode_answers(frame)) == count
+        else:
+            with pytest.raises(Refused):
+                codec.decode_answers(frame)

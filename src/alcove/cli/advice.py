@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -88,15 +88,26 @@ def note_place(context: click.Context, option: click.Parameter, value: str | Non
     return value
 
 
-def say(text: str, **how: Any) -> None:
-    """Print a sentence for people."""
-    click.echo(advised(text), **how)
+def say(text: str, *, err: bool = False) -> None:
+    """Print a sentence for people, in lines that are broken between words."""
+    from alcove.cli.wrapping import for_stream  # noqa: PLC0415 - Help needs none of it.
+
+    click.echo(for_stream(advised(text), sys.stderr if err else sys.stdout), err=err)
 
 
 # ---- Errors ----
 
 
-class Told(click.ClickException):
+class Sentence(click.ClickException):
+    """What went wrong, in a sentence for people."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it where errors go."""
+        del file
+        say(f"Error: {self.format_message()}", err=True)
+
+
+class Told(Sentence):
     """A sentence for people, and the number with which the program ends."""
 
     def __init__(self, sentence: str, status: int = 1) -> None:
@@ -109,7 +120,7 @@ class Told(click.ClickException):
         return self.status
 
 
-class Mistake(click.ClickException):
+class Mistake(Sentence):
     """A command was not written as it is to be."""
 
     exit_code = 2

@@ -44,6 +44,9 @@ def status(data: str | None, config: str | None, *, as_json: bool) -> None:
     if accounts and not as_json:
         click.echo()
         table([_account_row(one) for one in accounts], ("ACCOUNT", "PROFILE", "SERVER", ""))
+        for one in accounts:
+            if one.must_save_phrase:
+                say(PHRASE_WAITS.format(one=one))
     answer_all = bool(accounts) and all(one.answers for one in accounts)
     if not is_it and not answer_all:
         raise SystemExit(1)
@@ -57,6 +60,14 @@ class Account(msgspec.Struct, frozen=True):
     server: str
     answers: bool
     """Whether its server does."""
+    must_save_phrase: bool
+    """Whether its recovery phrase has still to be written down."""
+
+
+PHRASE_WAITS = (
+    "The recovery phrase of {one.account} is not written down yet: `alcove recovery"
+    " --profile {one.profile}` shows it."
+)
 
 
 def _accounts(config: str | None) -> list[Account]:
@@ -73,11 +84,16 @@ def _accounts(config: str | None) -> list[Account]:
         found = [profiles.profile(name) for name in profiles.names()]
     except ClientError as error:
         raise click.ClickException(str(error)) from error
-    return [
-        Account(one.name, one.account, one.server, _listens(parse_address(one.server)))
-        for one in found
-        if one.account
-    ]
+    accounts = []
+    for one in found:
+        if one.account:
+            address = parse_address(one.server).by_number
+            accounts.append(
+                Account(
+                    one.name, one.account, str(address), _listens(address), one.must_save_phrase
+                )
+            )  # fmt: skip
+    return accounts
 
 
 def _listens(address: Any) -> bool:

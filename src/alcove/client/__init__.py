@@ -71,12 +71,13 @@ if TYPE_CHECKING:
         TurnedAway,
         Typing,
     )
-    from alcove.client.io.opening import examine
+    from alcove.client.io.opening import examine, keep_key
     from alcove.client.io.people import (
         Device,
         Person,
         Presence,
         Request,
+        moment,
     )
     from alcove.client.io.profiles import Profile, Profiles, home_folder
     from alcove.client.io.rooms import (
@@ -87,7 +88,7 @@ if TYPE_CHECKING:
     from alcove.client.io.watching import carried_out
     from alcove.client.keys.phrase import PASSWORD_ENTROPY_BYTES, new_password
     from alcove.client.keys.strength import Strength, strength
-    from alcove.client.store.failures import DamagedError
+    from alcove.client.store.failures import DamagedError, DiskFullError
     from alcove.wire.content import shown_name, shown_text
 
 _PLACES = {
@@ -110,16 +111,16 @@ _PLACES = {
         "MessageSent", "News", "Offline", "OlderMessage", "Online", "PresenceChanged",
         "RequestsChanged", "RoomChanged", "RoomNote", "TurnedAway", "Typing",
     ),
-    "io.opening": ("examine",),
+    "io.opening": ("examine", "keep_key"),
     "profiles": ("shown_name", "shown_text"),
-    "io.people": ("Device", "Person", "Presence", "Request"),
+    "io.people": ("Device", "Person", "Presence", "Request", "moment"),
     "io.profiles": ("Profile", "Profiles", "home_folder"),
     "io.rooms": ("Member", "Room"),
     "io.vault": ("find_keyring", "kept_by"),
     "io.watching": ("carried_out",),
     "keys.phrase": ("PASSWORD_ENTROPY_BYTES", "new_password"),
     "keys.strength": ("Strength", "strength"),
-    "store.failures": ("DamagedError",),
+    "store.failures": ("DamagedError", "DiskFullError"),
 }  # fmt: skip
 """Where each name is that apps may use.  It is loaded when it is first asked for."""
 
@@ -136,6 +137,7 @@ __all__ = [
     "ClientSettings",
     "DamagedError",
     "Device",
+    "DiskFullError",
     "Exported",
     "FileChanged",
     "FileError",
@@ -178,9 +180,11 @@ __all__ = [
     "find_keyring",
     "home_folder",
     "is_unusual",
+    "keep_key",
     "kept_by",
     "load_settings",
     "look_at",
+    "moment",
     "new_password",
     "parse_address",
     "reached",

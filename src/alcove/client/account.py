@@ -9,6 +9,7 @@ asked changes something on this device only when the server has said yes; then, 
 no, the owner hears `Answered` with the number that the step returned.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,11 +52,13 @@ from alcove.wire.accounts import (
     SetTotp,
 )
 from alcove.wire.base import Done
-from alcove.wire.devices import DeviceList, SignedList
+from alcove.wire.devices import Certificate, DeviceList, SignedList
 from alcove.wire.errors import Refusal
 from alcove.wire.events import NewEvent
 
 SEED_BYTES = 32
+ARCHIVE = "archive.read"
+"""The alarm that reads the archive, once all of this account's devices are known."""
 
 
 class Locks(NamedTuple):
@@ -125,6 +128,28 @@ def unlock(opened: OpenedBox, stretched: bytes, server: bytes) -> Unlocked:
     return Unlocked(opened.account, said.name, box, identity, opened.list, said, opened.version)
 
 
+def unlock_own(tx: Tx, opened: OpenedBox, opener: Opener) -> Unlocked:
+    """Open the box of this device's account; its list must go on from what this device knows.
+
+    What is signed next follows that list: after an older one, whoever was revoked would be back.
+    """
+    unlocked = unlock(opened, opener.stretched, tx.me.server)
+    if unlocked.account != tx.me.account:
+        raise UsageError("The password opens another account than the one of this device.")
+    step = trust.take_list(tx, opened.list)
+    if step == "missing":
+        raise UsageError(
+            "This device has not heard of all changes to your devices yet: try again in a moment."
+        )
+    if step not in ("same", "next", "rotated"):
+        raise UsageError(
+            "Your devices have changed at this moment, or the server shows an older list of them:"
+            " nothing was changed; try again, and if it stays so, ask the host whether the server"
+            " was restored."
+        )
+    return unlocked
+
+
 def seal_locks(tx: Tx, account: bytes, box: Box, locks: Locks) -> tuple[Sealed, Sealed]:
     """Return what the server keeps of both locks: password, phrase."""
     login, box_key = split(locks.password)
@@ -175,11 +200,19 @@ def phrase_saved(tx: Tx) -> None:
 
 
 def change_locks(tx: Tx, opened: OpenedBox, opener: Opener, locks: Locks, phrase: bytes) -> int:
-    """Take another password, and the same phrase or a new one; returns the request's number."""
-    unlocked = unlock(opened, opener.stretched, tx.me.server)
+    """Take another password, and the same phrase or a new one; returns the request's number.
+
+    A box that is older than the list, because the server was restored, cannot open the archive as
+    the list has it: then another archive begins.
+    """
+    unlocked = unlock_own(tx, opened, opener)
     assert len(phrase) == PHRASE_BYTES
     box = msgspec.structs.replace(unlocked.box, phrase=phrase)
-    return change_box(tx, unlocked, opener, box, locks)
+    if archive_key(box.archives[0]).public == unlocked.list.archive:
+        return change_box(tx, unlocked, opener, box, locks)
+    box = msgspec.structs.replace(box, archives=_with_new_archive(tx, box))
+    signed = _next_list(tx, unlocked, box, devices_of(unlocked.list).values())
+    return change_box(tx, unlocked, opener, box, locks, signed)
 
 
 def rotate(tx: Tx, opened: OpenedBox, opener: Opener, locks: Locks, phrase: bytes) -> int:
@@ -187,7 +220,7 @@ def rotate(tx: Tx, opened: OpenedBox, opener: Opener, locks: Locks, phrase: byte
 
     Everybody who knows this account is shown *changed: look*, and that the old key agreed to it.
     """
-    me, unlocked = tx.me, unlock(opened, opener.stretched, tx.me.server)
+    me, unlocked = tx.me, unlock_own(tx, opened, opener)
     seeds = _with_new_archive(tx, unlocked.box)
     box = Box(tx.random(SEED_BYTES), seeds, phrase)
     devices = [NewDevice(one.device, one.browser) for one in devices_of(unlocked.list).values()]
@@ -204,19 +237,24 @@ def without(tx: Tx, opened: OpenedBox, opener: Opener, locks: Locks, device: byt
 
     All other certificates are renewed, and when the server has taken the list, the rooms follow.
     """
-    me, unlocked = tx.me, unlock(opened, opener.stretched, tx.me.server)
+    me, unlocked = tx.me, unlock_own(tx, opened, opener)
     there = devices_of(unlocked.list)
     if device not in there:
         raise UsageError("This device is not on the account's list any more: nothing to do.")
     if device == me.device:
         raise UsageError("A device cannot revoke itself: log out, or use another device.")
-    rest = [NewDevice(one.device, one.browser) for id_, one in there.items() if id_ != device]
+    box = msgspec.structs.replace(unlocked.box, archives=_with_new_archive(tx, unlocked.box))
+    rest = [one for id_, one in there.items() if id_ != device]
+    return change_box(tx, unlocked, opener, box, locks, _next_list(tx, unlocked, box, rest))
+
+
+def _next_list(tx: Tx, unlocked: Unlocked, box: Box, devices: Iterable[Certificate]) -> SignedList:
+    """Return the account's next list, with these devices and the newest archive of a box."""
+    me = tx.me
+    there = [NewDevice(one.device, one.browser) for one in devices]
     owner = Owner(me.account, unlocked.name, me.server)
-    seeds = _with_new_archive(tx, unlocked.box)
-    archive = archive_key(seeds[0]).public
-    new = make_list(unlocked.identity, owner, rest, unlocked.signed, archive=archive)
-    box = msgspec.structs.replace(unlocked.box, archives=seeds)
-    return change_box(tx, unlocked, opener, box, locks, new)
+    archive = archive_key(box.archives[0]).public
+    return make_list(unlocked.identity, owner, there, unlocked.signed, archive=archive)
 
 
 def _with_new_archive(tx: Tx, box: Box) -> tuple[bytes, ...]:
@@ -232,10 +270,17 @@ def change_box(
     locks: Locks,
     signed: SignedList | None = None,
 ) -> int:
-    """Ask the server to swap both locks and the list, all at once or not at all."""
+    """Ask the server to swap both locks and the list, all at once or not at all.
+
+    A device that came too late for the archive reads it now: the box is open.
+    """
     account = tx.me.account
-    if unlocked.account != account:
-        raise UsageError("The password opens another account than the one of this device.")
+    if tx.line("SELECT is_archive_closed FROM me") == (1,):
+        from alcove.client import entering  # noqa: PLC0415  # It opens boxes by this module.
+
+        entering.keep_seeds(tx, unlocked.box.archives)
+        tx.run("UPDATE me SET is_archive_closed = 0")
+        tx.wake(ARCHIVE, b"", tx.now)
     login, _ = split(opener.stretched)
     password, phrase = seal_locks(tx, account, box, locks)
     request = ChangeBox(

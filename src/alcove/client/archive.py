@@ -70,6 +70,7 @@ def page(tx: Tx, request: GetArchive, answer: Archive | Refusal, _: bytes) -> No
         return  # It is asked for again at the next sign-in, as long as the seeds are here.
     seeds = entering.archive_seeds(tx.db)
     keys = [archive_key(seed) for seed in seeds]
+    is_closed = False
     rooms: dict[bytes, None] = {}
     for row in answer.rows:
         for key in keys:
@@ -81,6 +82,11 @@ def page(tx: Tx, request: GetArchive, answer: Archive | Refusal, _: bytes) -> No
                 rooms[row.room] = None
                 handshakes.learn_key(tx, row.room, row.name, opened.plain, is_archived=True)
             break
+        else:
+            is_closed = True
+    if is_closed:  # Another device was revoked since this one came: it has the seeds of before.
+        tx.run("UPDATE me SET is_archive_closed = 1")
+        tx.tell(Warned("archive-closed", tx.me.account, tx.now))
     for room in rooms:
         approach.look_for(tx, room)
     if answer.next is not None and answer.next > request.since:

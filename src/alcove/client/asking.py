@@ -4,7 +4,7 @@
     who holds them            ──► may the asker have them?  an answer that only the asker opens
 
 A sibling gets everything.  Another account gets the keys of the time in which it had a device in
-the room; in a room that is open to newcomers, all of them.
+the room, under the identity that it has now; in a room that is open to newcomers, all of them.
 """
 
 from typing import Any, NamedTuple
@@ -17,8 +17,10 @@ from alcove.client.keys.archive import archive_key, open_answer, seal_answer
 from alcove.client.keys.envelope import HASH_BYTES
 from alcove.client.keys.sealing import Address, named_key, open_letter, seal_letter
 from alcove.client.rooms import handshakes, messages
-from alcove.client.rooms.members import has_stood
-from alcove.client.rooms.state import Room, find_room
+from alcove.client.rooms.extension import state_of
+from alcove.client.rooms.leaves import key_hash, whose
+from alcove.client.rooms.roles import settled
+from alcove.client.rooms.state import Room, find_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.base import Done
 from alcove.wire.codec import MALFORMED, encode
@@ -60,6 +62,8 @@ class Sender(NamedTuple):
     device: bytes
     account: bytes
     key: bytes
+    identity: bytes
+    """The hash of the account's identity, as the device's certificate says."""
 
 
 _decode_letter: Any = msgspec.msgpack.Decoder(Question | Reply).decode
@@ -138,12 +142,12 @@ def take(tx: Tx, letter: Letter) -> None:
     """Take a letter of another device: a question, or an answer."""
     here = find_room(tx, letter.room)
     line = tx.one(
-        "SELECT device, account, key FROM stay WHERE room = ? AND device = ? AND until IS NULL",
+        "SELECT device, account, key, certificate FROM stay WHERE room = ? AND device = ? AND until IS NULL",
         letter.room, letter.sender,
     )  # fmt: skip
     if here is None or here.state != "active" or line is None:
         return
-    sender = Sender(*line)
+    sender = Sender(*line[:3], whose(line[3]).identity)
     try:
         key = messages.key_of(tx, letter.room, named_key(letter.body))
         if key is None:
@@ -173,7 +177,7 @@ def _answer(tx: Tx, here: Room, sender: Sender, question: Question) -> None:
             """,
             here.room, name,
         )  # fmt: skip
-        if line is not None and _may_have(tx, here, sender.account, line[1]):
+        if line is not None and _may_have(tx, here, sender, line[1]):
             keys.append((name, line[0]))
     if not keys:
         return
@@ -190,12 +194,27 @@ def _answer(tx: Tx, here: Room, sender: Sender, question: Question) -> None:
     _send(tx, here, sender.device, encode(Reply(sealed)))
 
 
-def _may_have(tx: Tx, here: Room, account: bytes, seq: int) -> bool:
-    """Return whether an account may have the room key that began at a place."""
+def _may_have(tx: Tx, here: Room, asker: Sender, seq: int) -> bool:
+    """Return whether somebody may have the room key that began at a place.
+
+    It goes by identity: an account's name and id are the server's to give away.
+    """
     (opened,) = tx.line("SELECT opened_seq FROM room WHERE room = ?", here.room)
-    if account == tx.me.account or (here.history == "open" and seq >= opened):
+    if here.history == "open" and seq >= opened:
         return True
-    return bool(has_stood(tx, here.room, account, seq))
+    public = public_of(tx, here.room)
+    assert public is not None, "the room is active"
+    state = state_of(public)
+    if asker.account == tx.me.account and asker.identity == key_hash(tx.me.identity):
+        return True
+    there = tx.all(
+        """
+        SELECT certificate FROM stay
+        WHERE room = ?1 AND account = ?2 AND since <= ?3 AND (until IS NULL OR until > ?3)
+        """,
+        here.room, asker.account, seq,
+    )  # fmt: skip
+    return any(settled(state, whose(one).identity) == asker.identity for (one,) in there)
 
 
 def _learn(tx: Tx, here: Room, sender: Sender, reply: Reply) -> None:

@@ -64,3 +64,11 @@ def complete(tx: Tx, room: bytes) -> None:
                 encode_said(whole), number,
             )  # fmt: skip
             completed(tx, room, content, whole.content)
+
+
+def take_back(tx: Tx, room: bytes, content: bytes) -> bool:
+    """Take back what still waits for its files: nobody has seen it.  False if it does not."""
+    waits = tx.one(
+        "SELECT 1 FROM outbox WHERE room = ? AND content = ? AND files > 0", room, content
+    )
+    return waits is not None and outbox.cancel(tx, room, content)

@@ -192,6 +192,14 @@ SENTENCES: Final = {
         "A new device of your account has begun an archive key of before again: the server "
         "showed it an older box."
     ),
+    "archive-closed": (
+        "The archive of your account was renewed before this device had read it: change the "
+        "password here, or set the same again, or wait until another device of yours is online."
+    ),
+    "box-older": (
+        "A server that was restored has an older copy of what your password opens: change the "
+        "password, or set the same again, so that new devices read everything."
+    ),
     "lists-lost": "The server had lost newer device lists of yours; they were given back.",
     "bad-counter": (
         "The server says that this device has sent far more than any device can: it lies or "

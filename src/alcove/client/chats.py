@@ -396,11 +396,15 @@ def accepted(tx: Tx, push: Answered) -> None:
 
 
 def members(tx: Tx, request: GetMembers, answer: Members | Refusal, _: bytes) -> None:
-    """Hear who has accepted while this device was away."""
-    if not isinstance(answer, Refusal):
-        for one in answer.members:
-            if one.state == "active":
-                _has_accepted(tx, request.room, one.account)
+    """Hear who has accepted while this device was away: a page of them."""
+    if isinstance(answer, Refusal):
+        return  # The next sign-in asks again.
+    for one in answer.members:
+        if one.state == "active":
+            _has_accepted(tx, request.room, one.account)
+    if answer.more and answer.members and answer.members[-1].account > (request.after or b""):
+        last = answer.members[-1].account
+        tx.ask(GetMembers(room=request.room, after=last), "chats.members")
 
 
 def _has_accepted(tx: Tx, room: bytes, account: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from alcove.client import packages, trust
-from alcove.client.account import Locks, Opener, without
+from alcove.client.account import ARCHIVE, Locks, Opener, without
 from alcove.client.errors import PeerError
 from alcove.client.events import Warned
 from alcove.client.keys.certificates import devices_of, list_hash, read_list
@@ -38,8 +38,6 @@ OFFERED_MAX = 8
 """So many of its lists a device offers that was turned away: a backup is older by a few."""
 EARLIER_AT_ONCE = 16
 """How many lists of before are asked for together."""
-ARCHIVE = "archive.read"
-"""The alarm that reads the archive, once all of this account's devices are known."""
 
 _decode_signed = msgspec.msgpack.Decoder(SignedList).decode
 
@@ -236,7 +234,11 @@ def signed_in(tx: Tx, answer: SignedIn) -> None:
 
 def _put_back(tx: Tx, version: int) -> None:
     """Give the server its newer lists back: it was restored, or it hides them."""
-    tx.tell(Warned("lists-lost", tx.me.account, tx.now))
+    me = tx.me
+    tx.tell(Warned("lists-lost", me.account, tx.now))
+    line = tx.one("SELECT signed FROM own_list WHERE version = ?", version)
+    if line is not None and read_list(_decode_signed(line[0])).archive != me.archive_key:
+        tx.tell(Warned("box-older", me.account, tx.now))  # It came with the newer list.
     for (body,) in tx.all(
         "SELECT signed FROM own_list WHERE version > ? ORDER BY version", version
     ):

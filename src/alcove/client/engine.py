@@ -20,7 +20,7 @@ from alcove.client import owner, restored, tables
 from alcove.client.events import Answered, Event, Offline, Online
 from alcove.client.rooms import withheld
 from alcove.client.store.database import Database
-from alcove.client.tx import READS_FROM, Memory, Tx
+from alcove.client.tx import READS_FROM, UNKNOWN, Memory, Tx
 from alcove.wire import REQUESTS
 from alcove.wire.base import Push, Reply, Request
 from alcove.wire.errors import Code, Refusal
@@ -83,8 +83,11 @@ class Engine:
 
     def deadline(self) -> Millis | None:
         """Return when `tick` must be called at the latest; None for whenever."""
-        line = self._db.one("SELECT MIN(at) FROM alarm")
-        return None if line is None else line[0]
+        memory = self._memory
+        if memory.due == UNKNOWN:
+            line = self._db.one("SELECT MIN(at) FROM alarm")
+            memory.due = None if line is None else line[0]
+        return memory.due
 
     def is_ahead_of(self, now: Millis) -> bool:
         """Return whether the clock was set back: until `tick` is called deadlines are too late."""
@@ -101,7 +104,7 @@ class Engine:
     ) -> T:
         """Carry out one step in one transaction; what it sends and tells leaves after that."""
         tx = Tx(self._db, self._memory, self._random, now)
-        asked = self._memory.number
+        asked = frozenset(self._memory.asked)
         self._db.begin()
         try:
             clock = _look_at_clock(tx)

@@ -8,24 +8,20 @@ Each page is a step of its own, so a device is usable at once, and a crash costs
 """
 
 import hashlib
-from itertools import pairwise
 from typing import NamedTuple
 
-from alcove.client import asking, restored
+from alcove.client import asking
 from alcove.client.errors import PeerError
-from alcove.client.keys.rooms import room_key
-from alcove.client.keys.sealing import open_chain_row, seal_chain_row
+from alcove.client.keys.sealing import open_chain_row
 from alcove.client.rooms import handshakes, messages
-from alcove.client.rooms.belief import SUITES
-from alcove.client.rooms.founding import check_beginning
 from alcove.client.rooms.handshakes import decode_body
 from alcove.client.rooms.messages import LOOK_AGAIN, LOOK_AGAIN_MS
 from alcove.client.rooms.standing import rank_all, stand
-from alcove.client.rooms.state import Room, find_room, policy_of
+from alcove.client.rooms.state import Room, find_room
 from alcove.client.timeline import note
 from alcove.client.timeline import take as show
 from alcove.client.tx import Tx
-from alcove.mls import MlsError, PublicGroup, StagedPublicCommit, decode_group_info
+from alcove.mls import MlsError, PublicGroup, decode_group_info
 from alcove.wire.codec import decode_header
 from alcove.wire.content import ContentError
 from alcove.wire.entries import (
@@ -39,15 +35,13 @@ from alcove.wire.entries import (
     Stored,
 )
 from alcove.wire.errors import Code, Refusal, Refused
-from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name
-from alcove.wire.rooms import GetRows, PutRows, RoomRows
+from alcove.wire.ids import Position, entry_name
+from alcove.wire.rooms import GetRows, RoomRows
 
 PAGE_ENTRIES = 256
 GO_ON = "history.go_on"
 """The alarm that fetches the next page of a room's history."""
 AGAIN_MS = 5_000
-MEND_AGAIN_MS = 3_600_000
-"""What is to be mended and finds no line waits so long, or until there is one."""
 LOOKS_MAX = 12
 """Every fourth time the pause doubles, so often, to a day."""
 
@@ -153,71 +147,27 @@ def chain(tx: Tx, request: GetRows, answer: RoomRows | Refusal, _: bytes) -> Non
     if isinstance(answer, Refusal):
         _later(tx, request.room, answer)
         return
-    for row in answer.rows:
-        key = messages.key_of(tx, request.room, row.name)
-        if key is None:
-            continue
-        try:
-            link = open_chain_row(key, request.room, row.name, row.body)
-        except PeerError:
-            continue
-        handshakes.learn_key(tx, request.room, link.name, link.secret, is_archived=True)
+    rows, left = answer.rows, 0
+    while len(rows) != left:  # What was put back stands behind what it leads to.
+        left = len(rows)
+        rows = tuple(row for row in rows if not _walked(tx, request.room, row))
     if answer.next is not None and (request.before is None or answer.next < request.before):
         tx.ask(GetRows(room=request.room, kind="chain", before=answer.next), "history.chain")
     else:
         go_on(tx, request.room)
 
 
-def mend(tx: Tx, room: bytes) -> None:
-    """Somebody came in by a commit of their own, and could not link the new key to the old one."""
-    here = find_room(tx, room)
-    if here is None or here.state != "active" or here.history == "none":
-        return
-    if not tx.memory.is_signed_in:
-        tx.wake(handshakes.MEND_CHAIN, room, tx.now + MEND_AGAIN_MS)  # Or at the next sign-in.
-        return
-    if restored.may_speak(tx, here):
-        tx.ask(GetRows(room=room, kind="chain"), "history.mended")
-
-
-def mended(tx: Tx, request: GetRows, answer: RoomRows | Refusal, _: bytes) -> None:
-    """Add what is missing among the newest rows of the chain."""
-    if isinstance(answer, Refusal):
-        return  # Somebody else may do it; and the next to come in asks again.
-    there = {row.name for row in answer.rows}
-    room = request.room
-    keys = tx.all(
-        """
-        SELECT h.name, k.secret, h.header FROM handshake h
-        LEFT JOIN room_key k ON k.room = h.room AND k.name = h.name
-        WHERE h.room = ? AND h.renews ORDER BY h.seq DESC LIMIT ?
-        """,
-        room, messages.RENEWALS + 1,
-    )  # fmt: skip
-    rows = []
-    for (name, secret, raw), (before, earlier, _raw) in pairwise(keys):
-        if name in there or secret is None or earlier is None or not _is_external(tx, room, raw):
-            continue
-        body = seal_chain_row(
-            room_key(secret), room, name, tx.me.key, (before, earlier), tx.random(32)
-        )
-        rows.append(Row("chain", name, body))
-    if rows:
-        tx.order(PutRows(room=room, rows=tuple(rows)), "history.put")
-
-
-def _is_external(tx: Tx, room: bytes, raw: bytes | None) -> bool:
-    """Return whether a handshake was somebody's own, who may have what was said before."""
-    header = None if raw is None else decode_header(raw)
-    if not isinstance(header, HandshakeHeader) or header.joins is None:
+def _walked(tx: Tx, room: bytes, row: Row) -> bool:
+    """Go from a key to the one before it; returns whether the key was there to open the row."""
+    key = messages.key_of(tx, room, row.name)
+    if key is None:
         return False
-    here = find_room(tx, room)
-    assert here is not None
-    return here.history == "open" or (here.history == "closed" and header.joins != "link")
-
-
-def put(tx: Tx, request: PutRows, answer: object, _: bytes) -> None:
-    """Rows were added to the chain, or another member's were."""
+    try:
+        link = open_chain_row(key, room, row.name, row.body)
+    except PeerError:
+        return True
+    handshakes.learn_key(tx, room, link.name, link.secret, is_archived=True)
+    return True
 
 
 # ---- Pages: from the newest to the oldest ----
@@ -300,6 +250,7 @@ def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) ->
     cause = None
     if stored.body is None:
         show(tx, room, messages.opened(stored, header, stay, None))
+        _remember(tx, room, stored, header.sender, header.content, "deleted")
         return
     try:
         said = messages.open_said(tx, room, stored, header, stay)
@@ -311,12 +262,19 @@ def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) ->
         cause = messages.cause_of(error)
     if cause is not None and cause != "no-key":
         note(tx, room, stored.seq, stored.at, cause, stay.account)
+    _remember(tx, room, stored, header.sender, None if cause else header.content, cause)
+
+
+def _remember(
+    tx: Tx, room: bytes, stored: Stored, device: bytes, content: bytes | None, cause: str | None
+) -> None:
+    """Write down what became of an entry of the past."""
     tx.run(
         """
         INSERT INTO entry (room, seq, chain, device, content, cause) VALUES (?, ?, NULL, ?, ?, ?)
         ON CONFLICT DO NOTHING
         """,
-        room, stored.seq, header.sender, None if cause else header.content, cause,
+        room, stored.seq, device, content, cause,
     )  # fmt: skip
 
 
@@ -359,12 +317,12 @@ def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) 
             break
         try:
             header = decode_header(stored.header)
-            before = steps[-1].public if steps else None
-            public = _step(tx, room, header, decode_body(stored.body), before, base)
+            if isinstance(header, HandshakeHeader):
+                body, before = decode_body(stored.body), steps[-1].public if steps else None
+                public = handshakes.public_after(tx, room, header, body, before, base)
+                steps.append(Step(stored, header, public))
         except (PeerError, MlsError, Refused):
             continue
-        if isinstance(header, HandshakeHeader) and public is not None:
-            steps.append(Step(stored, header, public))
     last = answer.entries[-1].seq if answer.entries and answer.more else known
     if request.since.seq < last < known:
         tx.memory.walks[room] = Walked(last, steps)
@@ -412,26 +370,6 @@ def _believe(tx: Tx, room: bytes, steps: list[Step]) -> None:
         before = public
     _end_stays(tx, room, steps[-1].stored.seq)
     rank_all(tx, room, steps[-1].stored.seq, steps[-1].public)
-
-
-def _step(
-    tx: Tx, room: bytes, header: object, body: handshakes.Body, public: PublicGroup | None,
-    base: bytes | None,
-) -> PublicGroup | None:  # fmt: skip
-    """Return the public state after one more handshake."""
-    if not isinstance(header, HandshakeHeader):
-        return public
-    if public is None:
-        tree = None if header.before == NOTHING_BEFORE else base
-        first = PublicGroup.from_group_info(body.info, policy_of(tx), tree=tree, suites=SUITES)
-        check_beginning(first, header, room)
-        return first
-    staged = public.receive(body.commit)
-    if not isinstance(staged, StagedPublicCommit):
-        raise PeerError("not-a-commit")
-    return handshakes.counted(
-        header, staged.authenticated_data, body.info, staged.group, staged.committer
-    )
 
 
 def _end_stays(tx: Tx, room: bytes, seq: int) -> None:

@@ -58,8 +58,7 @@ def moved(tx: Tx, push: RoomMoved) -> None:
     chats.moved(tx, push)
     if push.state == "active":
         ask_inbox(tx)
-        if not rewinding.has_to_compare(tx, push.room):
-            approach.look_for(tx, push.room)
+        approach.look_for(tx, push.room)
         if not rewinding.is_known(tx, push.room):
             approach.list_rooms(tx)  # For where its log stands since the server was restored.
         return

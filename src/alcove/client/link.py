@@ -249,7 +249,8 @@ class Link:
     def offer(self, requests: Sequence[Request]) -> None:
         """Connect once more, and say these before this device signs in, whatever is answered.
 
-        For who was turned away by a server that may have forgotten what lets it in.
+        For who was turned away by a server that may have forgotten what lets it in.  Where the line
+        breaks before the server has said whether it does now, they are said again on the next.
         """
         assert all(isinstance(one, UNSIGNED) for one in requests)
         self._offers, self._is_wanted = tuple(requests), True
@@ -357,8 +358,7 @@ class Link:
     def _prove(self, now: Millis) -> None:
         """Sign this connection's challenge."""
         device, server, greeting = self._parties()
-        offers, self._offers = self._offers, ()
-        for request in offers:
+        for request in self._offers:
             self._say_first(request, now)
         self.state = State.SIGNING
         self._nonce = self._random(32)
@@ -377,7 +377,7 @@ class Link:
         except CryptoError:
             self._turn_away(WRONG_KEY)
             return
-        self.state, self._was_in = State.IN, True
+        self.state, self._was_in, self._offers = State.IN, True, ()
         self._events.append(Entered(reply))
         later, self._later = self._later, []
         for request in later:
@@ -398,6 +398,8 @@ class Link:
             return
         why = sentence(code, theirs)
         is_final = code in FINAL
+        if is_final:
+            self._offers = ()
         if is_final or code == Code.DISABLED:
             self._events.append(TurnedAway(code, why, is_final))
         self._retry_after_ms = max(retry_after_ms or 0, DISABLED_MS * (code == Code.DISABLED))

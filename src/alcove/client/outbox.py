@@ -9,10 +9,11 @@ when the log has closed what it was sealed under; the content id stays, so nothi
 """
 
 from alcove.client.errors import UsageError
+from alcove.client.files import transfers
 from alcove.client.keys.sealing import PLAIN_BYTES_MAX, Place, live_data, seal_kept
 from alcove.client.rooms.members import may_post
 from alcove.client.rooms.messages import key_of
-from alcove.client.rooms.state import Room, find_room, group_of, keep_group
+from alcove.client.rooms.state import Room, find_room, get_room, group_of, keep_group
 from alcove.client.timeline import cancelled, failed, retried, show_own, stored
 from alcove.client.tx import Tx
 from alcove.wire.codec import decode_header, encode
@@ -27,6 +28,8 @@ NOT_HERE = "You are not in this room any more; what you write cannot be sent the
 TOO_LARGE = "This message is too large to be sealed; send it in parts, or as a file."
 MAY_NOT_POST = "Only some may post in this room; ask an admin, or write to them directly."
 NOTHING = "There is nothing to send: write something first."
+ANYWHERE = 2**62
+"""Above all places."""
 TRIES_MAX = 8
 """How often a message is sealed anew before its sender is told."""
 
@@ -67,6 +70,7 @@ def cancel(tx: Tx, room: bytes, content_id: bytes) -> bool:
     )  # fmt: skip
     if done:
         cancelled(tx, room, content_id)
+        transfers.drop_content(tx, room, tx.me.account, content_id)
     return bool(done)
 
 
@@ -198,31 +202,48 @@ def not_taken(tx: Tx, request: Append, refusal: Refusal, *, was_the_commit: bool
         stop(tx, request.room)
 
 
-def settle(tx: Tx, request: Append, appended: Appended) -> None:
-    """What this device said was stored, in a log that it reads no more: it is said all the same."""
+def placed(tx: Tx, request: Append, appended: Appended) -> None:
+    """Note where the log has what this device said, as far as it does not read there yet."""
+    if not tx.run("UPDATE outbox SET request = NULL WHERE request = ?", request.id):
+        return
     for seq, entry in enumerate(request.entries, start=appended.first):
-        header = decode_header(entry.header)
-        if isinstance(header, MessageHeader) and tx.run(
-            "DELETE FROM outbox WHERE room = ? AND content = ?", request.room, header.content
-        ):
-            stored(tx, request.room, header.content, seq, appended.at)
-            tx.run(
-                """
-                INSERT INTO entry (room, seq, device, content) VALUES (?, ?, ?, ?)
-                ON CONFLICT DO NOTHING
-                """,
-                request.room, seq, header.sender, header.content,
-            )  # fmt: skip
+        tx.run(
+            "UPDATE outbox SET seq = ?, at = ? WHERE room = ? AND content = ?",
+            seq, appended.at, request.room, getattr(decode_header(entry.header), "content", None),
+        )  # fmt: skip
+
+
+def settle(tx: Tx, room: bytes, until: int) -> None:
+    """What has its place in a part of the log that this device does not walk was said all the same.
+
+    It was shut out before it had read so far, or has come in again behind it.
+    """
+    for content, seq, at in tx.all(
+        """
+        DELETE FROM outbox WHERE room = ? AND seq <= ? RETURNING content, seq, at
+        """,
+        room, until,
+    ):  # fmt: skip
+        stored(tx, room, content, seq, at)
+        tx.run(
+            """
+            INSERT INTO entry (room, seq, device, content) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO NOTHING
+            """,
+            room, seq, tx.me.device, content,
+        )  # fmt: skip
 
 
 def stop(tx: Tx, room: bytes, why: str = NOT_HERE) -> None:
     """This device is in a room no longer: what waits cannot be said there."""
+    settle(tx, room, ANYWHERE)
     for (content,) in tx.all("SELECT content FROM outbox WHERE room = ?", room):
         fail(tx, room, content, why)
 
 
 def go_on(tx: Tx, room: bytes, why: str = NOT_HERE) -> None:
     """This device is in a room again: say what could not be said meanwhile."""
+    settle(tx, room, get_room(tx, room).seq)
     tx.run(
         """
         UPDATE outbox SET failed = NULL, tries = 0, header = NULL, body = NULL, request = NULL

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from alcove.client import entering, trust
-from alcove.client.account import Opener, Unlocked, unlock
+from alcove.client.account import Opener, Unlocked, unlock_own
 from alcove.client.errors import PeerError, UsageError
 from alcove.client.events import Answered, Warned
 from alcove.client.keys.archive import archive_key
@@ -56,6 +56,10 @@ ENDED: Final = "The code of the new device has ended: let it show another one."
 FALSE: Final = (
     "Somebody else has answered to the code of this device: show another one, and let nobody but"
     " you see it."
+)
+OLD_BOX: Final = (
+    "The server shows a box of your account that is older than your list of devices, as after a"
+    " restore: change your password once, which makes a new one, and do this again."
 )
 USED: Final = "This code was used already: let the new device show another one."
 
@@ -199,9 +203,9 @@ def certify(
     `Answered` tells what became of it.  `stale_list` means that another device was faster: open
     the box anew, and do this again.
     """
-    unlocked, offered = unlock(opened, opener.stretched, tx.me.server), read_offer(code)
-    if unlocked.account != tx.me.account:
-        raise UsageError("The password opens another account than the one of this device.")
+    unlocked, offered = unlock_own(tx, opened, opener), read_offer(code)
+    if archive_key(unlocked.box.archives[0]).public != unlocked.list.archive:
+        raise UsageError(OLD_BOX)
     if offered.ends_at <= tx.now or offered.ends_at > tx.now + 2 * ENDS_MS:
         raise UsageError(ENDED)
     there = devices_of(unlocked.list)

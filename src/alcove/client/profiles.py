@@ -25,6 +25,7 @@ from alcove.client.keys.sealing import (
 from alcove.client.rooms.members import role_of
 from alcove.client.rooms.messages import key_of
 from alcove.client.rooms.state import Room, change, find_room
+from alcove.client.rooms.walk import MEND_PROFILE
 from alcove.client.store.database import Database
 from alcove.client.tx import Tx
 from alcove.wire.accounts import GetProfile, Profile, PutProfile
@@ -52,8 +53,6 @@ FIRST_MAX: Final = 2**40
 """The highest number of the first profile of a room that a device sees."""
 LOOK: Final = "profiles.look"
 """The alarm that reads a room's profile."""
-MEND: Final = "profiles.mend"
-"""The alarm that seals a room's profile anew, where who has renewed the key could not."""
 MEND_AGAIN_MS: Final = 3_600_000
 """Without a line it waits so long, or until there is one."""
 LOOK_MS: Final = 20_000
@@ -62,6 +61,10 @@ SLOT: Final = "receipts.slot"
 """The alarm that stores this account's slot in a room: in it is the key of the profile."""
 NAMELESS_MAX: Final = 20
 """So many rooms whose names have not come are looked at when a device signs in."""
+PUT_BACK: Final = "profiles.put_back"
+"""The alarm that gives a restored server this account's profile back."""
+PUT_BACK_MS: Final = 60_000
+"""Before that it is looked whether another device has told of a newer one."""
 SPREAD_MS: Final = 200
 """One room after another is told of a new key, so long apart."""
 
@@ -217,7 +220,7 @@ def mend(tx: Tx, room: bytes) -> None:
     if tx.memory.is_signed_in:
         tx.ask(GetRows(room=room, kind="profile"), "profiles.rows", b"mend")
     else:
-        tx.wake(MEND, room, tx.now + MEND_AGAIN_MS)  # The next sign-in brings it forward.
+        tx.wake(MEND_PROFILE, room, tx.now + MEND_AGAIN_MS)  # The next sign-in brings it forward.
 
 
 def rows(tx: Tx, request: GetRows, answer: RoomRows | Refusal, note: bytes) -> None:
@@ -284,14 +287,28 @@ def set_mine(tx: Tx, profile: AccountProfile) -> None:
     body = encode(_checked(AccountProfile, profile))
     me = tx.me
     secret = tx.random(KEY_BYTES)
-    sealed = seal_profile(secret, me.account, me.key, body, tx.random(32))
-    tx.order(PutProfile(body=sealed), "profiles.mine")
     _know(tx, me.account, secret, body)
+    tx.run("UPDATE person SET is_mine = 1 WHERE account = ?", me.account)
+    put_back(tx, b"")
     for place, (room,) in enumerate(
         tx.all("SELECT room FROM room WHERE state = 'active' AND kind <> 'mailbox' ORDER BY room")
     ):
         tx.wake(SLOT, room, tx.now + place * SPREAD_MS)
     tx.tell(PeopleChanged((me.account,)))
+
+
+def server_was_restored(tx: Tx) -> None:
+    """The server may have lost this account's profile: who has written it puts it back."""
+    tx.wake(PUT_BACK, b"", tx.now + PUT_BACK_MS)
+
+
+def put_back(tx: Tx, _about: bytes) -> None:
+    """Store this account's profile, if this device has written the one that counts."""
+    me = tx.me
+    line = tx.one("SELECT key, body FROM person WHERE account = ? AND is_mine = 1", me.account)
+    if line is not None:
+        sealed = seal_profile(line[0], me.account, me.key, line[1], tx.random(32))
+        tx.order(PutProfile(body=sealed), "profiles.mine")
 
 
 def mine_put(_tx: Tx, _request: PutProfile, _answer: object, _: bytes) -> None:
@@ -316,7 +333,8 @@ def _know(tx: Tx, account: bytes, secret: bytes, body: bytes) -> None:
     tx.run(
         """
         INSERT INTO person (account, key, body) VALUES (?, ?, ?)
-        ON CONFLICT (account) DO UPDATE SET key = excluded.key, body = excluded.body
+        ON CONFLICT (account) DO UPDATE SET is_mine = is_mine AND key = excluded.key,
+            key = excluded.key, body = excluded.body
         """,
         account, secret, body,
     )  # fmt: skip

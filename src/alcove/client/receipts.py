@@ -57,6 +57,8 @@ AGAIN_MS = 10_000
 """What was refused is asked again after so long, unless the server says when."""
 SHOWN_ACCOUNTS_MAX = 32
 """In rooms of more accounts, read positions of others are not looked at."""
+UNSAID = -1
+"""What a slot says that is to be stored once more."""
 ALONE = b"alone"
 """The note of a question about one room: after it no other room is asked about."""
 
@@ -247,6 +249,27 @@ def say(tx: Tx, room: bytes) -> None:
     tx.wake(SLOT, room, tx.now if line is None else max(tx.now, line[0] + SLOT_MS))
 
 
+def say_again(tx: Tx, room: bytes) -> None:
+    """Have this account's slot stored once more: somebody may not know what it says."""
+    if tx.run("UPDATE slot SET seq = ? WHERE room = ?", UNSAID, room):
+        say(tx, room)
+
+
+def server_was_restored(tx: Tx) -> None:
+    """The server may have lost all slots: each is stored again once its room is known."""
+    tx.run("UPDATE slot SET seq = ?", UNSAID)
+
+
+def room_is_known(tx: Tx, room: bytes) -> None:
+    """Store the slot of a room whose place in a restored log is known now."""
+    if _is_unsaid(tx, room):
+        say(tx, room)
+
+
+def _is_unsaid(tx: Tx, room: bytes) -> bool:
+    return tx.one("SELECT 1 FROM slot WHERE room = ? AND seq = ?", room, UNSAID) is not None
+
+
 def put(tx: Tx, room: bytes) -> None:
     """Store this account's slot in a room, unless it says that already."""
     here = find_room(tx, room)
@@ -294,6 +317,7 @@ def arrived(tx: Tx, room: bytes) -> None:
     once(tx, room)
     tx.wake(SLOTS, room, tx.now + AGAIN_MS)
     profiles.arrived(tx, room)
+    say_again(tx, room)  # What was stored before, who came meanwhile may not open.
     say(tx, room)  # Whoever is there learns who has come.
 
 
@@ -379,7 +403,8 @@ def _take(tx: Tx, room: bytes, told: tuple[Slot, ...]) -> None:
             continue
         mark, writer = found
         read_by(tx, room, account, min(mark.seq, max(here.head, here.seq)))
-        profiles.key_told(tx, account, mark.profile_key)
+        if writer != tx.me.device or not _is_unsaid(tx, room):
+            profiles.key_told(tx, account, mark.profile_key)
         if account == me:
             tx.tell(RoomChanged(room))
             if writer != tx.me.device and tx.run(

@@ -174,6 +174,10 @@ KEPT: dict[type[Request], type[Reply]] = {
 """Changes whose answers the server keeps by their numbers.  A signed-in device must take these from
 its counter: with a number far beyond it, all that it asks later would be refused as too old."""
 
+COUNTED: frozenset[type[Request]] = frozenset({*KEPT, Claim})
+"""Requests with numbers from a device's counter.  For a claim's number the server gives the same key
+packages again, for an hour: a number that comes again after a restart would use them twice."""
+
 REPLIES: dict[type[Request], type[Reply]] = READS | PASSING | KEPT
 """Every request, and what it is answered with when it is not refused."""
 

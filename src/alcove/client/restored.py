@@ -14,7 +14,7 @@ import msgspec
 
 from alcove.client import packages, trust
 from alcove.client.events import RoomChanged, Warned
-from alcove.client.rooms.state import Room, find_room
+from alcove.client.rooms.state import Room, change, find_room
 from alcove.client.store.database import Database
 from alcove.client.timeline import note
 from alcove.client.tx import READS_FROM, Tx
@@ -22,6 +22,7 @@ from alcove.wire import REQUESTS
 from alcove.wire.base import Request
 from alcove.wire.content import Said
 from alcove.wire.entries import Append
+from alcove.wire.ids import NOTHING_BEFORE
 
 RESYNC: Final = "lost.resync"
 """The alarm that lets this device come back into a room by a commit of its own."""
@@ -72,9 +73,12 @@ def was_set_back(tx: Tx, counter: int) -> None:
     tx.run("DELETE FROM package")
     tx.run("DELETE FROM welcome")
     packages.replace_all(tx)
-    for place, (room,) in enumerate(
-        tx.all("SELECT room FROM room JOIN group_epoch USING (room) WHERE state != 'gone'")
+    for place, (room, state) in enumerate(
+        tx.all("SELECT room, state FROM room JOIN group_epoch USING (room) ORDER BY room")
     ):
+        if state in {"joining", "gone"}:
+            _put_away(tx, room, state)
+            continue
         tx.run(
             """
             INSERT INTO trouble (room, must_return) VALUES (?, 1)
@@ -86,6 +90,16 @@ def was_set_back(tx: Tx, counter: int) -> None:
     tx.wake(ANSWERS_ARCHIVE, b"", tx.now)
     tx.wake(trust.REFRESH, b"", tx.now)
     tx.tell(Warned("restored", b"", tx.now))
+
+
+def _put_away(tx: Tx, room: bytes, state: str) -> None:
+    """What a group that this device did not stand in yet, or any more, has sealed is not known."""
+    from alcove.client.rooms import returning  # noqa: PLC0415  # It asks this module.
+
+    returning.put_away(tx, room)
+    if state == "joining":
+        change(tx, room, state="outside", seq=0, handshake=NOTHING_BEFORE, public=None, base=None)
+        tx.wake("joining.outside", room, tx.now)
 
 
 def ask_anew(tx: Tx, number: int, body: bytes, answered_by: str, said: bytes) -> None:

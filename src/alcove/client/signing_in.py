@@ -13,7 +13,7 @@ from alcove.client import (
     restored,
     signals,
 )
-from alcove.client.rooms import approach, handshakes, joining, linking, lost, rewinding, withheld
+from alcove.client.rooms import approach, joining, linking, lost, rewinding, walk, withheld
 from alcove.client.tx import Tx
 from alcove.wire.greeting import SignedIn
 
@@ -27,6 +27,8 @@ def signed_in(tx: Tx, said: SignedIn) -> None:
     restored.counter_told(tx, said.counter)
     if incarnation and incarnation != said.incarnation:
         rewinding.server_was_restored(tx)
+        receipts.server_was_restored(tx)
+        profiles.server_was_restored(tx)
     tx.change_me("incarnation", said.incarnation)
     devices.signed_in(tx, said)
     approach.list_rooms(tx)
@@ -38,7 +40,7 @@ def signed_in(tx: Tx, said: SignedIn) -> None:
         tx.stir(room)
     archive.read(tx, is_ready=devices.has_own_history(tx.db))
     history.resume(tx)
-    for kind in (handshakes.MEND_CHAIN, handshakes.MEND_PROFILE):
+    for kind in (walk.MEND_CHAIN, walk.MEND_PROFILE):
         for (room,) in tx.all("SELECT about FROM alarm WHERE kind = ? ORDER BY about", kind):
             tx.wake(kind, room, tx.now)  # Programs that run for a moment only would never do it.
     chats.signed_in(tx)

@@ -47,6 +47,10 @@ Verdict = Literal[Step, "first", "bad"]
 State = Literal["unchecked", "checked", "changed"]
 """What the owner knows of somebody's keys: *unchecked*, *checked*, *changed: look*."""
 
+LOOK_FIRST = (
+    "Their keys have changed: compare your safety number with them, or say that you have looked,"
+    " before you bring them into a room."
+)
 ACCOUNTS_AT_ONCE = 256
 """As many accounts one request for lists may name."""
 AGAIN_MS = 10_000
@@ -123,8 +127,7 @@ def devices_pinned(db: Database, account: bytes) -> dict[bytes, Certificate]:
 
 def may_send(db: Database, account: bytes) -> bool:
     """Say whether something may be said to a person alone: not before a change was looked at."""
-    pin = pin_of(db, account)
-    return pin is None or not pin.change
+    return db.one("SELECT 1 FROM pin WHERE account = ? AND change != ''", account) is None
 
 
 # ---- What the owner says ----
@@ -162,7 +165,8 @@ def _stir(tx: Tx, account: bytes) -> None:
     for (room,) in tx.all(
         """
         SELECT room FROM stay WHERE account = ?1 AND until IS NULL
-        UNION SELECT room FROM room WHERE partner = ?1 ORDER BY room
+        UNION SELECT room FROM room WHERE partner = ?1
+        UNION SELECT room FROM wish WHERE kind = 'add' AND about = ?1 ORDER BY room
         """,
         account,
     ):

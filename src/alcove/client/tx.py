@@ -16,7 +16,7 @@ from alcove.client.errors import UsageError
 from alcove.client.events import Event
 from alcove.client.keys.suite import SUITE
 from alcove.client.lanes import frame_of
-from alcove.client.replies import KEPT
+from alcove.client.replies import COUNTED
 from alcove.client.store.database import Database, Line, Value
 from alcove.mls import Group, SigningKey
 from alcove.wire.base import Request
@@ -32,11 +32,15 @@ BATCH_ENTRIES = 63
 """Messages in one request: with the commit behind them as many as most servers take."""
 
 
+UNKNOWN: Millis = -1
+"""In place of a time that has to be looked up."""
 STATEMENTS_KEPT = 2_000
 """More than there are."""
-_ROOMS = re.compile(r"\b(INTO|UPDATE|DELETE FROM)\s+room\b")
-_STANDING = re.compile(r"\b(INTO|UPDATE|DELETE FROM)\s+(stay|rank|posting|handshake)\b")
-"""Statements that say anew who stands where, and may do what."""
+_WRITTEN = re.compile(
+    r"\b(?:(?:INTO|UPDATE|DELETE FROM)\s+(room|alarm|stay|rank|posting|handshake)"
+    r"|DELETE FROM\s+(entry))\b"
+)
+"""Statements that change what is remembered of a table.  An entry that is there stays as it is."""
 
 
 class Me(NamedTuple):
@@ -70,6 +74,9 @@ class Asked(NamedTuple):
 
 class Memory:
     """What an engine remembers between two steps, and could do without."""
+
+    due: Millis | None = UNKNOWN
+    """When the first alarm rings; None for never."""
 
     def __init__(self) -> None:
         self.me: Me | None = None
@@ -109,6 +116,8 @@ class Memory:
         """When the owner was last said to be typing, by room."""
         self.walks: dict[bytes, Any] = {}
         """Handshakes of the past that are being followed, by room, while their pages come."""
+        self.surveys: dict[bytes, Any] = {}
+        """How far a room that this device comes into was surveyed, while its pages come."""
         self.presence: dict[bytes, str] = {}
         """How others are there, as the server says."""
         self.between: dict[bytes, Any] = {}
@@ -122,18 +131,19 @@ class Memory:
         self.batch_entries = BATCH_ENTRIES
         """How many messages one request carries: fewer once the server has found them too many."""
 
-    def forget(self, asked: int) -> None:
+    def forget(self, asked: frozenset[int]) -> None:
         """Forget what a step that has failed may have left here, and its questions: none was sent.
 
-        `asked` is the number of the last question before it.
+        `asked` are the numbers of the questions before it.
         """
-        self.asked = {number: one for number, one in self.asked.items() if number <= asked}
-        self.reading = {room: number for room, number in self.reading.items() if number <= asked}
+        self.asked = {number: one for number, one in self.asked.items() if number in asked}
+        self.reading = {room: number for room, number in self.reading.items() if number in asked}
         self.me = None
         self.groups.clear()
         self.keys.clear()
         self.walks.clear()
         self.between.clear()
+        self.due = UNKNOWN
         self.signals.clear()
         self.compared.clear()
         self.search_edge = None
@@ -153,13 +163,10 @@ def checked(request: Request) -> bytes:
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
-def _is_of_rooms(sql: str) -> bool:
-    return _ROOMS.search(sql) is not None
-
-
-@lru_cache(maxsize=STATEMENTS_KEPT)
-def _is_of_standing(sql: str) -> bool:
-    return _STANDING.search(sql) is not None
+def _written(sql: str) -> str:
+    """Return which of these tables a statement writes; empty for none of them."""
+    found = _WRITTEN.search(sql)
+    return "" if found is None else found[1] or found[2]
 
 
 class Tx:
@@ -188,16 +195,18 @@ class Tx:
 
         What is remembered of a table is forgotten here, so that nobody has to think of it.
         """
-        if _is_of_rooms(sql):
+        table = _written(sql)
+        if table == "room":
             self.rooms.clear()
-        elif _is_of_standing(sql):
+        elif table == "alarm":
+            self.memory.due = UNKNOWN
+        elif table:
             self.memory.between.clear()
         return self.db.run(sql, *values)
 
     def many(self, sql: str, lines: Iterable[Iterable[Value]]) -> None:
         """Run one change for each of these lines; nothing is remembered of what is changed so."""
-        assert not _is_of_rooms(sql)
-        assert not _is_of_standing(sql)
+        assert not _written(sql)
         self.db.many(sql, lines)
 
     # ---- Who we are ----
@@ -229,7 +238,7 @@ class Tx:
 
     def ask(self, request: Request, answered_by: str, note: bytes = b"") -> int:
         """Ask something once.  When the line breaks the question is forgotten: ask again then."""
-        if type(request) in KEPT:  # Numbers of these count: see KEPT.
+        if type(request) in COUNTED:
             number = self._count()
         else:
             number = self.memory.number = self.memory.number + 1
@@ -264,13 +273,16 @@ class Tx:
 
     def wake(self, kind: str, about: bytes, at: Millis) -> None:
         """Have something done at a time; an earlier one for the same stays."""
-        self.run(
+        self.db.run(
             """
             INSERT INTO alarm (kind, about, at) VALUES (?, ?, ?)
             ON CONFLICT (kind, about) DO UPDATE SET at = excluded.at WHERE at > excluded.at
             """,
             kind, about, at,
         )  # fmt: skip
+        due = self.memory.due
+        if due != UNKNOWN:
+            self.memory.due = at if due is None else min(due, at)
 
     def stir(self, room: bytes) -> None:
         """Have a room looked after at the end of this step: what it waits for may be there now."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from alcove.client import UsageError
+from alcove.client import UsageError, moment
 from alcove.desk import shown, values
 from alcove.desk.calls import Call, answers
 
@@ -154,7 +154,7 @@ class LineAt(Call[int | None], frozen=True, kw_only=True):
 @answers(LineAt)
 async def line_at(desk: "Desk", call: LineAt) -> int | None:
     """Look it up."""
-    found = room_of(desk, call.room).message_at(values.moment(call.at))
+    found = room_of(desk, call.room).message_at(moment(call.at))
     return None if found is None else found.number
 
 

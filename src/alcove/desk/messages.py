@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alcove.client import moment
 from alcove.desk import shown, values
 from alcove.desk.calls import Call, answers
 from alcove.desk.chats import line_of, room_of
@@ -27,7 +28,7 @@ async def send(desk: "Desk", call: Send) -> shown.Line:
     """Say it, and return the line that shows it."""
     room = room_of(desk, call.room)
     answered = None if call.reply_to is None else line_of(desk, call.reply_to)
-    at = None if call.expires_at is None else values.moment(call.expires_at)
+    at = None if call.expires_at is None else moment(call.expires_at)
     message = await room.send(call.text, reply_to=answered, topic=call.topic, expires_at=at)
     await room.keep_draft("")
     return values.line(message)
@@ -71,7 +72,7 @@ class Ask(Call[shown.Line], frozen=True, kw_only=True):
 @answers(Ask)
 async def ask(desk: "Desk", call: Ask) -> shown.Line:
     """Ask it."""
-    closes_at = None if call.closes_at is None else values.moment(call.closes_at)
+    closes_at = None if call.closes_at is None else moment(call.closes_at)
     message = await room_of(desk, call.room).poll(
         call.question, *call.options, is_multiple=call.is_multiple, closes_at=closes_at
     )

@@ -1,5 +1,7 @@
 """News: what the desk tells a face unasked.  It says how things are now, not how they became so."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from alcove.desk.shown import Chat, Connection, Line, Transfer
@@ -80,3 +82,35 @@ class Ended(News, frozen=True, kw_only=True):
 
     code: str
     why: str
+
+
+def together(told: Iterable[News]) -> list[News]:
+    """Return the same in fewer words: of each row and each line only what was told last."""
+    rows: dict[str, Chat | None] = {}
+    lines: dict[str, dict[int, Line | None]] = {}
+    others: list[News] = []
+    for one in told:
+        match one:
+            case ChatsChanged(chats=chats, gone=gone):
+                rows |= {chat.room: chat for chat in chats} | dict.fromkeys(gone)
+            case LinesChanged(room=room, lines=said, gone=away):
+                lines.setdefault(room, {}).update(
+                    {line.number: line for line in said} | dict.fromkeys(away)
+                )
+            case _:
+                others.append(one)
+    if rows:
+        others.append(
+            ChatsChanged(
+                chats=tuple(row for row in rows.values() if row is not None),
+                gone=tuple(room for room, row in rows.items() if row is None),
+            )
+        )
+    for room, found in lines.items():
+        others.append(
+            LinesChanged(
+                room=room, lines=tuple(line for line in found.values() if line is not None),
+                gone=tuple(number for number, line in found.items() if line is None),
+            )
+        )  # fmt: skip
+    return others

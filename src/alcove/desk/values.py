@@ -1,6 +1,6 @@
 """Makes what is shown out of what the client has."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -20,11 +20,6 @@ NOTHING: Final = range(0)
 def millis(at: datetime | None) -> int | None:
     """Return a time as faces have it."""
     return None if at is None else round(at.timestamp() * 1000)
-
-
-def moment(at_ms: int) -> datetime:
-    """Return a time as the client has it."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def person(one: "Person", presence: str | None = None) -> shown.Person:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives import hpke as library
@@ -69,7 +68,6 @@ _REFUSALS = (
     ValueError,
     UnsupportedAlgorithm,
     CryptographyDeprecationWarning,
-    x509.InvalidVersion,
 )
 
 
@@ -336,9 +334,14 @@ class Pyca:
     @_one_error
     def certificate_key(self, scheme: str, certificate: bytes) -> bytes:
         """Return the public key in a DER certificate, in the form that leaves carry."""
+        from cryptography import x509  # noqa: PLC0415 - It is slow to load, and hardly ever used.
+
         with warnings.catch_warnings():  # What is no longer allowed is refused, not talked about.
             warnings.simplefilter("error", CryptographyDeprecationWarning)
-            key = x509.load_der_x509_certificate(certificate).public_key()
+            try:
+                key = x509.load_der_x509_certificate(certificate).public_key()
+            except x509.InvalidVersion:
+                raise CryptoError("InvalidVersion") from None
         if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
             return key.public_bytes_raw()
         if isinstance(key, ec.EllipticCurvePublicKey):

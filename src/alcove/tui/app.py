@@ -24,11 +24,14 @@ from alcove.desk.news import (
     ConnectionChanged,
     Ended,
     News,
+    together,
 )
 from alcove.desk.thread import Asked, DeskThread
 from alcove.tui import look
 
 R = TypeVar("R")
+REST: Final = 2
+"""After news was drawn, nothing is drawn of it for so many times as long as that took."""
 CHIME_S: Final = 8.0
 """How long a notice stays."""
 
@@ -44,6 +47,7 @@ class Alcove(App[None]):
         (70, "-classic"),
         (110, "-wide"),
     ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-high")]  # noqa: RUF012 - So it is in Textual.
     BINDINGS: ClassVar = [
         Binding("f1", "help", "keys", priority=True),
         Binding("ctrl+p", "palette", "all", priority=True),
@@ -69,6 +73,9 @@ class Alcove(App[None]):
         self.preferences = preferences.Preferences()
         self._light = light
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._heard: list[News] = []
+        self._is_taking = False
+        self._rests_until_s = 0.0
         self._desk = DeskThread(self._told, home) if desk is None else desk(self._told)
 
     # ---- Coming and going ----
@@ -81,7 +88,7 @@ class Alcove(App[None]):
         for theme in (look.DARK, look.LIGHT):
             self.register_theme(theme)
         self._desk.start()
-        self.prefer(await self.tried(preferences.GetPreferences()))
+        await self._prefer(preferences.GetPreferences())
         await self.push_screen(Door(await self._desk.ask(door.GetAccounts())))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -151,8 +158,9 @@ class Alcove(App[None]):
         other: Literal["dark", "light"] = "light" if self.theme == look.DARK.name else "dark"
         self.run_worker(self._prefer(preferences.Prefer(theme=other)), group="prefer")
 
-    async def _prefer(self, call: preferences.Prefer) -> None:
-        self.prefer(await self.tried(call))
+    async def _prefer(self, call: Call[preferences.Preferences]) -> None:
+        chosen = await self.tried(call)
+        self.prefer(chosen)
 
     def prefer(self, chosen: preferences.Preferences | None) -> None:
         """Follow what was chosen on this machine; None for nothing else than before."""
@@ -169,7 +177,7 @@ class Alcove(App[None]):
         """Ask the desk; raises a `ClientError` that says why something cannot be done."""
         return await self._desk.ask(call)
 
-    async def tried(self, call: "Call[R]") -> R | None:
+    async def tried(self, call: Call[R]) -> R | None:
         """Ask the desk, and tell what went wrong; None then."""
         try:
             return await self._desk.ask(call)
@@ -208,11 +216,31 @@ class Alcove(App[None]):
     def _told(self, news: tuple[News, ...]) -> None:
         """Hand news from the desk's thread over to this one."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._take, news)
+            self._loop.call_soon_threadsafe(self._hear, news)
 
-    def _take(self, news: tuple[News, ...]) -> None:
+    def _hear(self, news: tuple[News, ...]) -> None:
+        """Keep news until it is time to draw: what comes fast is drawn together."""
+        self._heard += news
+        if self._loop is not None and not self._is_taking:
+            self._is_taking = True
+            self._loop.call_at(self._rests_until_s, self._take)
+
+    def _take(self) -> None:
+        """Draw what was heard, and rest for twice as long as it took: keys come first."""
+        self._is_taking = False
         if self._loop is None:
             return
+        begun_s = self._loop.time()
+        news, self._heard = together(self._heard), []
+        self._show(news)
+        self.call_after_refresh(self._rest, begun_s)
+
+    def _rest(self, begun_s: float) -> None:
+        if self._loop is not None:
+            now_s = self._loop.time()
+            self._rests_until_s = now_s + REST * (now_s - begun_s)
+
+    def _show(self, news: list[News]) -> None:
         for one in news:
             self._note(one)
         for screen in reversed(self.screen_stack):

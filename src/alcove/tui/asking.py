@@ -1,10 +1,11 @@
 """Who wants to chat, and who is there to chat with."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -13,8 +14,9 @@ from alcove.client import ClientError
 from alcove.desk import people, profile, shown
 from alcove.desk.news import AskingChanged, ConnectionChanged, News, PeopleChanged
 from alcove.tui import look
+from alcove.tui.lines import Lines, column, hanging, stacked
 from alcove.tui.look import spread, styled
-from alcove.tui.shell import Box, Field, Keys, Question, TopBar, app_of
+from alcove.tui.shell import Box, Field, Keys, Question, Rows, TopBar, app_of
 
 REASONS = {
     "only-a-link": "only a link",
@@ -25,6 +27,61 @@ REASONS = {
     "shouting": "shouting",
     "runs": "one sign again and again",
 }
+
+
+WIDE: Final = 110
+ROW_CELLS: Final = 60
+"""From so many cells on, all that is known of somebody stands in one line."""
+
+
+def _buttons(width: int) -> Content:
+    """Return what a request can be answered with."""
+    blank = "  " if width >= ROW_CELLS // 2 else " "
+    parts: list[str | tuple[str, str]] = []
+    for words, key, style in (
+        ("Accept", "a", "$onchip on $chip bold"), ("Decline", "x", "$ink on $rule bold"),
+        ("Block", "b", "$ink on $rule bold"),
+    ):  # fmt: skip
+        parts += [(f" {words} ", style), " ", (key, "$accent bold"), blank]
+    return styled(*parts).rstrip()
+
+
+def _there(one: shown.Person, *, is_wide: bool) -> Lines:
+    """Return somebody who is there: two lines on a wide screen, else one where it fits."""
+    sign, ink = look.trust(one)
+    bot = " bot" if one.is_bot else ""
+    called = styled((one.called or one.name, f"{look.colour(one.name)} bold"))
+    handle, trust = styled((f"@{one.name}{bot}", "$soft")), styled((f"{sign} {one.trust}", ink))
+    chat = ("Chat", "underline")
+
+    def draw(width: int) -> Content:
+        if width < ROW_CELLS:
+            head = spread(styled(" ", look.dot(one), " ", called, " ", handle), trust, width)
+            return stacked(head, *_said(one, width)) if one.status else head
+        parts: list[str | tuple[str, str] | Content] = [
+            " ",
+            look.dot(one),
+            " ",
+            column(called, 19),
+            " ",
+            column(handle, 9),
+            " ",
+        ]
+        if is_wide:
+            head = spread(
+                styled(*parts, trust), styled((" Chat ", "$ink on $rule bold"), " "), width
+            )
+            return stacked(head, *_said(one, width), styled((" " * width, "on $bg")))
+        return spread(
+            styled(*parts, column(trust, 12), (one.status, "$soft")), styled(chat, " "), width
+        )
+
+    return Lines(draw)
+
+
+def _said(one: shown.Person, width: int) -> list[Content]:
+    quoted = f"   “{one.status}”" if one.status else ""
+    return [styled((quoted, "$soft")).truncate(width, ellipsis=True)]
 
 
 class Asking(Screen[str | None]):
@@ -44,14 +101,12 @@ class Asking(Screen[str | None]):
     def compose(self) -> ComposeResult:
         """Make both halves."""
         yield TopBar()
-        with Horizontal(classes="place"):
-            with Vertical(classes="half"):
-                yield Field("Start a chat: user name", id="who")
-                with Box(
-                    "Chat requests", keys=(("X", "decline all"),), id="requests", classes="fill"
-                ):
-                    yield OptionList(classes="rows", id="waiting")
-                yield Static(id="note")
+        with Container(classes="place sides", id="asking"):
+            with Vertical(classes="half first"):
+                yield Field("Start a chat: user name", id="who", hint="@")
+                with Box("Chat requests", keys=(("X", "decline all"),), id="requests"):
+                    yield Rows(classes="rows -picks", id="waiting")
+                    yield Static(id="note")
             with (
                 Vertical(classes="half"),
                 Box(
@@ -61,7 +116,7 @@ class Asking(Screen[str | None]):
                     classes="fill",
                 ),
             ):
-                yield OptionList(classes="rows", id="there")
+                yield Rows(classes="rows", id="there")
                 yield Static(id="hidden", classes="soft")
         yield Keys()
 
@@ -107,31 +162,16 @@ class Asking(Screen[str | None]):
     def _draw_asks(self) -> None:
         if self not in self.app.screen_stack:
             return
-        app, options = app_of(self), self.query_one("#waiting", OptionList)
+        options = self.query_one("#waiting", OptionList)
         picked = options.highlighted
         options.clear_options()
-        width = max(20, options.size.width - 2)
-        for one in self._asks:
-            into = "wants to chat" if one.kind == "direct" else f"invites you to a {one.kind}"
-            head = spread(
-                styled(
-                    ("→ ", "$accent bold"),
-                    (one.person.name, f"{look.colour(one.person.name)} bold"),
-                ),
-                styled((look.ago(one.at, app.now()), "$soft")),
-                width,
-            )
-            why = ", ".join(REASONS.get(reason, reason) for reason in one.reasons)
-            spam = (
-                styled(("\n  ▲ ", "$bad bold"), (f"looks like spam: {why}", "$bad"))
-                if one.is_spam
-                else styled("")
-            )
-            second = styled("\n  ", into, (" · what they say is shown when you accept", "$soft"))
-            options.add_option(Option(styled(head, second, spam, "\n"), id=one.room))
+        options.add_options([Option("", id=one.room) for one in self._asks])
         self.query_one("#requests", Box).name_it(f"Chat requests {len(self._asks)}")
+        options.display = bool(self._asks)
+        self.query_one("#note").display = not self._asks
         if self._asks:
             options.highlighted = min(picked or 0, len(self._asks) - 1)
+        self._draw_rows()
         self.query_one("#note", Static).update(
             ""
             if self._asks
@@ -140,27 +180,53 @@ class Asking(Screen[str | None]):
             )
         )
 
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Show what can be done with the request that is picked."""
+        if event.option_list.id == "waiting":
+            self._draw_rows()
+
+    def _draw_rows(self) -> None:
+        options = self.query_one("#waiting", OptionList)
+        for place, one in enumerate(self._asks):
+            if place < options.option_count:
+                row = self._row(one, is_picked=place == options.highlighted)
+                options.replace_option_prompt_at_index(place, row)
+
+    def _row(self, one: shown.Asking, *, is_picked: bool) -> Lines:
+        """Return a request, and what it can be answered with."""
+        app = app_of(self)
+        is_wide = app.size.width >= WIDE
+        into = "wants to chat" if one.kind == "direct" else f"invites you to a {one.kind}"
+        edge = (look.EDGE, "$accent") if is_picked else " "
+        why = ", ".join(REASONS.get(reason, reason) for reason in one.reasons)
+
+        def draw(width: int) -> Content:
+            head = spread(
+                styled(edge, ("→ ", "$accent bold"), look.named(one.person)),
+                styled((look.ago(one.at, app.now()), "$soft"), " "),
+                width,
+            )
+            said = styled(into, (" · what they say is shown when you accept", "$soft"))
+            rest = styled(edge, "  ")
+            rows = [head, hanging(rest, said, width, rest)]
+            if one.is_spam:
+                spam = styled((f"looks like spam: {why}", "$bad"))
+                lead = styled(edge, ("  ▲ ", "$bad bold"))
+                rows.append(hanging(lead, spam, width, styled(rest, "  ")))
+            if is_picked:
+                rows.append(styled(edge, "  ", _buttons(width - 4)))
+            return stacked(*rows, *([styled((" " * width, "on $bg"))] if is_wide else []))
+
+        return Lines(draw)
+
     def _draw_there(self) -> None:
         if self not in self.app.screen_stack:
             return  # It was closed while the server was asked.
         options = self.query_one("#there", OptionList)
         options.clear_options()
-        width = max(20, options.size.width - 2)
         others = [one for one in self._there if not one.is_me]
-        for one in others:
-            sign, ink = look.trust(one)
-            bot = " bot" if one.is_bot else ""
-            head = spread(
-                styled(
-                    look.dot(one),
-                    " ",
-                    (one.called or one.name, f"{look.colour(one.name)} bold"),
-                    (f"  @{one.name}{bot}", "$soft"),
-                ),
-                styled((f"{sign} {one.trust}", ink)),
-                width,
-            )
-            options.add_option(Option(styled(head, "\n  ", (one.status, "$soft")), id=one.name))
+        is_wide = app_of(self).size.width >= WIDE
+        options.add_options([Option(_there(one, is_wide=is_wide), id=one.name) for one in others])
         is_seen = any(one.is_me for one in self._there)
         self.query_one("#online", Box).name_it(
             f"People online {len(self._there)}" + (", you among them" if is_seen else "")

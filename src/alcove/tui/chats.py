@@ -23,11 +23,15 @@ from alcove.desk.news import (
     RoomChanged,
 )
 from alcove.tui import look
+from alcove.tui.lines import Lines, row, stacked
 from alcove.tui.look import keyed, spread, styled
 from alcove.tui.place import Place
 from alcove.tui.room import RoomView
-from alcove.tui.shell import app_of, main_of
+from alcove.tui.shell import Rows, app_of, main_of
 
+WIDE: Final = 110
+"""From so many columns on there are three panes."""
+DETAILS_CELLS: Final = 27
 ROWS_MAX: Final = 500
 """So many rows the list draws; the rest is found by its name."""
 
@@ -56,7 +60,7 @@ class Chats(Place):
             with Vertical(id="list"):
                 yield Input(placeholder="/ find a chat or person", id="find")
                 yield Static(id="asks")
-                yield OptionList(id="chats", classes="rows")
+                yield Rows(id="chats", classes="rows")
             yield RoomView(id="room")
             yield VerticalScroll(Static(id="people"), id="details")
 
@@ -64,6 +68,8 @@ class Chats(Place):
         """Draw the list."""
         self.room_id: str | None = None
         self._wanted: str | None = None
+        self._drawn: list[tuple[shown.Chat, bool, bool]] = []
+        """The rows of the list as they are drawn: each with whether it is open, and how wide."""
         self._draw()
 
     @property
@@ -86,6 +92,33 @@ class Chats(Place):
 
     def _draw(self) -> None:
         rows, options = self.rows(), self.query_one("#chats", OptionList)
+        is_wide = self.app.size.width >= WIDE
+        drawn = [(one, one.room == self.room_id, is_wide) for one in rows]
+        before, self._drawn = self._drawn, drawn
+        if [one.room for one, _, _ in before] == [one.room for one in rows]:
+            for place, (one, other) in enumerate(zip(drawn, before, strict=True)):
+                if one != other:
+                    prompt = self._row(one[0], is_wide=is_wide)
+                    options.replace_option_prompt_at_index(place, prompt)
+        else:
+            self._fill(rows, is_wide=is_wide)
+        asks = self.query_one("#asks", Static)
+        count = app_of(self).asking
+        asks.set_class(count > 0, "-some")
+        if count:
+            words = "1 person wants to chat" if count == 1 else f"{count} people want to chat"
+            if not is_wide:
+                words = "1 request" if count == 1 else f"{count} requests"
+            asks.update(
+                row(
+                    styled((" → ", "$accent bold"), (words, "bold")),
+                    styled(keyed("a", "look"), " "),
+                )
+            )
+
+    def _fill(self, rows: list[shown.Chat], *, is_wide: bool) -> None:
+        """Draw all rows; the one that was picked stays so."""
+        options = self.query_one("#chats", OptionList)
         picked = options.highlighted
         was = (
             None
@@ -93,28 +126,29 @@ class Chats(Place):
             else options.get_option_at_index(picked).id
         )
         options.clear_options()
-        width = max(10, (options.size.width or 26) - 1)
-        options.add_options([Option(self._row(one, width), id=one.room) for one in rows])
+        options.add_options([Option(self._row(one, is_wide=is_wide), id=one.room) for one in rows])
         places = {one.room: place for place, one in enumerate(rows)}
         if was in places:
             options.highlighted = places[was]
-        asks = self.query_one("#asks", Static)
-        count = app_of(self).asking
-        asks.set_class(count > 0, "-some")
-        if count:
-            words = "1 person wants to chat" if count == 1 else f"{count} people want to chat"
-            if width < 32:
-                words = "1 request" if count == 1 else f"{count} requests"
-            asks.update(
-                spread(
-                    styled((" → ", "$accent bold"), (words, "bold")),
-                    styled(keyed("a", "look"), " "),
-                    width + 1,
-                )
-            )
 
-    def _row(self, chat: shown.Chat, width: int) -> Content:
-        """Return a row of two lines."""
+    def on_resize(self) -> None:
+        """Draw the list anew: there may be more room in it, or less."""
+        self._draw_soon()
+
+    def _row(self, chat: shown.Chat, *, is_wide: bool) -> Lines:
+        """Return a row of two lines, with a blank one below where there is room."""
+
+        def draw(width: int) -> Content:
+            first, second = self._two(chat, width)
+            if chat.room == self.room_id:
+                first, second = first.stylize_before("on $pick"), second.stylize_before("on $pick")
+            blank = styled((" " * width, "on $panel"))
+            return stacked(first, second, blank) if is_wide else stacked(first, second)
+
+        return Lines(draw)
+
+    def _two(self, chat: shown.Chat, width: int) -> tuple[Content, Content]:
+        """Return both lines of a row."""
         if chat.person is not None:
             sign, ink = look.dot(chat.person)
         else:
@@ -137,7 +171,7 @@ class Chats(Place):
             else styled((" • " if chat.is_marked or chat.unread else "", "$accent"))
         )
         second = spread(styled(edge, "  ", self._below(chat)), right, width)
-        return styled(first, "\n", second)
+        return first, second
 
     def _below(self, chat: shown.Chat) -> Content:
         """Return the second line of a row: the most urgent thing that can be said of it."""
@@ -213,7 +247,7 @@ class Chats(Place):
         self.query_one("#chats", OptionList).focus()
 
     def _draw_details(self) -> None:
-        room, width = self.room.room, 27
+        room, width = self.room.room, DETAILS_CELLS
         if room is None:
             self.query_one("#people", Static).update("")
             return
@@ -235,19 +269,17 @@ class Chats(Place):
                 parts.append(
                     spread(
                         styled(
-                            look.dot(one.person),
-                            " ",
-                            (name, look.colour(one.person.name)),
+                            look.dot(one.person), " ", (name, look.colour(one.person.name)),
                             (role, "$soft"),
                         ),
                         styled((sign, ink)),
                         width,
                     )
-                )
+                )  # fmt: skip
         parts += [
             styled(
                 "\n",
-                (f"▲ {one.person.name} changed: look", "$bad bold"),
+                (f"▲ {one.person.called or one.person.name} changed: look", "$bad bold"),
                 "\n",
                 ("Compare the safety number before you trust it.", "$soft"),
                 "\n",
@@ -366,7 +398,7 @@ class Chats(Place):
     def action_details(self) -> None:
         """Show the people of the room, or put them away."""
         details = self.query_one("#details")
-        details.toggle_class("-away" if self.app.size.width >= 110 else "-asked")
+        details.toggle_class("-away" if self.app.size.width >= WIDE else "-asked")
 
     @work
     async def action_asks(self) -> None:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from alcove.tui.shell import Box, Field
+from alcove.tui.lines import Lines, row
+from alcove.tui.look import styled
+from alcove.tui.shell import Box, Rows
 
 SHOWN_MAX: Final = 200
 
@@ -20,6 +22,29 @@ class Choice(NamedTuple):
 
     id: str
     words: str
+    kind: str = ""
+    """Where it belongs."""
+    key: str = ""
+    """What does the same."""
+
+
+def _row(one: Choice, words: Sequence[str]) -> Lines:
+    """Return a choice, with what was typed underlined in it."""
+    said, plain = Content(one.words), one.words.casefold()
+    for word in words:
+        at = plain.find(word)
+        if at >= 0 and len(plain) == len(one.words):
+            said = said.stylize("underline", at, at + len(word))
+    left = styled(" ", said.stylize_before("bold"), (f"  {one.kind}" if one.kind else "", "$soft"))
+    return row(left, styled((one.key, "$accent bold"), " "))
+
+
+def _rank(one: Choice, words: Sequence[str]) -> int:
+    """Return how well a choice fits: those go first that begin with what was typed."""
+    plain = one.words.casefold()
+    if not words or plain.startswith(words[0]):
+        return 0
+    return 1 if f" {words[0]}" in plain else 2
 
 
 class Chooser(ModalScreen[str | None]):
@@ -33,9 +58,12 @@ class Chooser(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Show a field, and what it finds."""
-        with Box(self._title, classes="dialog", keys=(("enter", "take"), ("esc", "leave it"))):
-            yield Field("Find")
-            yield OptionList(classes="rows found")
+        keys = (("↑ ↓", "pick"), ("enter", "take"), ("esc", "leave it"))
+        with Box(self._title, classes="dialog chooser", keys=keys):
+            with Horizontal(classes="typed"):
+                yield Static(styled(("> ", "$accent bold")), classes="prompt")
+                yield Input(compact=True)
+            yield Rows(classes="rows found -picks")
 
     def on_mount(self) -> None:
         """Show all."""
@@ -45,10 +73,11 @@ class Chooser(ModalScreen[str | None]):
         words = typed.casefold().split()
         options = self.query_one(OptionList)
         options.clear_options()
-        options.add_options([
-            Option(Content(f" {one.words}"), id=one.id) for one in self._choices
-            if all(word in one.words.casefold() for word in words)
-        ][:SHOWN_MAX])  # fmt: skip
+        found = [
+            one for one in self._choices if all(word in one.words.casefold() for word in words)
+        ]
+        found.sort(key=lambda one: _rank(one, words))
+        options.add_options([Option(_row(one, words), id=one.id) for one in found[:SHOWN_MAX]])
         options.highlighted = 0 if options.option_count else None
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -4,27 +4,31 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from alcove.desk import people, shown
 from alcove.tui import look
+from alcove.tui.lines import Lines, hanging, stacked
 from alcove.tui.look import styled
 from alcove.tui.qr import code
 from alcove.tui.shell import Box, Field, app_of
 
 GROUP = 5
 GROUPS_A_ROW = 4
+BOTH = (76, 24)
+"""On a screen of this size the code and the digits stand side by side."""
 
 
 class Comparing(ModalScreen[None]):
     """What both people see, if nobody stands between them."""
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar = [
         ("escape", "drop", "Back"), ("a", "agree", "They match"), ("x", "differ", "They differ"),
-        ("g", "go_on", "Go on"),
+        ("g", "go_on", "Go on"), ("l", "large", "The code alone"),
     ]  # fmt: skip
 
     def __init__(self, account: str) -> None:
@@ -34,19 +38,41 @@ class Comparing(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Make the window."""
-        keys = (("a", "they match"), ("x", "they differ"), ("esc", "back"))
+        keys = (("l", "code, digits"), ("esc", "back"))
         with (
-            Box("Safety number", classes="dialog wide", keys=keys, id="safety"),
+            Box("Safety number", classes="dialog wide -tight", keys=keys, id="safety"),
             Horizontal(classes="auto"),
         ):
             yield Static(id="code")
-            with Box("", classes="plain"):
+            with Vertical(id="compared"):
                 yield Static(id="digits")
-                yield Field("What they read out, or what was scanned", id="theirs")
+                yield Field("What they read out", hint="or what was scanned", id="theirs")
+                with Horizontal(classes="buttons"):
+                    yield Button("They match", id="agree")
+                    yield Static(styled(("a", "$accent bold")), classes="key")
+                    yield Button("They differ", id="differ", variant="error")
+                    yield Static(styled(("x", "$accent bold")), classes="key")
 
     def on_mount(self) -> None:
         """Look the number up."""
         self._look()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Note what was clicked."""
+        (self.action_agree if event.button.id == "agree" else self.action_differ)()
+
+    def action_large(self) -> None:
+        """Show the code alone, or the digits again."""
+        code_view, compared = self.query_one("#code"), self.query_one("#compared")
+        if self._has_both:
+            compared.display = not compared.display
+        else:
+            code_view.display, compared.display = compared.display, code_view.display
+
+    @property
+    def _has_both(self) -> bool:
+        size = self.app.size
+        return size.width >= BOTH[0] and size.height >= BOTH[1]
 
     @work
     async def _look(self) -> None:
@@ -68,22 +94,20 @@ class Comparing(ModalScreen[None]):
             "changed": "changed: look before you write",
         }[person.trust]
         self.query_one("#safety", Box).name_it(f"Safety number with {person.name}")
-        go_on: tuple[Content | str, ...] = ()
-        if person.trust == "changed":
-            go_on = (look.keyed("g", "I have looked: go on without comparing"), "\n")
-        self.query_one("#digits", Static).update(
-            styled(
-                (f"{sign} {words}", ink),
-                "\n\n",
-                ("\n".join(rows), "bold"),
-                "\n\n",
-                *go_on,
-                ("Read them to each other, by voice or side by side.", "$soft"),
-            )
-        )
+        go_on = look.keyed("g", "I have looked: go on without comparing")
+
+        def draw(width: int) -> Content:
+            said = styled(("Read these aloud; both see the same:", "$soft"))
+            parts = [
+                hanging(styled((f"{sign} ", f"{ink} bold")), styled((words, ink)), width),
+                styled(""), *said.wrap(width), styled(""),
+                *(styled((one, "bold")) for one in rows), styled(""),
+            ]  # fmt: skip
+            return stacked(*parts, *(go_on.wrap(width) if person.trust == "changed" else []))
+
+        self.query_one("#digits", Static).update(Lines(draw))
         self.query_one("#code", Static).update(code(self._safety.code))
-        self.query_one("#code").display = self.app.size.width >= 100
-        self.set_focus(None)
+        self.query_one("#code").display = self._has_both
 
     @work
     async def action_agree(self) -> None:

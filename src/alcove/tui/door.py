@@ -6,21 +6,64 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Checkbox, Input, OptionList, Static
+from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.client import ClientError
 from alcove.desk import door, profile, shown
 from alcove.desk.calls import Call
+from alcove.tui import look
 from alcove.tui.choosing import ShowText
-from alcove.tui.look import bar, styled
-from alcove.tui.shell import Box, Field, Form, Keys, TopBar, app_of
+from alcove.tui.lines import Lines, hanging, stacked
+from alcove.tui.look import styled
+from alcove.tui.shell import Box, Field, Form, Keys, Rows, Tick, TopBar, app_of
 
 R = TypeVar("R")
 BITS = 64.0
 METER_CELLS = 30
 NAME_NOTE = "3 to 30: letters, digits . _ -"
+
+
+FORGOTTEN = (
+    "Your recovery phrase opens everything, in place of the password.",
+    "Your host can issue a reset link. Others then see you as ▲ changed: look.",
+)
+
+
+def _meter(bits: float, word: Content, more: str, ink: str) -> Lines:
+    """Return how strong a password is, and why that matters."""
+
+    def draw(width: int) -> Content:
+        cells = min(METER_CELLS, max(6, width - word.cell_length - 11))
+        full = round(min(1.0, bits / BITS) * cells)
+        first = styled(
+            ("━" * full, ink), ("─" * (cells - full), "$hint"), (f"  {bits:.0f} bits ", "bold"),
+            word,
+        )  # fmt: skip
+        return stacked(first, *styled((more, "$soft")).wrap(width)) if more else first
+
+    return Lines(draw)
+
+
+def _account(one: shown.Account, where: str) -> Content:
+    """Return an account of this machine."""
+    sign = (f"{look.UNKNOWN} ", "$soft")
+    asks = "   its passphrase opens it" if one.asks_passphrase else "   enter opens it"
+    return styled(
+        " ", sign, (one.name, f"{look.colour(one.name)} bold"), ("  on ", "$soft"), where, "\n",
+        (asks, "$soft"),
+    )  # fmt: skip
+
+
+def _forgotten(width: int) -> Content:
+    """Return the ways back, in their order."""
+    ways = enumerate(FORGOTTEN, 1)
+    return stacked(
+        styled(("Password forgotten?", "$ink bold")),
+        *(hanging(styled(f"{number}  "), styled(way), width) for number, way in ways),
+    )
 
 
 class Door(Screen[None]):
@@ -46,12 +89,12 @@ class Door(Screen[None]):
         """Make all of it; only what the chosen way in needs is shown."""
         yield TopBar()
         with VerticalScroll(id="door"), Box("", classes="doorbox", id="box"):
-            yield OptionList(classes="rows", id="accounts")
+            yield Rows(classes="rows -picks", id="accounts")
             yield Field(
                 "Server, or the link of an invite",
                 id="server",
                 value=app_of(self).server,
-                note="chat.example.org",
+                hint="chat.example.org",
             )
             yield Static(id="about", classes="h")
             yield Field("User name", id="name", note=NAME_NOTE)
@@ -64,9 +107,10 @@ class Door(Screen[None]):
                 is_secret=True,
                 note="encrypts what is kept here",
             )
-            yield Checkbox("I have written the words down", id="written")
+            yield Tick("I have written the five words down", id="written")
             yield Button("", id="do")
             yield Static(id="why", classes="h bad")
+            yield Static(Lines(_forgotten), id="forgotten", classes="h")
         yield Keys()
 
     async def on_mount(self) -> None:
@@ -74,10 +118,8 @@ class Door(Screen[None]):
         options = self.query_one("#accounts", OptionList)
         for one in self._accounts:
             where = one.server.partition("://")[2]
-            options.add_option(
-                Option(styled("\n ", (one.name, "bold"), ("  on ", "$soft"), where), id=one.profile)
-            )
-        options.add_option(Option(styled("\n ", ("+ ", "$accent bold"), "another account"), id=""))
+            options.add_option(Option(_account(one, where), id=one.profile))
+        options.add_option(Option(styled(" ", ("+ ", "$accent bold"), "another account"), id=""))
         self.query_one("#accounts", OptionList).highlighted = 0
         self._keeper = await app_of(self).ask(door.GetKeeper())
         await self._new_words()
@@ -102,6 +144,7 @@ class Door(Screen[None]):
             "#passphrase": mode != "accounts" and self._keeper == "passphrase",
             "#written": mode == "register" and self._is_generated,
             "#do": mode != "accounts",
+            "#forgotten": mode == "sign-in",
         }
         for name, is_visible in visible.items():
             self.query_one(name).display = is_visible
@@ -118,6 +161,7 @@ class Door(Screen[None]):
             ("register", False): "Your own password",
         }.get((mode, self._is_generated), "Password, or recovery phrase")
         password.border_title = password.label
+        self.query_one("#name", Field).border_subtitle = NAME_NOTE if mode == "register" else ""
         keys = {
             "accounts": (("↑ ↓", "choose"), ("enter", "open"), ("^q", "quit")),
             "register": (
@@ -204,7 +248,9 @@ class Door(Screen[None]):
         self._fill_words()
 
     def _fill_words(self) -> None:
-        self.query_one("#password", Field).value = self._words if self._mode == "register" else ""
+        password = self.query_one("#password", Field)
+        password.value = self._words if self._mode == "register" else ""
+        password.cursor_position = len(password.value)
 
     async def action_new_words(self) -> None:
         """Take five other words."""
@@ -231,17 +277,14 @@ class Door(Screen[None]):
         meter = self.query_one("#meter", Static)
         if self._is_generated and password == self._words:
             meter.update(
-                styled(
-                    bar(1.0, METER_CELLS),
-                    ("  64 bits ", "bold"),
-                    ("very strong", "$good"),
+                _meter(
+                    BITS,
+                    styled(("very strong", "$good")),
                     (
-                        (
-                            "\nOpens everything on a new device. Never sent to the server:"
-                            "\nnobody there can read it or send it back."
-                        ),
-                        "$soft",
+                        "Opens everything on a new device. Never sent to the server:"
+                        " nobody there can read it or send it back."
                     ),
+                    "$good",
                 )
             )
             return
@@ -251,21 +294,14 @@ class Door(Screen[None]):
         name = self.query_one("#name", Field).value
         found = await app_of(self).ask(door.Judge(password=password, name=name))
         word = (
-            "strong: it opens everything on a new device"
+            "strong enough for a new device"
             if found.opens_the_box
             else "weak"
             if found.is_allowed
             else "not enough"
         )
         ink = "$good" if found.opens_the_box else "$accent" if found.is_allowed else "$bad"
-        meter.update(
-            styled(
-                bar(found.guesses_log2 / BITS, METER_CELLS),
-                (f"  {found.guesses_log2:.0f} bits ", "bold"),
-                (word, ink),
-                (f"\n{found.warning}", "$soft"),
-            )
-        )
+        meter.update(_meter(found.guesses_log2, styled((word, ink)), found.warning, ink))
 
     # ---- Going in ----
 
@@ -276,7 +312,7 @@ class Door(Screen[None]):
         place = fields.index(event.input)  # type: ignore[arg-type]
         if place + 1 < len(fields):
             fields[place + 1].focus()
-        elif self.query_one("#written").display and not self.query_one("#written", Checkbox).value:
+        elif self.query_one("#written").display and not self.query_one("#written", Tick).value:
             self.query_one("#written").focus()
         else:
             self._enter()
@@ -319,7 +355,7 @@ class Door(Screen[None]):
     async def _enter(self) -> None:
         if self._is_busy:
             return
-        if self.query_one("#written").display and not self.query_one("#written", Checkbox).value:
+        if self.query_one("#written").display and not self.query_one("#written", Tick).value:
             self._say("Write the five words down first: nobody can send them to you again.")
             return
         passphrase = self._value("passphrase") if self._keeper == "passphrase" else None

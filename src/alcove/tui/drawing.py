@@ -12,6 +12,7 @@ from textual.content import Content
 
 from alcove.desk import shown
 from alcove.tui import look, pictures
+from alcove.tui.lines import hanging
 from alcove.tui.look import styled
 from alcove.tui.wording import drawn
 
@@ -22,6 +23,9 @@ WIDE, CLASSIC = 84, 46
 TIME_CELLS: Final = 7
 BAR_CELLS: Final = 14
 PICTURE_CELLS: Final = (28, 6)
+BESIDE_CELLS: Final = 20
+"""From so many cells on, what a picture is stands beside it."""
+WAVE_CELLS: Final = 30
 
 
 class Row(NamedTuple):
@@ -85,7 +89,7 @@ def items(lines: Sequence[Drawn], pen: Pen) -> Iterator[tuple[int, list[Row]]]:
     for one in lines:
         line, rows = one.line, []
         if before is None or before.day != one.day:
-            rows += _mark(look.day(line.at), pen, thick=False)
+            rows += _mark(look.day(line.at, pen.now), pen, thick=False)
         if line.is_new and not has_new:
             has_new = True
             rows += _mark(f"{fresh} new", pen, thick=True)
@@ -121,7 +125,7 @@ def _mark(text: str, pen: Pen, *, thick: bool) -> list[Row]:
         (line * (count // 2), ink), " ", (text, word), " ", (line * (count - count // 2), ink)
     )
     empty = Row(styled(""), "$bg", None)
-    return [empty, Row(content, "$bg", None), empty]
+    return [empty, Row(content, "$bg", None), *([] if thick else [empty])]
 
 
 def _margins(pen: Pen, *, own: bool) -> tuple[int, int]:
@@ -169,7 +173,11 @@ def _message(line: shown.Line, pen: Pen) -> list[Row]:
         start = first if place == 0 else styled(" " * cells)
         rows.append(_row(styled(start, content), line, pen))
     if pen.is_narrow and state.cell_length:
-        rows.append(_row(styled(" " * cells, state), line, pen))
+        if not line.reactions and body[-1].cell_length + 2 + state.cell_length <= width:
+            last = styled(rows.pop().content, "  ", state)
+            rows.append(_row(last, line, pen))
+        else:
+            rows.append(_row(styled(" " * cells, state), line, pen))
     return rows
 
 
@@ -198,7 +206,7 @@ def _body(line: shown.Line, pen: Pen, width: int, first: int) -> list[Content]:
     if line.poll is not None:
         rows += _poll(line.poll, width)
     for file in line.files:
-        rows += _file(file, width)
+        rows += _file(file, width if rows else first)
     if line.reactions:
         rows += _reactions(line.reactions, width)
     if line.state == "failed":
@@ -285,35 +293,58 @@ def _poll(poll: shown.Poll, width: int) -> list[Content]:
 
 
 def _file(file: shown.Attached, width: int) -> list[Content]:
-    sign = (
-        look.IMAGE
-        if file.type.startswith("image/")
-        else look.SOUND
-        if file.length_ms
-        else look.FILE
-    )
-    facts = look.size(file.size)
-    if file.width and file.height:
-        facts = f"{file.width} \N{MULTIPLICATION SIGN} {file.height} · {facts}"
-    if file.length_ms:
-        facts = f"{look.length(file.length_ms)} · {facts}"
+    """Return a file: its picture or its waves, what it is, and how far it has come."""
+    name, facts = _named(file), _facts(file)
     rows: list[Content] = []
     if file.thumbnail:
-        rows += pictures.blocks(file.thumbnail, min(PICTURE_CELLS[0], width), PICTURE_CELLS[1])
+        drawn = pictures.blocks(file.thumbnail, min(PICTURE_CELLS[0], width), PICTURE_CELLS[1])
+        if drawn and width - drawn[0].cell_length >= BESIDE_CELLS:
+            room = width - drawn[0].cell_length - 2
+            beside = [one.truncate(room, ellipsis=True) for one in (name, *facts)]
+            beside.append(look.keyed("s", "save"))
+            beside += [styled("")] * (len(drawn) - len(beside))
+            rows += [styled(one, "  ", said) for one, said in zip(drawn, beside, strict=False)]
+            return [*rows, *_progress(file, width)]
+        rows += drawn
     elif file.waveform:
-        rows.append(styled((pictures.waves(file.waveform, min(30, width)), "$accent")))
+        waves = pictures.waves(file.waveform, min(WAVE_CELLS, width - 2))
+        rows.append(styled((f"{look.SOUND} {waves}", "$accent")))
+    said = styled(name, "  ", (" · ".join(one.plain for one in facts), "$soft"))
+    moving = _progress(file, width)
+    if moving and said.cell_length + moving[0].cell_length + 2 <= width:
+        return [*rows, styled(said, "  ", moving[0])]
+    return [*rows, said.truncate(width, ellipsis=True), *moving]
+
+
+def _named(file: shown.Attached) -> Content:
+    is_image = file.type.startswith("image/")
+    sign = look.IMAGE if is_image else look.SOUND if file.length_ms else look.FILE
+    return styled((f"{sign} ", "$soft"), (file.name, "bold"))
+
+
+def _facts(file: shown.Attached) -> list[Content]:
+    """Return how large a file is, and how long or wide."""
+    found = []
+    if file.width and file.height:
+        found.append(f"{file.width} \N{MULTIPLICATION SIGN} {file.height}")
+    if file.length_ms:
+        found.append(look.length(file.length_ms))
+    return [styled((one, "$soft")) for one in (*found, look.size(file.size))]
+
+
+def _progress(file: shown.Attached, width: int) -> list[Content]:
+    """Return how far a file has come, while it is on its way or has failed."""
     moving = file.transfer
-    right = styled("")
-    if moving is not None and moving.state in ("open", "paused"):
+    if moving is None:
+        return []
+    if moving.state in ("open", "paused"):
         done = moving.done / moving.size if moving.size else 0.0
-        right = styled(look.bar(done, BAR_CELLS), f" {done:4.0%}")
-    elif moving is not None and moving.state == "failed":
-        right = styled((moving.why or "failed", "$bad"))
-    elif moving is not None and moving.state == "done" and not moving.is_upload:
-        right = styled(("✓ saved", "$soft"))
-    left = styled((f"{sign} ", "$soft"), (file.name, "bold"), "  ", (facts, "$soft"))
-    rows.append(look.spread(left, right, width))
-    return rows
+        word = "  paused" if moving.state == "paused" else ""
+        bar = look.bar(done, min(BAR_CELLS, max(4, width - 8)))
+        return [styled(bar, f" {done * 100:.0f} %", (word, "$soft"))]
+    if moving.state == "failed":
+        return styled(("▲ ", "$bad bold"), (moving.why or "failed", "$bad")).wrap(width)
+    return [styled(("✓ saved", "$soft"))] if not moving.is_upload else []
 
 
 def _note(line: shown.Line, pen: Pen) -> list[Row]:
@@ -328,7 +359,6 @@ def _gap(line: shown.Line, pen: Pen) -> list[Row]:
     """Return what stands in the place of a message that cannot be opened."""
     who = "" if line.author is None else f" from {line.author.name}"
     words = styled(
-        ("▲ ", "$bad bold"),
         f"A message{who} cannot be opened. ",
         (f"{line.why} " if line.why else "", "$soft"),
         ("Cause ", "$soft"),
@@ -336,5 +366,6 @@ def _gap(line: shown.Line, pen: Pen) -> list[Row]:
         (" · ", "$soft"),
         look.keyed("i", "why"),
     )
-    rows = [Row(one, "$panel", line.number, "$bad", 0, 1) for one in words.wrap(pen.width - 5)]
+    said = hanging(styled(("▲ ", "$bad bold")), words, pen.width - 4)
+    rows = [Row(one, "$panel", line.number, "$bad", 0, 1) for one in said.split("\n")]
     return [Row(styled(""), "$bg", None), *rows]

@@ -6,21 +6,75 @@ from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.desk import files, messages, shown
 from alcove.desk.news import News, TransfersChanged
-from alcove.tui import look
+from alcove.tui import look, pictures
+from alcove.tui.lines import Lines, column, facts, stacked
 from alcove.tui.look import bar, spread, styled
 from alcove.tui.place import Place
-from alcove.tui.shell import Box, Field, Form, Question, app_of, main_of
+from alcove.tui.shell import Box, Field, Form, Question, Rows, app_of, main_of
 
-KINDS: Final = ("all", "images", "documents", "mine", "from others")
+KINDS: Final = ("all", "images", "documents", "mine", "others")
 ORDERS: Final = ("newest", "largest", "name")
 PAGE: Final = 200
-METER: Final = 20
+METER: Final = 14
+TABLE_CELLS, WIDE_CELLS = 64, 86
+"""From so many cells on there is a table, and one with who sent it."""
+PICTURE_ROWS: Final = 10
+
+
+def _sign(file: shown.Attached) -> str:
+    if file.type.startswith("image/"):
+        return look.IMAGE
+    return look.SOUND if file.length_ms else look.FILE
+
+
+def _source(chat: shown.Chat | None) -> Content:
+    """Return where a file was sent."""
+    if chat is None:
+        return styled("")
+    if chat.person is not None:
+        return styled("Personal")
+    return styled((f"Group: {chat.title}", "$link"))
+
+
+def _cells(parts: Sequence[Content], width: int) -> Content:
+    """Return a row of the table; who sent it falls away where there is no room."""
+    is_wide = width >= WIDE_CELLS
+    name, source, by, size, date, ends = parts
+    room = width - 3 - (46 if is_wide else 26)
+    first = room * 5 // 11
+    cells: list[Content | str] = [column(name, first), " ", column(source, room - first - 1), " "]
+    if is_wide:
+        cells += [column(by, 19), " "]
+    cells += [column(size, 8, is_right=True), " ", column(date, 7), column(ends, 8)]
+    return styled(*cells)
+
+
+def _moving(one: shown.Transfer) -> Lines:
+    """Return a file on its way."""
+    done = one.done / one.size if one.size else 0.0
+    amount = f"{look.size(one.done)} of {look.size(one.size)}"
+    word = f"paused, {amount}" if one.state == "paused" else amount
+    sign = ("↑" if one.is_upload else "↓", "$accent bold")
+
+    def draw(width: int) -> Content:
+        if one.state == "failed":
+            head = styled(" ", ("✕", "$bad bold"), " ", (one.name, "bold"), f"  {one.why}")
+            return spread(head, styled(look.keyed("x", "dismiss"), " "), width)
+        head = styled(" ", sign, " ", (one.name, "bold"))
+        cells = min(METER, max(6, width - 30))
+        meter = styled(bar(done, cells), f" {done * 100:3.0f} %")
+        if width >= TABLE_CELLS:
+            meter = styled(meter, column(styled((word, "$soft")), 24, is_right=True))
+        return spread(head, styled(meter, " "), width)
+
+    return Lines(draw)
 
 
 class Files(Place):
@@ -38,27 +92,21 @@ class Files(Place):
 
     def compose(self) -> ComposeResult:
         """Make both lists."""
-        with Vertical(classes="place"):
-            yield Box(
-                "On their way",
-                OptionList(classes="rows", id="moving"),
-                keys=(("x", "cancel"), ("p", "pause, go on")),
-                id="way",
-            )
-            with Box(
-                "Files",
-                keys=(
-                    ("s", "save"),
-                    ("g", "show its message"),
-                    ("d", "delete"),
-                    ("f", "filter"),
-                    ("o", "sort"),
-                ),
-                id="all",
-                classes="fill",
-            ):
-                yield Static(id="head", classes="soft")
-                yield OptionList(classes="rows", id="files")
+        with Horizontal():
+            with Vertical(classes="place"):
+                yield Box(
+                    "On their way",
+                    Rows(classes="rows", id="moving"),
+                    keys=(("x", "cancel"), ("p", "pause, go on")),
+                    id="way",
+                )
+                with Box(
+                    "Files", keys=(("g", "show its message"), ("d", "delete")), id="all",
+                    classes="fill",
+                ):  # fmt: skip
+                    yield Static(id="head", classes="soft")
+                    yield Rows(classes="rows", id="files")
+            yield Static(id="file")
 
     def on_mount(self) -> None:
         """Nothing is known yet."""
@@ -95,26 +143,11 @@ class Files(Place):
 
     def _draw_moving(self) -> None:
         options = self.query_one("#moving", OptionList)
-        picked, width = options.highlighted, max(30, options.size.width - 1)
+        picked = options.highlighted
         options.clear_options()
-        for one in self._moving.values():
-            sign = "↑" if one.is_upload else "↓"
-            done = one.done / one.size if one.size else 0.0
-            word = {"paused": "paused", "failed": f"▲ {one.why}"}.get(
-                one.state, f"{look.size(one.done)} of {look.size(one.size)}"
-            )
-            left = styled(
-                (f" {sign} ", "$accent"),
-                (one.name, "bold"),
-                "  ",
-                (word, "$bad" if one.state == "failed" else "$soft"),
-            )
-            options.add_option(
-                Option(
-                    spread(left, styled(bar(done, METER), f" {done:4.0%}"), width),
-                    id=str(one.number),
-                )
-            )
+        options.add_options(
+            [Option(_moving(one), id=str(one.number)) for one in self._moving.values()]
+        )
         if self._moving:
             options.highlighted = min(picked or 0, len(self._moving) - 1)
         self.query_one("#way").display = bool(self._moving)
@@ -122,7 +155,7 @@ class Files(Place):
 
     def _draw(self) -> None:
         options = self.query_one("#files", OptionList)
-        picked, width, app = options.highlighted, max(30, options.size.width - 1), app_of(self)
+        picked, app = options.highlighted, app_of(self)
         rows = [
             (line, file) for line in self._lines for file in line.files if self._fits(line, file)
         ]
@@ -133,49 +166,94 @@ class Files(Place):
         rows.sort(key=keys[ORDERS[self._sort]])
         self._rows = rows
         options.clear_options()
-        for line, file in rows:
-            chat = app.chats.get(line.room)
-            sign = (
-                look.IMAGE
-                if file.type.startswith("image/")
-                else look.SOUND
-                if file.length_ms
-                else look.FILE
-            )
-            by = "" if line.author is None else look.called(line.author)
-            ends = (
-                ""
-                if line.expires_at is None
-                else f"  {look.EXPIRES} {look.lasting(line.expires_at - app.now())} left"
-            )
-            left = styled(
-                (f" {sign} ", "$soft"),
-                (file.name, "bold"),
-                (f"  {by} in ", "$soft"),
-                ("" if chat is None else chat.title, "$link"),
-                (ends, "$accent"),
-            )
-            options.add_option(
-                Option(
-                    spread(
-                        left,
-                        styled(
-                            (
-                                f"{look.size(file.size):>9}  {look.short(line.at, app.now()):>6}",
-                                "$soft",
-                            )
-                        ),
-                        width,
-                    )
-                )
-            )
+        options.add_options(
+            [Option(self._row(line, file, app.chats.get(line.room))) for line, file in rows]
+        )
         if rows:
             options.highlighted = min(picked or 0, len(rows) - 1)
         total = sum(file.size for _, file in rows)
-        self.query_one("#head", Static).update(
-            f"{len(rows)} files, {look.size(total)} · "
-            f"showing {KINDS[self._kind]}, {ORDERS[self._sort]} first"
+        count = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+        self.query_one("#all", Box).name_it(f"{count}, {look.size(total)}")
+        self.query_one("#head", Static).update(Lines(self._head))
+        self._draw_file()
+
+    def _head(self, width: int) -> Content:
+        """Return which kinds are shown, in which order, and what stands in which column."""
+        order = styled((f"{ORDERS[self._sort]} first  ", "$soft"), look.keyed("o", "sort"))
+        kinds: list[Content | str] = []
+        for place, kind in enumerate(KINDS):
+            if place == self._kind:
+                kinds += [look.chip(kind), " "]
+            elif width >= TABLE_CELLS:
+                kinds += [styled((f" {kind} ", "$soft")), " "]
+        first = spread(styled(*kinds, look.keyed("f", "filter")), order, width)
+        if width < TABLE_CELLS:
+            return first
+        names = ("Name", "Source", "From", "Size", "Date", "Expires")
+        return stacked(
+            first, styled("   ", _cells([styled((one, "$soft")) for one in names], width))
         )
+
+    def _row(self, line: shown.Line, file: shown.Attached, chat: shown.Chat | None) -> Lines:
+        """Return a file: a row of the table, or two lines where that has no room."""
+        now = app_of(self).now()
+        by = styled("" if line.author is None else look.called(line.author))
+        source = _source(chat)
+        size = styled(look.size(file.size))
+        date = styled((look.short(line.at, now), "$soft"))
+        ends = styled(("never", "$soft"))
+        if line.expires_at is not None:
+            ends = styled((f"{look.EXPIRES} {look.lasting(line.expires_at - now)}", "$accent"))
+        sign = styled(f" {_sign(file)} ")
+
+        def draw(width: int) -> Content:
+            name = styled((file.name, "bold"))
+            if width >= TABLE_CELLS:
+                return styled(sign, _cells([name, source, by, size, date, ends], width))
+            first = spread(styled(sign, name), size, width)
+            return stacked(first, spread(styled("   ", source), styled(ends, "  ", date), width))
+
+        return Lines(draw)
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Show what the picked file is."""
+        if event.option_list.id == "files":
+            self._draw_file()
+
+    def _draw_file(self) -> None:
+        """Show all of the picked file, where there is room for it."""
+        picked, view = self._picked(), self.query_one("#file", Static)
+        if picked is None:
+            view.update("")
+            return
+        line, file = picked
+        app = app_of(self)
+        by = styled("") if line.author is None else look.named(line.author)
+        facts_of: list[tuple[str, Content | str]] = [
+            ("Source", _source(app.chats.get(line.room))), ("From", by),
+            ("Sent", f"{look.day(line.at, app.now())}, {look.clock(line.at)}"),
+            ("Size", look.size(file.size)), ("Kind", file.type),
+        ]  # fmt: skip
+        if file.width and file.height:
+            facts_of.append(("Pixels", f"{file.width} \N{MULTIPLICATION SIGN} {file.height}"))
+        if file.length_ms:
+            facts_of.append(("Length", look.length(file.length_ms)))
+        if line.expires_at is not None:
+            left = look.lasting(line.expires_at - app.now())
+            facts_of.append(("Expires", styled((f"{look.EXPIRES} in {left}", "$accent"))))
+
+        def draw(width: int) -> Content:
+            rows = [styled(f"{_sign(file)} ", (file.name, "bold")), styled("")]
+            if file.thumbnail:
+                rows += [*pictures.blocks(file.thumbnail, width, PICTURE_ROWS), styled("")]
+            sealed = styled(("Opened by a key of its own, which only the room has.", "$soft"))
+            keys = (("s", "save"), ("g", "show its message"), ("d", "delete"))
+            return stacked(
+                *rows, facts(facts_of).draw(width), styled(""), *sealed.wrap(width), styled(""),
+                *(look.keyed(key, words) for key, words in keys),
+            )  # fmt: skip
+
+        view.update(Lines(draw))
 
     def _fits(self, line: shown.Line, file: shown.Attached) -> bool:
         kind = KINDS[self._kind]
@@ -184,7 +262,7 @@ class Files(Place):
             "images": file.type.startswith("image/"),
             "documents": not file.type.startswith("image/"),
             "mine": line.is_mine,
-            "from others": not line.is_mine,
+            "others": not line.is_mine,
         }[kind]
 
     # ---- Keys ----

@@ -5,16 +5,25 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from alcove.desk import chats, shown
 from alcove.tui import look
+from alcove.tui.lines import Lines, stacked
 from alcove.tui.look import spread, styled
-from alcove.tui.shell import Box, Field, app_of
+from alcove.tui.shell import Box, Field, Rows, app_of
 
-WIDTH = 54
+
+def _found(head: Content, when: Content, text: str) -> Lines:
+    """Return a message that was found: who said it when, and how it begins."""
+    return Lines(
+        lambda width: stacked(
+            spread(head, when, width), styled(" ", text).truncate(width, ellipsis=True)
+        )
+    )
 
 
 class Finding(ModalScreen[tuple[str, int] | None]):
@@ -32,10 +41,10 @@ class Finding(ModalScreen[tuple[str, int] | None]):
 
     def compose(self) -> ComposeResult:
         """Show the field and what it finds."""
-        keys = (("enter", "go there"), ("tab", "here, everywhere"), ("esc", "leave it"))
+        keys = (("enter", "go there"), ("tab", "where"), ("esc", "leave it"))
         with Box("Find", classes="dialog wide", keys=keys):
             yield Field("Words", note=self._where())
-            yield OptionList(classes="rows found")
+            yield Rows(classes="rows found -picks")
 
     def _where(self) -> str:
         return (
@@ -56,15 +65,9 @@ class Finding(ModalScreen[tuple[str, int] | None]):
             by = "" if line.author is None else look.called(line.author)
             there = app.chats.get(line.room)
             where = "" if there is None or room else f" in {there.title}"
-            head = spread(
-                styled(" ", (by, "bold"), (where, "$soft")),
-                styled((look.short(line.at, app.now()), "$soft")),
-                WIDTH,
-            )
-            text = " ".join(line.text.split())
-            options.add_option(
-                Option(styled(head, "\n ", styled(text).truncate(WIDTH - 1, ellipsis=True)))
-            )
+            head = styled(" ", (by, "bold"), (where, "$soft"))
+            when = styled((look.short(line.at, app.now()), "$soft"), " ")
+            options.add_option(Option(_found(head, when, " ".join(line.text.split()))))
         options.highlighted = 0 if self._lines else None
         self.query_one(Field).border_subtitle = (
             self._where() if self._lines or not words.strip() else f"nothing {self._where()}"

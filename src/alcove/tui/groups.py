@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -14,15 +15,18 @@ from alcove.desk.news import ChatsChanged, News, PeopleChanged, RoomChanged
 from alcove.tui import look
 from alcove.tui.choosing import Choice, Chooser, ShowText
 from alcove.tui.comparing import Comparing
+from alcove.tui.lines import Lines, column, facts, row, stacked
 from alcove.tui.look import spread, styled
 from alcove.tui.place import Place
-from alcove.tui.shell import Box, Field, Form, Question, app_of, main_of
+from alcove.tui.shell import Box, Field, Form, Question, Rows, app_of, main_of
 
 HISTORY = {
-    "open": "newcomers read everything from before",
+    "open": "newcomers read what came before",
     "closed": "newcomers read nothing from before",
     "none": "nothing is kept: full forward secrecy",
 }
+DEVICES_CELLS = 50
+"""From so many cells on, members are shown with how many devices they have."""
 WHO = {"everyone": "everyone", "admins": "admins", "owners": "owners"}
 DAY_MS = 24 * 60 * 60 * 1000
 SPANS = {
@@ -46,6 +50,21 @@ def _setting(room: str, name: str, value: str) -> rooms.ChangeSettings:
             return rooms.ChangeSettings(room=room, history=value)
 
 
+def _member(one: shown.Member) -> Lines:
+    """Return a member: who it is, what they may do, and whether their keys were compared."""
+    sign, ink = ("you", "$soft") if one.person.is_me else look.trust(one.person)
+    count = "1 device" if one.devices == 1 else f"{one.devices} devices"
+    name = (one.person.called or one.person.name, look.colour(one.person.name))
+    role = styled((one.role, "$soft" if one.role == "member" else "bold"))
+
+    def draw(width: int) -> Content:
+        devices = (f"  {count}", "$soft") if width >= DEVICES_CELLS else ""
+        right = styled(role, column(styled((sign, ink)), 4, is_right=True), " ")
+        return spread(styled(" ", look.dot(one.person), " ", name, devices), right, width)
+
+    return Lines(draw)
+
+
 class Groups(Place):
     """Groups on the left, the picked one on the right."""
 
@@ -63,27 +82,28 @@ class Groups(Place):
 
     def compose(self) -> ComposeResult:
         """Make both halves."""
-        with Horizontal(classes="place"):
+        with Container(classes="place sides"):
             with (
-                Vertical(classes="half"),
+                Vertical(classes="half first"),
                 Box(
                     "Groups",
                     keys=(("^n", "new"), ("/", "find"), ("j", "join by link")),
                     classes="fill",
+                    id="mine",
                 ),
             ):
-                yield OptionList(classes="rows", id="groups")
+                yield Rows(classes="rows -picks", id="groups")
             with Vertical(classes="half"):
                 yield Box(
                     "",
                     Static(id="facts"),
                     id="group",
-                    keys=(("enter", "talk"), ("e", "edit"), ("l", "link"), ("d", "leave")),
+                    keys=(("enter", "talk"), ("e", "edit"), ("l", "link")),
                 )
                 yield Box(
                     "Members",
-                    OptionList(classes="rows", id="members"),
-                    keys=(("+", "add"), ("e", "role"), ("v", "compare"), ("d", "remove")),
+                    Rows(classes="rows", id="members"),
+                    keys=(("+", "add"), ("e", "role"), ("d", "remove")),
                     id="people_box",
                     classes="fill",
                 )
@@ -110,7 +130,7 @@ class Groups(Place):
 
     def _draw(self) -> None:
         options = self.query_one("#groups", OptionList)
-        picked, width = options.highlighted, max(24, options.size.width - 1)
+        picked = options.highlighted
         self._rows = sorted(
             (
                 one
@@ -122,24 +142,15 @@ class Groups(Place):
         options.clear_options()
         for one in self._rows:
             sign = look.COMMONS if one.kind == "commons" else look.GROUP
-            kind = {"commons": "everyone on this server", "channel": "channel"}.get(one.kind, "")
-            right = look.chip(str(one.unread)) if one.unread else styled("")
-            options.add_option(
-                Option(
-                    spread(
-                        styled(
-                            " ",
-                            (sign, look.colour(one.title)),
-                            " ",
-                            (one.title, "bold"),
-                            (f"  {kind}", "$soft"),
-                        ),
-                        right,
-                        width,
-                    ),
-                    id=one.room,
-                )
-            )
+            kind = {"commons": "everyone here", "channel": "channel"}.get(one.kind, "")
+            said = styled(
+                " ", (sign, look.colour(one.title)), " ", (one.title, "bold"),
+                (f"  {kind}", "$soft"),
+            )  # fmt: skip
+            count = one.unread if one.level != "none" else 0
+            right = styled(look.chip(str(count)), " ") if count else styled("")
+            options.add_option(Option(row(said, right), id=one.room))
+        self.query_one("#mine", Box).name_it(f"My groups {len(self._rows)}")
         if self._rows:
             options.highlighted = min(picked or 0, len(self._rows) - 1)
         else:
@@ -171,10 +182,9 @@ class Groups(Place):
         if chat is None:
             return
         self._room = room = await app_of(self).ask(rooms.GetRoom(room=chat.room))
-        width = max(24, self.query_one("#facts", Static).size.width)
-        facts = [
-            ("You are", room.role),
-            ("Newcomers", HISTORY.get(room.history, "")),
+        said: list[tuple[str, Content | str]] = [
+            ("You are", styled((room.role, "bold"))),
+            ("Newcomers", HISTORY.get(room.history, "").removeprefix("newcomers ")),
             (
                 "Messages",
                 f"go after {look.lasting(room.expires_ms)}"
@@ -185,36 +195,18 @@ class Groups(Place):
             ("Who may write", room.may_post),
             ("Who may pin", room.may_pin),
         ]
-        rows = [
-            spread(styled((name, "$soft")), styled(value), width) for name, value in facts if value
-        ]
-        about = [styled((room.topic, "italic")), styled("")] if room.topic else []
-        self.query_one("#facts", Static).update(
-            styled(*(part for row in (*about, *rows) for part in (row, "\n"))).rstrip()
-        )
+        table = facts([(name, value) for name, value in said if value])
+
+        def draw(width: int) -> Content:
+            about = styled((room.topic, "$soft")).wrap(width) if room.topic else []
+            return stacked(*about, table.draw(width))
+
+        self.query_one("#facts", Static).update(Lines(draw))
         self.query_one("#group", Box).name_it(chat.title)
         members = self.query_one("#members", OptionList)
         picked = members.highlighted
         members.clear_options()
-        for one in room.members:
-            sign, ink = ("you", "$soft") if one.person.is_me else look.trust(one.person)
-            role = "" if one.role == "member" else f"  {one.role}"
-            devices = "1 device" if one.devices == 1 else f"{one.devices} devices"
-            members.add_option(
-                Option(
-                    spread(
-                        styled(
-                            " ",
-                            look.dot(one.person),
-                            " ",
-                            (one.person.called or one.person.name, look.colour(one.person.name)),
-                            (f"{role}  {devices}", "$soft"),
-                        ),
-                        styled((sign, ink)),
-                        width,
-                    )
-                )
-            )
+        members.add_options([Option(_member(one)) for one in room.members])
         if room.members:
             members.highlighted = min(picked or 0, len(room.members) - 1)
         self.query_one("#people_box", Box).name_it(f"Members {len(room.members)}")

@@ -33,15 +33,18 @@ def head(room: shown.Room, columns: int, width: int) -> Content:
     online = sum(1 for one in room.members if one.person.presence in ("online", "away"))
     if columns < WIDE:
         if person is None and online:
-            count = (f"  {online} of {len(room.members)} ", "$soft")
-            first = styled(first, count, (look.ONLINE, "$good"))
+            here = (f"  {online} of {len(room.members)} ", "$soft")
+            first = styled(first, here, (look.ONLINE, "$good"))
+        elif person is None:
+            first = styled(first, (f"  {len(room.members)} members", "$soft"))
         if columns < CLASSIC:
             first = styled(
                 ("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK} ", "$accent bold"), first
             )
         return spread(first, _lock(room.chat, width), width)
     if person is None:
-        second = f"{len(room.members)} members, {online} online · {NEWCOMERS[room.history]}"
+        count = f"{len(room.members)} members" + (f", {online} online" if online else "")
+        second = f"{count} · {NEWCOMERS[room.history]}"
     else:
         second = person.status or TRUSTED[person.trust]
     return styled(
@@ -62,7 +65,7 @@ def _lock(chat: shown.Chat, width: int) -> Content:
     if chat.kind == "commons":
         words = "read by everyone here, the host too" if width >= CLASSIC else "for everyone"
         return styled((words, "$accent"))
-    return styled(("encrypted" if width < 60 else "end-to-end encrypted", "$good"))
+    return styled(("encrypted" if width < 50 else "end-to-end encrypted", "$good"))
 
 
 def _marks(room: shown.Room) -> Content:

@@ -1,14 +1,17 @@
 """The help screen: all keys, what the signs mean, and where more stands."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from alcove.tui.look import COMMONS, keyed, styled
-from alcove.tui.shell import Box
+from alcove.tui.lines import Lines, hanging, stacked
+from alcove.tui.look import COMMONS, styled
+from alcove.tui.shell import Box, Keys, TopBar
 
 KEYS: Final = (
     (
@@ -72,6 +75,8 @@ KEYS: Final = (
         ),
     ),
 )
+LEFT: Final = 4
+"""So many boxes stand on the left."""
 SIGNS: Final = (
     ("● ○ ·", "online, offline, nobody knows without a connection"),
     (f"# {COMMONS}", "group, the room of everyone"),
@@ -82,38 +87,50 @@ SIGNS: Final = (
 )
 
 
+HOW: Final = (
+    "Letters act on what is picked; ^ (ctrl) keys work in text too. Every key is also in ^p, and"
+    " every row takes the mouse. For screen readers and slow lines: alcove chat."
+)
+KEY_CELLS: Final = 8
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> Lines:
+    """Return keys and what they do."""
+
+    def draw(width: int) -> Content:
+        return stacked(
+            *(
+                hanging(styled((f"{key:>{KEY_CELLS}}  ", "$accent bold")), styled(words), width)
+                for key, words in rows
+            )
+        )
+
+    return Lines(draw)
+
+
 class Help(ModalScreen[None]):
-    """All of it, to scroll through."""
+    """All of it, in boxes side by side, to scroll through."""
 
     BINDINGS: ClassVar = [("escape,f1,q,enter", "drop", "Close")]
 
     def compose(self) -> ComposeResult:
         """Show it."""
-        parts = []
-        for head, rows in KEYS:
-            parts += [
-                styled((head, "bold")),
-                *(styled("  ", keyed(f"{key:<10}", words)) for key, words in rows),
-                styled(""),
-            ]
-        parts += [
-            styled(("Signs", "bold")),
-            *(styled("  ", keyed(f"{sign:<10}", words)) for sign, words in SIGNS),
-            styled(""),
-        ]
-        parts.append(
-            styled(
-                (
-                    "For screen readers and slow lines: `alcove chat` writes line after line.",
-                    "$soft",
-                )
-            )
-        )
-        with (
-            Box("Keys and signs", classes="dialog wide", keys=(("esc", "close"),)),
-            VerticalScroll(classes="text"),
-        ):
-            yield Static(styled(*(part for row in parts for part in (row, "\n"))).rstrip())
+        boxes = [Box(head, Static(_table(rows)), classes="keys") for head, rows in KEYS]
+        boxes.insert(LEFT - 1, Box("How it works", Static(styled((HOW, "$soft"))), classes="keys"))
+        boxes.append(Box("Signs", Static(_table(SIGNS)), classes="keys"))
+        yield TopBar()
+        with VerticalScroll(id="helping"), Container(classes="sides auto"):
+            yield Vertical(*boxes[:LEFT], classes="half first auto")
+            yield Vertical(*boxes[LEFT:], classes="half auto")
+        yield Keys()
+
+    def on_mount(self) -> None:
+        """Leave the bar as it is on the screen below."""
+        self.query_one("#helping").focus()
+        below = self.app.screen_stack[-2].query(TopBar)
+        if below:
+            self.query_one(TopBar).place = below.first().place
+        self.query_one(Keys).tell((("esc", "close"), ("↑ ↓", "scroll")))
 
     def action_drop(self) -> None:
         """Close it."""

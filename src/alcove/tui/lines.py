@@ -27,11 +27,11 @@ class Lines(Visual):
         """Draw it."""
         return self.draw(width).render_strips(width, height, style, options)
 
-    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:  # noqa: ARG002
         """Take what there is."""
         return container_width
 
-    def get_height(self, rules: RulesMap, width: int) -> int:
+    def get_height(self, rules: RulesMap, width: int) -> int:  # noqa: ARG002 - Textual's.
         """Return how many lines it has."""
         return self.draw(max(1, width)).plain.count("\n") + 1
 
@@ -46,12 +46,12 @@ def row(left: Content, right: Content) -> Lines:
     return Lines(lambda width: spread(left, right, width))
 
 
-def hanging(lead: Content, text: Content, width: int) -> Content:
+def hanging(lead: Content, text: Content, width: int, rest: Content | None = None) -> Content:
     """Return a text behind a sign, with its further lines under its first."""
-    cells = lead.cell_length
-    wrapped = text.wrap(max(8, width - cells))
+    after = styled(" " * lead.cell_length) if rest is None else rest
+    wrapped = text.wrap(max(8, width - lead.cell_length))
     return stacked(
-        *(styled(lead if place == 0 else " " * cells, one) for place, one in enumerate(wrapped))
+        *(styled(lead if place == 0 else after, one) for place, one in enumerate(wrapped))
     )
 
 

@@ -21,6 +21,8 @@ from alcove.tui.look import EDGE, padded, styled
 
 HELD_LINES_MAX: Final = 600
 """So many lines are held; those farthest from the screen go first."""
+BURST_LINES: Final = 40
+"""When more come at once, those before the newest are only asked for when somebody scrolls."""
 NEAR_ROWS: Final = 40
 """A page more is asked for when its end is so near."""
 STRIPS_MAX: Final = 2_000
@@ -145,8 +147,9 @@ class Log(ScrollView, can_focus=True):
             self.lines = [one for one in self.lines if one.number not in away]
         if came:
             self.lines.sort(key=_place)
-        if was_at_end and len(self.lines) > HELD_LINES_MAX:
-            del self.lines[: len(self.lines) - HELD_LINES_MAX]
+        most = BURST_LINES if len(lines) > BURST_LINES else HELD_LINES_MAX
+        if was_at_end and len(self.lines) > most:
+            del self.lines[: len(self.lines) - most]
             self.has_older = True
         anchor = self._anchor()
         self._draw()

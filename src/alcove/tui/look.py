@@ -74,6 +74,8 @@ MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 KILO: Final = 1_000
+LATEST_MS: Final = 253_370_764_800_000
+"""The first day of the year 9999: Python has no times much later."""
 
 
 # ---- People ----
@@ -102,12 +104,19 @@ def called(person: shown.Person) -> str:
     return "You" if person.is_me else person.called or person.name
 
 
+def named(person: shown.Person) -> Content:
+    """Return what somebody is called, and the name that counts."""
+    if not person.called:
+        return styled((person.name, f"{colour(person.name)} bold"))
+    return styled((person.called, f"{colour(person.name)} bold"), (f" @{person.name}", "$soft"))
+
+
 # ---- Times and sizes ----
 
 
 def local(at_ms: int) -> datetime:
-    """Return a time in the place where this program runs."""
-    return datetime.fromtimestamp(at_ms / 1000).astimezone()
+    """Return a time in the place where this program runs; others may claim any."""
+    return datetime.fromtimestamp(min(at_ms, LATEST_MS) / 1000).astimezone()
 
 
 def clock(at_ms: int) -> str:
@@ -115,14 +124,11 @@ def clock(at_ms: int) -> str:
     return f"{local(at_ms):%H:%M}"
 
 
-def day(at_ms: int) -> str:
+def day(at_ms: int, now_ms: int) -> str:
     """Return a day, as it stands between messages."""
     at = local(at_ms)
-    return (
-        f"{at:%A} {at.day} {at:%B}"
-        if at.year == datetime.now().astimezone().year
-        else (f"{at:%A} {at.day} {at:%B} {at.year}")
-    )
+    said = f"{at:%A} {at.day} {at:%B}"
+    return said if at.year == local(now_ms).year else f"{said} {at.year}"
 
 
 def short(at_ms: int | None, now_ms: int) -> str:

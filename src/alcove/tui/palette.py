@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from alcove.desk import shown
 from alcove.tui.choosing import Choice, Chooser
 from alcove.tui.shell import PLACES, app_of
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from alcove.tui.app import Alcove
     from alcove.tui.main import Main
 
-GO: Final = "go to "
+GO: Final = "Go to "
 
 
 class Command(NamedTuple):
@@ -85,19 +86,33 @@ COMMANDS: Final = (
 )
 
 
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _titled(chat: shown.Chat) -> str:
+    """Return what a chat is called; of a person both names are found."""
+    if chat.person is None or not chat.person.called:
+        return chat.title
+    return f"{chat.person.called} @{chat.person.name}"
+
+
 async def ask(app: "Alcove", main: "Main") -> None:
     """Let somebody choose, and do it."""
     choices = [
-        Choice(f"place{number}", f"{GO}{name}  {number + 1}") for number, name in enumerate(PLACES)
+        Choice(f"place{number}", f"{GO}{name}", "place", str(number + 1))
+        for number, name in enumerate(PLACES)
     ]
     choices += [
-        Choice(f"do{number}", f"{one.words}  {one.key}") for number, one in enumerate(COMMANDS)
+        Choice(f"do{number}", _begun(one.words), key=one.key) for number, one in enumerate(COMMANDS)
     ]
     rooms = sorted(app.chats.values(), key=lambda one: -(one.last_at or 0))
     choices += [
-        Choice(f"room{one.room}", f"{GO}{one.title}") for one in rooms if one.state != "gone"
+        Choice(f"room{one.room}", f"{GO}{_titled(one)}", "chat")
+        for one in rooms
+        if one.state != "gone"
     ]
-    chosen = await app.push_screen_wait(Chooser("Commands, chats, people", choices))
+    chosen = await app.push_screen_wait(Chooser("All commands, chats, people", choices))
     if chosen is None:
         return
     if chosen.startswith("place"):

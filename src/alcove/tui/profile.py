@@ -5,19 +5,29 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.client import ClientError
 from alcove.desk import door, files, preferences, profile, security
-from alcove.desk.news import ChatsChanged, ConnectionChanged, News
+from alcove.desk.news import Alert, AskingChanged, ChatsChanged, ConnectionChanged, News
 from alcove.tui import look
-from alcove.tui.look import keyed, spread, styled
+from alcove.tui.lines import Lines, facts, hanging, row, stacked
+from alcove.tui.look import keyed, styled
 from alcove.tui.place import Place
-from alcove.tui.shell import Box, Field, Form, Question, app_of, connection, main_of
+from alcove.tui.shell import Box, Field, Form, Question, Rows, app_of, connection, main_of
 
+TOLD = (Alert, AskingChanged, ConnectionChanged, ChatsChanged)
+"""What changes something that is shown here."""
 SUITE = ("MLS, MLKEM768-X25519", "AES-256-GCM, Ed25519")
+
+
+def _new(asking: int, unread: int) -> str:
+    """Return what waits in the chats."""
+    parts = [f"{asking} asking" if asking else "", f"{unread} new" if unread else ""]
+    return ", ".join(part for part in parts if part) or "nothing new"
 
 
 class Profile(Place):
@@ -31,12 +41,12 @@ class Profile(Place):
     def compose(self) -> ComposeResult:
         """Make the boxes."""
         with Vertical(classes="place"):
-            yield Box("You", Static(id="me"))
-            with Horizontal():
-                with Vertical(classes="half"):
-                    yield Box("Quick actions", OptionList(id="quick", classes="rows"), id="actions")
+            yield Box("You", Static(id="me"), id="you")
+            with Container(classes="sides auto"):
+                with Vertical(classes="half first auto"):
+                    yield Box("Quick actions", Rows(id="quick", classes="rows"), id="actions")
                     yield Box("Log out", Static(id="out"))
-                with Vertical(classes="half"):
+                with Vertical(classes="half auto"):
                     yield Box("This session", Static(id="session"))
 
     def on_mount(self) -> None:
@@ -52,7 +62,7 @@ class Profile(Place):
 
     def told(self, news: News) -> None:
         """Draw anew what is other."""
-        if isinstance(news, ConnectionChanged | ChatsChanged) and self.is_shown:
+        if isinstance(news, TOLD) and self.is_shown:
             self._draw()
 
     def tick(self) -> None:
@@ -76,9 +86,7 @@ class Profile(Place):
         if app.me is None:
             return
         me = app.me.person
-        seen = {True: "people on this server see it", False: "nobody sees it", None: ""}[
-            self._is_seen
-        ]
+        seen = {True: "others see it", False: "nobody sees it", None: ""}[self._is_seen]
         name = me.called or me.name
         initials = "".join(word[0] for word in name.replace(".", " ").split()[:2]).upper()
         face = (f"  {initials:^4}  ", f"$onchip on {look.colour(me.name)} bold")
@@ -90,38 +98,31 @@ class Profile(Place):
         )
         word = "online" if app.me.connection.state == "online" else "no connection"
         status = styled(
-            (f"“{me.status}”" if me.status else "no status line", "" if me.status else "$soft"),
-            "  ",
-            keyed("e", "edit"),
+            (f"“{me.status}”" if me.status else "no status line", "" if me.status else "$soft")
         )
-        self.query_one("#me", Static).update(
-            styled(
-                blank,
-                "  ",
-                (name, f"{look.colour(me.name)} bold"),
-                (f"  @{me.name}", "$soft"),
-                "\n",
-                face,
-                "  ",
-                sign,
-                f" {word}",
-                (f" · {seen}" if seen else "", "$soft"),
-                "\n",
-                blank,
-                "  ",
-                status,
+        edit = styled("  ", keyed("e", "edit"))
+        named = styled((name, f"{look.colour(me.name)} bold"), (f"  @{me.name}", "$soft"))
+        there = styled(sign, f" {word}", (f" · {seen}" if seen else "", "$soft"))
+
+        def draw(width: int) -> Content:
+            room = width - 10 - edit.cell_length
+            about = styled(status.truncate(room, ellipsis=True), edit)
+            rows = zip((blank, face, blank), (named, there, about), strict=True)
+            return stacked(
+                *(styled(left, "  ", right).truncate(width, ellipsis=True) for left, right in rows)
             )
-        )
+
+        self.query_one("#me", Static).update(Lines(draw))
+        if app.me.is_host:
+            self.query_one("#you", Box).border_subtitle = "host of this server"
         self._draw_quick()
         self.query_one("#out", Static).update(
             styled(
-                (
-                    "Clears keys and messages here; your password\nor phrase brings them back.\n",
-                    "$soft",
-                ),
-                keyed("d", "log out"),
+                ("Clears keys and messages here; your password or phrase", "$soft"),
+                (" brings them back.\n", "$soft"),
+                (" Log out ", "$ink on $rule bold"), (" d", "$accent bold"),
             )
-        )
+        )  # fmt: skip
         self._draw_session()
 
     def _draw_quick(self) -> None:
@@ -134,19 +135,19 @@ class Profile(Place):
             (
                 "1",
                 "Start chatting",
-                styled((f"{app.unread} new" if app.unread else "nothing new", "$soft")),
+                styled((_new(app.asking, app.unread), "$soft")),
             ),
             ("2", "Groups", styled((f"{groups} groups", "$soft"))),
             ("3", "Files", styled((f"{self._files} files" if self._files else "", "$soft"))),
             ("4", "Security", alerts),
         ]
         quick = self.query_one("#quick", OptionList)
-        picked, width = quick.highlighted or 0, max(20, quick.size.width - 1)
+        picked = quick.highlighted or 0
         quick.clear_options()
         quick.add_options(
             [
                 Option(
-                    spread(styled((f" {key}  ", "$accent bold"), (label, "bold")), right, width),
+                    row(styled((f" {key}  ", "$accent bold"), (label, "bold")), styled(right, " ")),
                     id=key,
                 )
                 for key, label, right in rows
@@ -158,10 +159,9 @@ class Profile(Place):
         app, session = app_of(self), self.query_one("#session", Static)
         if app.me is None:
             return
-        width = max(24, session.size.width)
         sign, words, ink = connection(app.me.connection, app.now())
         since = app.me.since
-        facts = [
+        said = [
             ("Connection", styled((f"{sign} {words}", ink))),
             ("Server", styled(app.me.server.partition("://")[2])),
             (
@@ -169,7 +169,7 @@ class Profile(Place):
                 styled(
                     f"today, {look.clock(since)}"
                     if look.local(since).date() == look.local(app.now()).date()
-                    else look.day(since)
+                    else look.day(since, app.now())
                 ),
             ),
             ("Lasts", styled(f"{look.lasting(app.now() - since)} so far")),
@@ -179,13 +179,16 @@ class Profile(Place):
             ("", styled(SUITE[1])),
             ("Quiet hours", styled(str(app.preferences.quiet or "none"))),
         ]
-        rows = [spread(styled((name, "$soft")), value, width) for name, value in facts]
-        if app.me.must_save_phrase:
-            rows += [
-                styled(""),
-                styled(("▲ Write your recovery phrase down: Security, ^e", "$bad")),
-            ]
-        session.update(styled(*(part for row in rows for part in (row, "\n"))).rstrip())
+        must_save = app.me.must_save_phrase
+
+        def draw(width: int) -> Content:
+            rows = [facts(said).draw(width)]
+            if must_save:
+                words = styled(("Write your recovery phrase down: Security, ^e", "$bad"))
+                rows += [styled(""), hanging(styled(("▲ ", "$bad bold")), words, width)]
+            return stacked(*rows)
+
+        session.update(Lines(draw))
 
     # ---- Keys ----
 
@@ -243,7 +246,8 @@ class Profile(Place):
         )  # fmt: skip
         asked = await app.push_screen_wait(Form("Quiet hours on this machine", [field], "save"))
         if asked is not None:
-            app.prefer(await app.tried(preferences.Prefer(quiet=asked["span"])))
+            chosen = await app.tried(preferences.Prefer(quiet=asked["span"]))
+            app.prefer(chosen)
             self._draw_session()
 
     @work

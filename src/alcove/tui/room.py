@@ -1,26 +1,35 @@
 """A room, open: its head, its log, who writes, and where one writes oneself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Static
 
 from alcove.desk import chats, messages, shown
 from alcove.desk.news import ChatsChanged, ConnectionChanged, LinesChanged, News
 from alcove.tui import acts, heading, look
 from alcove.tui.composer import Composer, with_emoji
+from alcove.tui.lines import Lines, stacked
 from alcove.tui.log import Log
-from alcove.tui.look import keyed, styled
+from alcove.tui.look import keyed, padded, styled
 from alcove.tui.shell import app_of, main_of
 
 DRAFT_S: Final = 0.5
 """What is written is kept so long after the last key."""
 TYPING_MS: Final = 4_000
 """Others are told that often that one writes."""
+NARROW: Final = 40
+"""Where the border has no room for all of its words."""
+
+
+def _plain(line: shown.Line) -> str:
+    """Return what a message says, on one line."""
+    return " ".join(line.text.split())
 
 
 class RoomView(Vertical):
@@ -53,6 +62,9 @@ class RoomView(Vertical):
         self.reply: shown.Line | None = None
         self.edited: shown.Line | None = None
         self._typed_at = 0
+        self._head: tuple[shown.Room, int] | None = None
+        self._below = styled("")
+        """What stands in the head and above where one writes: it is drawn when it is other."""
         self._drafts = 0
 
     def compose(self) -> ComposeResult:
@@ -178,15 +190,17 @@ class RoomView(Vertical):
         await self._read()
 
     async def _read(self, *, marked: bool = False) -> None:
-        app = app_of(self)
-        chat = None if self.room is None else app.chats.get(self.room.chat.room)
-        if (
+        if self.room is not None and self._is_to_be_read(marked=marked):
+            await app_of(self).tried(chats.Read(room=self.room.chat.room))
+
+    def _is_to_be_read(self, *, marked: bool = False) -> bool:
+        chat = None if self.room is None else app_of(self).chats.get(self.room.chat.room)
+        return bool(
             chat is not None
             and (chat.unread or (marked and chat.is_marked))
             and self.is_looked_at
             and self.talk.is_at_end
-        ):
-            await app.tried(chats.Read(room=chat.room))
+        )
 
     @property
     def is_looked_at(self) -> bool:
@@ -197,9 +211,12 @@ class RoomView(Vertical):
 
     def _draw_head(self) -> None:
         if self.room is not None:
-            columns = app_of(self).size.width
-            title = heading.head(self.room, columns, max(20, self.size.width - 2))
-            self.query_one("#title", Static).update(title)
+            room, columns = self.room, app_of(self).size.width
+            if (room, columns) != self._head:
+                self._head = room, columns
+                self.query_one("#title", Static).update(
+                    Lines(lambda width: heading.head(room, columns, width))
+                )
 
     def _draw_below(self) -> None:
         """Say the most urgent thing above where one writes."""
@@ -209,25 +226,22 @@ class RoomView(Vertical):
             line, now = app.me.connection, app.now()
             waiting = sum(1 for one in self.talk.lines if one.state == "waiting")
             said = heading.below(self.room, chat, line, now, waiting)
-            self.query_one("#below", Static).update(said)
+            if not said.is_same(self._below):
+                self._below = said
+                self.query_one("#below", Static).update(
+                    Lines(lambda width: said.truncate(width, ellipsis=True))
+                )
 
     def _draw_border(self) -> None:
         text = self.text
         if self.edited is not None:
             text.border_title = styled(("✎ Edit  ", "$accent bold"), keyed("esc", "drop"))
         elif self.reply is not None:
-            by = "" if self.reply.author is None else look.called(self.reply.author)
-            quote = " ".join(self.reply.text.split())[:40]
-            text.border_title = styled(
-                (f"{look.REPLY} Reply to {by}: ", "$accent bold"),
-                (quote, "$soft"),
-                "  ",
-                keyed("esc", "drop"),
-            )
+            text.border_title = self._answered(self.reply)
         else:
             text.border_title = ""
         hint = (
-            styled(keyed("tab", "take"), "  ", keyed("^j", "new line"))
+            styled(keyed("tab", "take it"), "  ", keyed("^j", "new line"))
             if text.choices
             else keyed("^j", "new line")
         )
@@ -236,6 +250,22 @@ class RoomView(Vertical):
         text.read_only = not can
         if not can:
             text.border_title = styled(("Only some may write here.", "$soft"))
+
+    def _answered(self, line: shown.Line) -> Content:
+        """Return whom a reply answers, with so much of it as there is room for."""
+        width, end = self.size.width - 8, styled("  ", keyed("esc", "drop"))
+        by = "" if line.author is None else look.called(line.author)
+        ink = "$accent" if line.author is None else look.colour(line.author.name)
+        to = by if width < NARROW else f"Reply to {by}"
+        quote = styled((f"{look.REPLY} {to}", f"{ink} bold"), (f": {_plain(line)}", "$soft"))
+        room = max(8, width - end.cell_length)
+        return styled(
+            quote.truncate(room, ellipsis=True) if quote.cell_length > room else quote, end
+        )
+
+    def on_resize(self) -> None:
+        """Cut what stands in the border anew."""
+        self._draw_border()
 
     def tick(self) -> None:
         """Draw anew what shows a time."""
@@ -256,7 +286,8 @@ class RoomView(Vertical):
             case ChatsChanged() | ConnectionChanged():
                 self._draw_below()
                 self._draw_head()
-                self._note_read()
+                if self._is_to_be_read():
+                    self._note_read()
 
     @work(exclusive=True, group="read")
     async def _note_read(self) -> None:
@@ -328,15 +359,27 @@ class RoomView(Vertical):
         event.stop()
         shelf = self.query_one("#complete", Static)
         shelf.set_class(bool(event.choices), "-some")
-        rows = [
-            styled(
-                (f" {look.PICK} " if place == self.text.picked else "   ", "$accent bold"),
-                (words, "bold" if place == self.text.picked else ""),
-            )
-            for place, (_, words) in enumerate(event.choices)
-        ]
-        shelf.update(styled(*(part for row in rows for part in (row, "\n"))).rstrip())
+        rows = [self._choice(words, place) for place, (_, words) in enumerate(event.choices)]
+        shelf.update(Lines(lambda width: stacked(*(one(width) for one in rows))))
         self._draw_border()
+
+    def _choice(self, words: str, place: int) -> Callable[[int], Content]:
+        """Return what draws a completion: an emoji, or somebody of this room."""
+        is_picked = place == self.text.picked
+        sign = (f" {look.PICK} " if is_picked else "   ", "$accent bold")
+        members = () if self.room is None else self.room.members
+        person = next((one.person for one in members if f"@{one.person.name}" == words), None)
+        said = styled(sign, (words, "bold"))
+        if person is not None:
+            called = person.called or person.name
+            is_narrow = app_of(self).size.width < heading.CLASSIC
+            trust = "" if is_narrow else f"{look.TRUST[person.trust]} {person.trust}"
+            said = styled(
+                sign, look.dot(person), " ", (f"{called:<18}", "bold"), (f"{words:<12}", "$soft"),
+                (trust, "$soft"),
+            )  # fmt: skip
+        back = "on $pick" if is_picked else "on $card"
+        return lambda width: padded(said, width).stylize_before(back)
 
     async def on_composer_pasted(self, event: Composer.Pasted) -> None:
         """Ask whether a file whose path was pasted is to be sent."""

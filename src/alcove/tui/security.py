@@ -8,26 +8,64 @@ from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.client import ClientError
 from alcove.desk import profile, security, shown
 from alcove.desk.news import Alert, News, PeopleChanged
-from alcove.tui import look
+from alcove.tui import look, noted
 from alcove.tui.choosing import ShowText
 from alcove.tui.comparing import Comparing
+from alcove.tui.lines import Lines, column, hanging, row, stacked
 from alcove.tui.look import spread, styled
 from alcove.tui.place import Place
-from alcove.tui.shell import Box, Field, Form, app_of
+from alcove.tui.shell import Box, Field, Form, Rows, app_of
 
 EVENTS_SHOWN: Final = 200
+ALERTS_SHOWN: Final = 3
+WORDS_CELLS: Final = 60
+"""From so many cells on, suspicious things have the word beside the sign."""
 
 
 def _write(path: str, rows: list[dict[str, object]]) -> None:
     with Path(path).expanduser().open("x", encoding="utf-8") as file:
         json.dump(rows, file, indent=2)
+
+
+def _device(one: shown.Device, now: int) -> Lines:
+    """Return a device: what it is, and when it was there."""
+    used = "" if one.seen_at is None else f"used {look.ago(one.seen_at, now)}"
+    right = styled(("this one", "$good")) if one.is_this else styled((used, "$soft"))
+    kind = ", in a browser" if one.is_browser else ""
+
+    def draw(width: int) -> Content:
+        head = spread(
+            styled((f" {one.id[:8]}", "bold"), (f"  {one.program}", "$soft")),
+            styled(right, " "), width,
+        )  # fmt: skip
+        added = styled((f"   added {look.day(one.added_at, now)}{kind}", "$soft"))
+        return stacked(head, added.truncate(width, ellipsis=True))
+
+    return Lines(draw)
+
+
+def _event(one: shown.Event, now: int) -> Lines:
+    """Return what the server has written down: when, what, and from where."""
+    when = column(styled((look.short(one.at, now), "$soft")), 7)
+    mark = styled(("▲ ", "$bad bold")) if one.is_suspicious else styled("  ")
+    words, more = noted.in_words(one)
+    said = styled(" ", when, mark, (words, "bold" if one.is_suspicious else ""))
+    if more:
+        said = styled(said, (f"  {more}", "$soft"))
+    right = styled(("▲ suspicious ", "$bad bold")) if one.is_suspicious else styled("")
+
+    def draw(width: int) -> Content:
+        return spread(said, right if width >= WORDS_CELLS else styled(""), width)
+
+    return Lines(draw)
 
 
 class Security(Place):
@@ -47,29 +85,28 @@ class Security(Place):
         """Make the three lists."""
         with Vertical(classes="place"):
             yield Static(id="alerts")
-            with Horizontal():
-                with Vertical(classes="half"):
-                    yield Box(
-                        "Your devices",
-                        OptionList(classes="rows", id="devices"),
-                        keys=(("i", "what it could read"), ("d", "revoke")),
-                    )
-                    yield Box(
-                        "People",
-                        OptionList(classes="rows", id="pinned"),
-                        keys=(("v", "compare"),),
-                        classes="fill",
-                    )
-                with (
-                    Vertical(classes="half"),
-                    Box(
-                        "What the server has written down",
-                        keys=(("f", "only suspicious"), ("s", "export")),
-                        classes="fill",
-                        id="events_box",
-                    ),
-                ):
-                    yield OptionList(classes="rows", id="events")
+            with Container(classes="sides auto"):
+                yield Box(
+                    "Your devices",
+                    Rows(classes="rows", id="devices"),
+                    keys=(("i", "what it could read"), ("d", "revoke")),
+                    classes="half first",
+                    id="devices_box",
+                )
+                yield Box(
+                    "People",
+                    Rows(classes="rows", id="pinned"),
+                    keys=(("v", "compare"),),
+                    classes="half",
+                    id="people_of",
+                )
+            with Box(
+                "What happened",
+                keys=(("f", "only suspicious"), ("s", "export")),
+                classes="fill",
+                id="events_box",
+            ):
+                yield Rows(classes="rows", id="events")
 
     def on_mount(self) -> None:
         """Nothing is known yet."""
@@ -106,29 +143,18 @@ class Security(Place):
         app = app_of(self)
         alerts = self.query_one("#alerts", Static)
         alerts.display = bool(app.alerts)
-        rows = [part for one in app.alerts[-3:] for part in (("▲ ", "$bad bold"), one.text, "\n")]
-        alerts.update(styled(*rows, look.keyed("x", "I have looked")) if rows else "")
+        told = app.alerts[-ALERTS_SHOWN:]
+
+        def draw(width: int) -> Content:
+            rows = [hanging(styled(("▲ ", "$bad bold")), styled(one.text), width) for one in told]
+            return stacked(*rows, look.keyed("x", "I have looked"))
+
+        alerts.update(Lines(draw))
         devices = self.query_one("#devices", OptionList)
-        width = max(30, devices.size.width - 1)
         picked = devices.highlighted
         devices.clear_options()
-        for one in self._devices:
-            here = (
-                "this one"
-                if one.is_this
-                else look.ago(one.seen_at, app.now())
-                if one.seen_at
-                else ""
-            )
-            kind = " · in a browser" if one.is_browser else ""
-            head = spread(
-                styled((f" {one.id[:8]}", "bold"), (f"  {one.program}{kind}", "$soft")),
-                styled((here, "$good" if one.is_this else "$soft")),
-                width,
-            )
-            devices.add_option(
-                Option(styled(head, (f"\n   added {look.day(one.added_at)}", "$soft")), id=one.id)
-            )
+        devices.add_options([Option(_device(one, app.now()), id=one.id) for one in self._devices])
+        self.query_one("#devices_box", Box).name_it(f"Your devices {len(self._devices)}")
         if self._devices:
             devices.highlighted = min(picked or 0, len(self._devices) - 1)
         pinned = self.query_one("#pinned", OptionList)
@@ -136,41 +162,20 @@ class Security(Place):
         pinned.clear_options()
         for person in self._people:
             sign, ink = look.trust(person)
-            pinned.add_option(
-                Option(
-                    spread(
-                        styled(" ", look.dot(person), " ", (person.name, look.colour(person.name))),
-                        styled((f"{sign} {person.trust}", ink)),
-                        width,
-                    ),
-                    id=person.account,
-                )
-            )
+            words = f"{sign} {'changed: look' if person.trust == 'changed' else person.trust}"
+            who = styled(" ", look.dot(person), " ", look.named(person))
+            pinned.add_option(Option(row(who, styled((words, ink), " ")), id=person.account))
+        self.query_one("#people_of", Box).name_it(f"People {len(self._people)}")
         if self._people:
             pinned.highlighted = min(picked or 0, len(self._people) - 1)
 
     def _draw_events(self) -> None:
-        events, app = self.query_one("#events", OptionList), app_of(self)
-        width = max(30, events.size.width - 1)
+        events, now = self.query_one("#events", OptionList), app_of(self).now()
         events.clear_options()
-        for one in self._events[:EVENTS_SHOWN]:
-            mark = (" ▲ ", "$bad bold") if one.is_suspicious else "   "
-            events.add_option(
-                Option(
-                    spread(
-                        styled(
-                            mark,
-                            (one.kind.replace("_", " "), "bold" if one.is_suspicious else ""),
-                            (f"  {one.text}", "$soft"),
-                        ),
-                        styled((look.short(one.at, app.now()), "$soft")),
-                        width,
-                    )
-                )
-            )
+        events.add_options([Option(_event(one, now)) for one in self._events[:EVENTS_SHOWN]])
         suspicious = sum(1 for one in self._events if one.is_suspicious)
         self.query_one("#events_box", Box).name_it(
-            f"What the server has written down: {len(self._events)}, {suspicious} suspicious"
+            f"What happened {len(self._events)}, {suspicious} suspicious"
         )
 
     # ---- Keys ----
@@ -221,8 +226,8 @@ class Security(Place):
         if found is not None:
             rows = [
                 f"{place.title}: since "
-                + ("the beginning" if place.since is None else look.day(place.since))
-                + ("" if place.until is None else f", until {look.day(place.until)}")
+                + ("the beginning" if place.since is None else look.day(place.since, app.now()))
+                + ("" if place.until is None else f", until {look.day(place.until, app.now())}")
                 for place in found
             ]
             await app.push_screen_wait(

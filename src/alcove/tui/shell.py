@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from rich.segment import Segment
+from rich.style import Style
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, Static
+from textual.widgets import Button, Checkbox, Input, OptionList, Static
 
 from alcove.desk import shown
 from alcove.tui import look
@@ -184,7 +187,7 @@ class Field(Input):
     ) -> None:
         super().__init__(
             value=value, password=is_secret, placeholder=hint, id=id, classes="field",
-            select_on_focus=bool(value),
+            select_on_focus=False,
         )  # fmt: skip
         self.label = label
         self.border_title = label
@@ -197,6 +200,24 @@ class Field(Input):
     def on_blur(self) -> None:
         """Take the sign away."""
         self.border_title = self.label
+
+
+class Rows(OptionList):
+    """Rows to pick from; the one that keys act on has an edge, and not only another colour."""
+
+    def render_line(self, y: int) -> Strip:
+        """Return a line of a row."""
+        strip = super().render_line(y)
+        place = self.scroll_offset.y + y
+        is_picked = place < len(self._lines) and self._lines[place][0] == self.highlighted
+        if not is_picked or not (self.has_focus or self.has_class("-picks")):
+            return strip
+        if strip.text[:1] != " " or not strip.text.strip():
+            return strip
+        back = next(iter(strip)).style
+        accent = Style.parse(self.app.theme_variables["accent"])
+        edge = Segment(look.EDGE, accent if back is None else back + accent)
+        return Strip([edge, *strip.crop(1)], strip.cell_length)
 
 
 class Tick(Checkbox):

@@ -87,6 +87,8 @@ def decode_answers(frame: bytes) -> list[Any]:
         answers: list[Any] = _decode_answers(frame)
     except MALFORMED as error:
         raise Refused(Code.MALFORMED) from error
+    if len(answers) > FRAME_MESSAGES_MAX:
+        raise Refused(Code.MALFORMED, TOO_FEW_OR_MANY)
     return answers
 
 

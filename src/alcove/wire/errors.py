@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from alcove.wire.ids import Count, Millis, RequestId
+from alcove.wire.ids import Count, Millis, RequestId, Sentence
 
 
 class Code(StrEnum):
@@ -108,7 +108,7 @@ class Refusal(Struct, frozen=True, tag="refusal"):
     id: RequestId
     code: Code
     """For programs."""
-    why: str
+    why: Sentence
     """A sentence for people."""
     retry_after_ms: Count | None = None
     """When to try again, if trying again can help."""

@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from alcove.wire.base import Push, Reply, Request
-from alcove.wire.ids import Count, Hash, Id, Key, Millis, Name, Signature, SmallText
+from alcove.wire.ids import Count, Hash, Id, Key, Millis, Name, Sentence, Signature, SmallText
 
 VERSION = 1
 """The version of the protocol that this program speaks."""
@@ -169,7 +169,7 @@ class Goodbye(Push, frozen=True, tag="goodbye"):
 
     code: str
     """A refusal's code."""
-    why: str
+    why: Sentence
     """A sentence for people."""
     retry_after_ms: Count | None = None
     """When to connect again, if that can help."""

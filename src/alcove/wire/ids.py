@@ -47,6 +47,10 @@ Box = Annotated[bytes, Meta(max_length=16 * 1024)]
 
 SmallText = Annotated[str, Meta(pattern=r"\A[^\x00]{0,300}\Z")]
 """A short text for people."""
+Sentence = Annotated[
+    str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]{0,1000}\Z")
+]
+"""What people are told, as it is: on one line, with nothing that steers a terminal."""
 Secret = Annotated[str, Meta(min_length=8, max_length=128, pattern=r"\A[A-Za-z0-9_-]+\Z")]
 """The secret half of a link, as it stands after the `#`."""
 

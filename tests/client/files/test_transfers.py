@@ -201,8 +201,10 @@ def test_with_a_message_go_its_transfers() -> None:
     sent, coming, there = ada.upload(), ada.download(), ada.download()
     ada.finish(sent)
     ada.do(steps.saved, there, "/saved/cat.png")
-    ada.do(steps.drop_content, ROOM, CONTENT)
-    assert [found.number for found in steps.to_do(ada.db)] == [sent, coming]
+    ada.do(steps.drop_content, ROOM, b"o" * 16, CONTENT)  # Somebody else's, of the same id.
+    assert len(steps.of_content(ada.db, ROOM, CONTENT)) == 3
+    ada.do(steps.drop_content, ROOM, ACCOUNT, CONTENT)
+    assert [found.number for found in steps.to_do(ada.db)] == [coming]
     assert steps.of_content(ada.db, ROOM, CONTENT) == []
     assert ada.drops == [BLOB]
 

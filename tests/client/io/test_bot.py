@@ -102,7 +102,7 @@ async def test_a_handler_that_fails_stops_nothing_and_leaks_nothing(
     heard: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = heard.append  # type: ignore[assignment,method-assign]
-    logging.getLogger("alcove.bot").addHandler(handler)
+    logging.getLogger("alcove.client").addHandler(handler)
     changes: list[str] = []
 
     @bot.on(RoomChanged)
@@ -115,7 +115,7 @@ async def test_a_handler_that_fails_stops_nothing_and_leaks_nothing(
     await answered(town, ada, "go on")
     bot.stop()
     await running
-    logging.getLogger("alcove.bot").removeHandler(handler)
+    logging.getLogger("alcove.client").removeHandler(handler)
     assert bot.failures == 1
     (record,) = heard
     assert "ValueError" in record.getMessage()

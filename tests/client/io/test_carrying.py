@@ -28,6 +28,9 @@ async def test_a_file_comes_as_it_was_sent_under_its_own_name(town: Town) -> Non
     saved = await heard.save_file(town.folder)
     assert (saved.name, saved.read_bytes()) == ("report (2).txt", CONTENT)
     assert (heard.files[0].media, heard.files[0].sealed.size) == ("text/plain", len(CONTENT))
+    assert await ada.files.downloads() == {heard.files[0].sealed.blob: 1}
+    assert await bob.files.downloads() == {}
+    assert [(one.place, one.is_upload) for one in heard.transfers] == [(0, False)]
     place = await heard.save_file(town.folder / "copy.txt")
     assert place == town.folder / "copy.txt"
     with pytest.raises(UsageError, match="no such file"):
@@ -59,6 +62,25 @@ async def test_a_file_that_waits_for_a_line_goes_when_there_is_one(town: Town) -
     (heard,) = came()
     assert heard.text == ""
     assert (await heard.save_file(town.folder / "there.txt")).read_bytes() == b"written in a tunnel"
+
+
+@met()
+async def test_a_message_that_waits_for_its_file_is_deleted_before_anybody_has_it(
+    town: Town,
+) -> None:
+    ada = await town.newcomer("ada")
+    room = await ada.create_group("Team")
+    await (await room.send("first")).sent(PATIENCE_S)
+    note = town.folder / "note.txt"
+    note.write_bytes(CONTENT)
+    ada.line.link.stop()
+    ada.line._move()
+    sent = await room.send_file(note)
+    await sent.delete()
+    (first,) = [one for one in room.history(9) if one.kind == "text"]
+    assert (first.text, ada.files.of(sent)) == ("first", [])
+    await first.delete()
+    assert ada.db.one("SELECT COUNT(*) FROM line WHERE kind = 'delete'") == (1,)
 
 
 @met()

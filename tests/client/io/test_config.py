@@ -134,6 +134,16 @@ def test_who_is_on_this_machine_is_known() -> None:
     assert not parse_address("https://localhost.example.org").is_loopback
 
 
+def test_a_server_on_this_machine_has_one_address_whatever_it_is_called() -> None:
+    one, other, secured, elsewhere = (
+        parse_address(text)
+        for text in ("localhost:8888", "http://127.0.0.1:8888", "https://localhost", "a.org")
+    )
+    assert one.by_number == other.by_number == other
+    assert secured.by_number == secured
+    assert elsewhere.by_number == elsewhere
+
+
 # ---- Where they come from ----
 
 

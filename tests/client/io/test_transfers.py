@@ -393,6 +393,40 @@ async def test_a_cancelled_transfer_leaves_nothing(live: Live, path: Path, saved
     assert steps.transfer(ada.db, sent) is None
 
 
+def test_what_is_under_way_ends_when_its_message_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @story(BIG)
+    async def run(live: Live, path: Path, saved: Path) -> None:
+        ada = await device(live)
+        file = await ada.uploaded(path)
+        Cut(monkeypatch, [4])
+        number = ada.fetch(file, saved / "cat.txt")
+        ada.files.wake()
+        await waits(ada, number)
+        assert names_in(saved) != []
+        unbegun = ada.fetch(file, saved / "dog.txt")
+        ada.files.wake()
+        ada.do(steps.drop_content, ROOM, bytes(16), CONTENT)
+        for one in (number, unbegun, number):
+            ada.files.drop(one)
+        await asyncio.wait_for(ada.files.idle(), 20)
+        assert (names_in(saved), steps.to_do(ada.db)) == ([], [])
+        late = ada.fetch(file, saved / "owl.txt")
+        ada.do(steps.drop_content, ROOM, bytes(16), CONTENT)
+        ada.files.drop(late)  # Nothing of it was begun.
+        await asyncio.wait_for(ada.files.idle(), 20)
+        assert steps.to_do(ada.db) == []
+        last = ada.fetch(file, saved / "cow.txt")
+        ada.files.wake()
+        ada.files.drop(last)
+        await ada.files.stop()
+        await asyncio.sleep(0.01)
+        assert (names_in(saved), ada.files._tasks) == ([], {})
+
+    run(tmp_path)
+
+
 def test_a_paused_transfer_rests_until_it_is_carried_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from alcove.client.rooms import acting, linking, making
 from alcove.client.rooms.state import get_room
 from alcove.client.timeline import pins
 from alcove.wire.codec import decode_header
-from alcove.wire.content import Delete, EndPoll, Mute, Pin, Target, Text
+from alcove.wire.content import Delete, EndPoll, File, Mute, Pin, SealedBlob, Target, Text
 from alcove.wire.entries import MessageHeader, Read
 from alcove.wire.ids import Position
 from tests.client.rooms.talk import (
@@ -448,3 +448,28 @@ def test_what_is_said_where_messages_go_by_themselves_goes_for_everyone() -> Non
     assert said(cyn, room) == ["stays", "goes", "stays longer"]
     world.pass_time(60_000)
     assert [said(peer, room) for peer in (ada, bob, cyn)] == [["stays", "stays longer"]] * 3
+
+
+def test_who_has_made_a_room_and_when_is_known_to_all_who_come() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    made = ada.do(acting.founded, room)
+    assert made.account == ada.me.account
+    assert 0 < made.at <= world.now
+    assert bob.do(acting.founded, room) == cyn.do(acting.founded, room) == made
+
+
+def test_a_room_may_take_usual_kinds_of_files_alone() -> None:
+    world = World()
+    ada, bob, _, room = three(world)
+    blob = SealedBlob(bytes(16), bytes(32), bytes(32), 1)
+    tool = Text("look", files=(File("tool.exe", "application/octet-stream", blob),))
+    figures = Text("look", files=(File("figures.pdf", "application/pdf", blob),))
+    bob.do(acting.say, room, tool)
+    ada.do(acting.change_settings, room, files="usual")
+    settle(world)
+    with pytest.raises(UsageError, match=r"not sent here: tool\.exe"):
+        bob.do(acting.say, room, tool)
+    bob.do(acting.say, room, figures)
+    with pytest.raises(UsageError, match="No setting"):
+        ada.do(acting.change_settings, room, files="many")

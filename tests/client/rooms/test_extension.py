@@ -40,6 +40,9 @@ FULL = RoomState(
     links=(LinkKey(TWO, ONE), LinkKey(ONE, ONE)),
     versions=(LeastVersion(TWO, 3), LeastVersion(ONE, 2)),
     predecessor=bytes(16),
+    founder=ONE,
+    founded_at=9,
+    files="usual",
 )
 
 
@@ -119,6 +122,9 @@ def test_the_largest_state_fits_into_its_limit() -> None:
         keep_ms=2**53 - 1,
         expires_ms=2**53 - 1,
         predecessor=bytes(16),
+        founder=names[0],
+        founded_at=2**53 - 1,
+        files="usual",
     )
     assert len(encode_state(largest)) <= STATE_BYTES_MAX
 

@@ -61,6 +61,8 @@ def test_in_a_channel_only_admins_post_at_first() -> None:
         ({"roles": (Ranked(ADA.hash, "admin"),)}, "room-owner-needed"),
         ({"roles": (Ranked(ADA.hash, "owner"), Ranked(BOB.hash, "admin"))}, "room-founding-owners"),
         ({"predecessor": bytes(16)}, "room-founding-predecessor"),
+        ({"founder": BOB.hash}, "room-founding-founder"),
+        ({"founder": None}, "room-founding-founder"),
         ({"bans": (Ban(ADA.hash),)}, "room-banned"),
     ],
 )

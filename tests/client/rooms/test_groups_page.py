@@ -47,7 +47,8 @@ def test_the_page_shows_every_field_and_limit() -> None:
 
 
 def test_the_examples_are_what_the_code_makes() -> None:
-    new = RoomState("group", (Ranked(bytes([1] * 32), "owner"),))
+    one = bytes([1] * 32)
+    new = RoomState("group", (Ranked(one, "owner"),), founder=one)
     statement = signed_bytes(bytes(range(16)), 17, bytes([7] * 32), b"certificate")
     key = link_key(bytes(range(32))).public
     made = [encode_state(new), encode_note(Note()), key, statement]

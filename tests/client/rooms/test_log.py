@@ -216,6 +216,27 @@ def test_a_server_that_says_it_has_stored_another_log_is_caught() -> None:
     assert "fork" in notes(ada, room)
 
 
+def test_a_server_that_has_told_a_device_another_log_is_caught_when_that_has_gone_on() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.heard()
+    bob.hears = lambda one: (
+        structs.replace(one, entries=tuple(structs.replace(e, body=b"no") for e in one.entries))
+        if isinstance(one, NewEntries)
+        else one
+    )
+    say(world, ada, room, "one")
+    assert "fork" not in troubles(bob)
+    bob.hang_up()
+    say(world, ada, room, "two")
+    bob.hears = lambda one: one
+    assert bob.connect() is None
+    world.run()
+    assert "fork" in troubles(bob)
+    assert "fork" in notes(bob, room)
+
+
 def test_what_a_member_drops_at_the_server_stays_with_who_has_read_it() -> None:
     world = World()
     ada, bob = world.register("ada"), world.register("bob")

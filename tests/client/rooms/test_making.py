@@ -10,6 +10,7 @@ from alcove.client.errors import UsageError
 from alcove.client.events import Warned
 from alcove.client.rooms import acting, claims, making
 from alcove.client.rooms import planning as commit_plan
+from alcove.client.tx import Tx
 from alcove.wire.base import Reply, Request
 from alcove.wire.codec import encode
 from alcove.wire.content import Text
@@ -185,6 +186,22 @@ def test_a_device_that_a_server_hands_out_twice_comes_in_once() -> None:
     )
     room = room_of(world, ada, bob)
     assert names(world, ada, room) == names(world, bob, room) == ["ada", "bob"]
+
+
+def test_a_claim_has_a_number_of_its_own_even_after_a_restart() -> None:
+    """For the number of one before it the server would give the same key packages again."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    numbers: list[int] = []
+
+    def claim(tx: Tx) -> None:
+        claims.ask(tx, bytes(16), bob.me.account)
+        numbers.extend(tx.memory.asked)
+
+    for _ in range(2):
+        ada.restart()
+        ada.do(claim)
+    assert len(set(numbers)) == 2
 
 
 def test_devices_that_cannot_be_together_are_claimed_anew_later() -> None:

@@ -62,6 +62,23 @@ def test_what_could_not_be_said_outside_is_said_after_coming_in_again() -> None:
     assert bob.db.one("SELECT 1 FROM outbox") is None
 
 
+def test_who_was_removed_and_added_again_while_it_was_away_comes_in_without_a_welcome() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.hang_up()
+    for change in (acting.remove, acting.invite):
+        ada.do(change, room, bob.me.account)
+        world.run()
+        world.pass_time(PAUSE_MS)
+    world.server.connection.run("DELETE FROM letter")  # As after a restore.
+    say(world, ada, room, "there you are")
+    assert bob.connect() is None
+    world.pass_time(MINUTE_MS)
+    assert (state(bob, room), said(bob, room)) == ("active", ["there you are"])
+    agree(world, room, ada, bob)
+
+
 def test_the_list_of_rooms_does_not_end_what_is_on_its_way_into_one() -> None:
     world = World()
     ada, bob = world.register("ada"), world.register("bob")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from alcove.client.events import Warned
-from alcove.client.rooms import acting
-from alcove.wire.entries import Read
+from alcove.client.rooms import acting, making
+from alcove.wire.entries import Appended, Read
 from alcove.wire.errors import Code
 from alcove.wire.rooms import CreateRoom
 from tests.client.rooms.mischief import breaking, refuse
@@ -41,6 +41,26 @@ def test_a_room_that_a_restored_server_never_had_goes_on(history: str, *, is_fir
     for peer in (ada, bob):
         assert sorted(said(peer, room)) == ["four", "one", "three", "two"]
         assert names(world, peer, room) == ["ada", "bob"]
+    agree(world, room, ada, bob)
+
+
+@pytest.mark.parametrize("history", ["open", "none"])
+def test_what_was_said_in_a_lost_room_is_said_again_though_its_founder_never_heard_of_it(
+    history: str,
+) -> None:
+    """It is made again with Welcomes that nobody can open twice, and does not begin by these."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    image = back_up(world)
+    ada.hears = lambda one: None if isinstance(one, Appended) else one
+    room = ada.do(making.create, "group", (bob.me.account,), history=history)
+    world.pass_time(MINUTE_MS)
+    ada.hang_up()
+    say(world, bob, room, "one")
+    restore(world, image)
+    ada.hears = lambda one: one
+    come_back(world, bob, ada)
+    assert said(ada, room) == said(bob, room) == ["one"]
     agree(world, room, ada, bob)
 
 

@@ -2,14 +2,29 @@
 
 from typing import Any
 
+import pytest
 from msgspec import structs
 
 from alcove.client import chats, restored
 from alcove.client.rooms import acting, making, rewinding, withheld
+from alcove.client.timeline import lines
 from alcove.client.tx import Tx
-from alcove.wire.content import Text
-from alcove.wire.entries import Append, Entries
-from tests.client.rooms.talk import PAUSE_MS, agree, names, notes, room_of, said, say, state
+from alcove.wire.content import Delete, Target, Text
+from alcove.wire.entries import Append, Entries, GetSnapshot
+from alcove.wire.errors import SENTENCES, Code, Refusal
+from alcove.wire.rooms import GetInbox
+from tests.client.rooms.mischief import refuse
+from tests.client.rooms.talk import (
+    PAUSE_MS,
+    agree,
+    content_of,
+    names,
+    notes,
+    room_of,
+    said,
+    say,
+    state,
+)
 from tests.client.test_devices import revoke
 from tests.client.test_restored import back_up, come_back, restore
 from tests.client.world import Peer, World
@@ -29,6 +44,49 @@ def make_as(peer: Peer, room: bytes, *others: Peer) -> None:
     peer.do(make)
     peer.world.run()
     peer.world.pass_time(PAUSE_MS)
+
+
+def test_what_was_taken_away_before_a_restore_stays_away() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    say(world, bob, room, "one")
+    image = back_up(world)
+    say(world, ada, room, "a secret")
+    say(world, ada, room, "two")
+    ada.do(acting.say, room, Delete(Target(ada.me.account, content_of(ada, room, "a secret"))))
+    world.pass_time(MINUTE_MS)
+    restore(world, image)
+    come_back(world, ada, bob)
+    for peer in (ada, bob):
+        assert said(peer, room) == ["one", "two"]
+        assert [one.state for one in lines(peer.db, room) if one.state == "waiting"] == []
+        assert [one for one in lines(peer.db, room) if one.kind == "gone"] == []
+    agree(world, room, ada, bob)
+
+
+def test_who_was_on_its_way_into_a_room_at_a_restore_reads_all_of_the_new_log() -> None:
+    """What it knows of the old log's places is no word on what stands there now."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada)
+    image = back_up(world)
+    for text in ("one", "two"):
+        say(world, ada, room, text)
+    world.pass_time(MINUTE_MS)
+    bob.answers = lambda one: (
+        Refusal(one.id, Code.BUSY, SENTENCES[Code.BUSY], retry_after_ms=MINUTE_MS)
+        if isinstance(one, Append | GetInbox)
+        else None
+    )
+    ada.do(acting.invite, room, bob.me.account)
+    world.pass_time(MINUTE_MS)
+    assert state(bob, room) == "outside"
+    restore(world, image)
+    bob.answers = lambda _: None
+    come_back(world, ada, bob)
+    assert said(bob, room) == said(ada, room) == ["one", "two"]
+    agree(world, room, ada, bob)
 
 
 def test_a_log_that_a_server_begins_anew_hears_nothing_of_what_was_said() -> None:
@@ -51,7 +109,7 @@ def test_a_log_that_a_server_begins_anew_hears_nothing_of_what_was_said() -> Non
     come_back(world, bob)
     world.pass_time(30 * MINUTE_MS)
     assert "fork" in notes(bob, room)
-    assert state(bob, room) == "outside"
+    assert restored.is_doubted(bob.db, room)
     bob.do(acting.say, room, Text("nor is this for mal"))
     world.pass_time(30 * MINUTE_MS)
     assert sent == []
@@ -144,6 +202,48 @@ def test_what_is_said_again_claims_no_running_hash_that_is_not_known() -> None:
     ada.do(step)
     assert len(plain) == 1
     assert bytes(32) not in plain[0]
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_who_came_in_by_what_was_given_back_reads_what_was_said_since(*, is_own: bool) -> None:
+    """What it came in by stands at another place now, and nothing else opens what comes after."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, history="none")
+    image = back_up(world)
+    say(world, ada, room, "one")
+    world.pass_time(MINUTE_MS)
+    if is_own:
+        bob.do(lambda tx: tx.run("DELETE FROM package"))
+    ada.do(acting.invite, room, bob.me.account)
+    world.pass_time(MINUTE_MS)
+    assert state(bob, room) == "active"
+    restore(world, image)
+    come_back(world, ada)
+    say(world, ada, room, "two")
+    come_back(world, bob)
+    say(world, bob, room, "three")
+    assert said(ada, room) == said(bob, room) == ["one", "two", "three"]
+    assert not restored.is_doubted(bob.db, room)
+    agree(world, room, ada, bob)
+
+
+def test_a_welcome_into_a_room_that_the_server_has_lost_leads_in_once_it_is_there_again() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    bob.answers = refuse(GetSnapshot, Code.NOT_A_MEMBER)
+    room = room_of(world, ada, bob, history="none")
+    assert state(bob, room) == "gone"
+    say(world, ada, room, "one")
+    image = back_up(world)
+    bob.hang_up()
+    come_back(world, bob)
+    assert state(bob, room) == "active"
+    assert said(bob, room) == ["one"]
+    restore(world, image)
+    come_back(world, ada, bob)
+    assert not restored.is_doubted(bob.db, room)
+    agree(world, room, ada, bob)
 
 
 # ---- A server that keeps something back for a while ----

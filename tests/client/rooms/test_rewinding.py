@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from alcove.client.rooms import acting, rewinding
 from alcove.wire.base import Request
-from alcove.wire.entries import Offered, OfferHandshakes
+from alcove.wire.entries import Entries, Offered, OfferHandshakes
 from tests.client.rooms.talk import agree, names, room_of, said, say, state, states
 from tests.client.rooms.test_lost import renew
 from tests.client.test_restored import back_up, come_back, restore
@@ -79,6 +80,53 @@ def test_who_has_no_running_hash_takes_the_one_of_the_restored_log(*, is_behind:
     come_back(world, ada)
     say(world, bob, room, "three")
     assert said(ada, room) == said(bob, room) == ["one", "two", "three"][:: 1 if is_behind else 2]
+    agree(world, room, ada, bob)
+
+
+@pytest.mark.parametrize("page_entries", [1, 256])
+def test_what_stands_at_its_old_place_again_by_chance_is_no_sign_of_the_same_log(
+    monkeypatch: pytest.MonkeyPatch, page_entries: int
+) -> None:
+    monkeypatch.setattr(rewinding, "PAGE_ENTRIES", page_entries)
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob)
+    say(world, bob, room, "one")
+    say(world, ada, room, "two")
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    say(world, bob, room, "three")
+    say(world, ada, room, "four")
+    ada.do(acting.invite, room, cyn.me.account)
+    world.pass_time(MINUTE_MS)
+    assert said(cyn, room) == ["one", "two", "three", "four"]
+    restore(world, image)
+    come_back(world, ada, bob, cyn)  # What has added Cyn stands where "three" stood before.
+    for peer in (ada, bob, cyn):
+        assert said(peer, room) == ["one", "two", "four", "three"]
+    agree(world, room, ada, bob, cyn)
+
+
+def test_a_header_that_says_nothing_is_not_what_stood_there() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    say(world, ada, room, "one")
+    bob.hang_up()
+    bob.db.run("UPDATE room SET chain = x''")
+    bob.db.run("UPDATE entry SET chain = NULL")
+    restore(world, back_up(world))
+    bob.hears = lambda one: (
+        structs.replace(one, entries=tuple(structs.replace(e, header=b"no") for e in one.entries))
+        if isinstance(one, Entries)
+        else one
+    )
+    assert bob.connect() is None
+    world.run()
+    assert said(bob, room) == ["one"]
+    bob.hang_up()
+    bob.hears = lambda one: one
+    come_back(world, bob, ada)
     agree(world, room, ada, bob)
 
 

@@ -487,6 +487,8 @@ def test_lists_are_whole_and_of_somebody_here(room: Room) -> None:
 def test_what_a_room_is_does_not_change(room: Room) -> None:
     assert room.judge(ADA, settle=but(kind="channel")) == "room-kind-stays"
     assert room.judge(ADA, settle=but(predecessor=bytes(16))) == "room-kind-stays"
+    assert room.judge(ADA, settle=but(founder=BOB.hash)) == "room-kind-stays"
+    assert room.judge(ADA, settle=but(founded_at=1)) == "room-kind-stays"
 
 
 def test_a_direct_room_knows_neither_links_nor_bans() -> None:

@@ -1,8 +1,10 @@
 """Who was removed, and who lost a role, before a server was restored: that is done again."""
 
+import pytest
+
 from alcove.client.rooms import acting, undoing
 from alcove.client.rooms.members import role_of
-from alcove.client.rooms.state import public_of
+from alcove.client.rooms.state import get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.content import Text
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
@@ -94,15 +96,64 @@ def test_who_has_another_device_that_was_not_removed_is_not_taken_out() -> None:
     world.pass_time(MINUTE_MS)
     bob.do(
         lambda tx: tx.run(
-            "INSERT INTO undone (room, kind, about, detail) VALUES (?, 'device', ?, ?)",
+            "INSERT INTO undone (room, kind, about, detail, seq) VALUES (?, 'device', ?, ?, ?)",
             room,
             cyn.me.device,
             cyn.me.account,
+            get_room(tx, room).seq,
         )
     )
     assert bob.do(waits, room)
     assert bob.db.all("SELECT * FROM wish") == []
     assert names(world, ada, room) == ["ada", "bob", "cyn", "dan"]
+
+
+def test_who_was_added_again_after_the_removal_came_back_keeps_nobody_silent() -> None:
+    world = World()
+    ada, bob, cyn, dan, room = four(world)
+    eve = world.register("eve")
+    image = back_up(world)
+    cyn.do(acting.leave, room)
+    ada.do(acting.invite, room, eve.me.account)
+    world.run()
+    world.pass_time(MINUTE_MS)
+    assert names(world, eve, room) == ["ada", "bob", "dan", "eve"]
+    restore(world, image)
+    come_back(world, ada)  # She gives back what has removed Cyn.
+    come_back(world, cyn)
+    ada.do(acting.invite, room, cyn.me.account)
+    come_back(world, eve)
+    say(world, eve, room, "here I am")
+    assert undone(eve, room) == []
+    come_back(world, bob, dan)
+    for peer in (ada, bob, cyn, dan, eve):
+        assert names(world, peer, room) == ["ada", "bob", "cyn", "dan", "eve"]
+        assert said(peer, room)[-1] == "here I am"
+    agree(world, room, ada, bob, cyn, dan, eve)
+
+
+@pytest.mark.parametrize("is_behind", [True, False])
+def test_a_role_that_was_taken_and_given_in_the_log_itself_keeps_nobody_silent(
+    *, is_behind: bool
+) -> None:
+    world = World()
+    ada, bob, _, dan, room = four(world)
+    before = dan.do(get_room, room).seq
+    for role in ("member", "admin"):
+        ada.do(acting.set_role, room, bob.me.account, role)
+        world.run()
+        world.pass_time(PAUSE_MS)
+    seq = before if is_behind else dan.do(get_room, room).seq
+    dan.do(
+        lambda tx: tx.run(
+            "INSERT INTO undone (room, kind, about, detail, seq) VALUES (?, 'role', ?, ?, ?)",
+            room,
+            bob.me.account,
+            b"member",
+            seq,
+        )
+    )
+    assert dan.do(waits, room) is not is_behind
 
 
 def waits(tx: Tx, room: bytes) -> bool:

@@ -3,8 +3,11 @@
 import pytest
 
 from alcove.client.rooms import acting, withheld
+from alcove.client.tx import READS_FROM
+from alcove.wire.base import Done
 from alcove.wire.content import Text
-from alcove.wire.entries import Append
+from alcove.wire.entries import Append, Read
+from alcove.wire.errors import Refusal
 from tests.client.rooms.mischief import breaking
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
@@ -84,6 +87,77 @@ def test_who_has_to_come_in_anew_says_what_was_on_its_way_after_that(*, with_com
     assert said(ada, other) == ["one", "two"]
     agree(world, room, ada, bob)
     assert bob.db.all("SELECT * FROM request") == []
+
+
+def test_what_was_on_its_way_is_given_up_where_a_device_was_removed_before_the_log_was_read() -> (
+    None
+):
+    world = World()
+    ada, bob, room, other = two_rooms(world)
+    image = back_up(world)
+    bob.answers = breaking(bob, Append)
+    bob.do(acting.say, room, Text("two"))
+    bob.do(renew, room)
+    world.run()
+    restore(world, image)
+    bob.answers = breaking(bob, Read)  # It has seen the list of rooms, and no log yet.
+    assert bob.connect() is None
+    world.run()
+    assert not bob.is_online
+    assert ada.connect() is None
+    world.run()
+    ada.do(acting.remove, room, bob.me.account)
+    world.pass_time(PAUSE_MS)
+    bob.answers = lambda _: None
+    come_back(world, bob)
+    assert (state(bob, room), state(bob, other)) == ("gone", "active")
+    assert bob.db.all("SELECT * FROM request") == bob.db.all("SELECT * FROM pending") == []
+
+
+def test_what_was_on_its_way_into_a_room_that_is_over_is_given_up_after_a_restore() -> None:
+    world = World()
+    ada, bob, room, _ = two_rooms(world)
+    bob.hang_up()
+    bob.do(acting.say, room, Text("two"))
+    ada.do(acting.remove, room, bob.me.account)
+    world.pass_time(PAUSE_MS)
+    image = back_up(world)
+    bob.hears = lambda one: None if isinstance(one, Refusal) and one.id < READS_FROM else one
+    assert bob.connect() is None
+    world.run()
+    assert state(bob, room) == "gone"
+    bob.hears = lambda one: one
+    assert bob.db.all("SELECT answered_by FROM request") == [("wishes.appended",)]
+    restore(world, image)
+    come_back(world, bob)
+    assert bob.db.all("SELECT * FROM request") == []
+
+
+def test_who_was_coming_into_a_room_that_a_restored_server_does_not_name_looks_for_it_anew() -> (
+    None
+):
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    image = back_up(world)
+    room = room_of(world, ada, bob)
+    laptop = world.add_peer("bob")
+    laptop.phrase = bob.phrase
+    assert isinstance(world.try_to_enter(laptop), Done)
+    bob.hang_up()
+    laptop.answers = breaking(laptop, Append)
+    assert laptop.connect() is None
+    world.pass_time(PAUSE_MS)
+    assert not laptop.is_online
+    assert state(laptop, room) == "outside"
+    laptop.answers = lambda _: None
+    restore(world, image)
+    come_back(world, laptop)
+    assert state(laptop, room) == "gone"
+    assert laptop.db.all("SELECT * FROM request") == laptop.db.all("SELECT * FROM pending") == []
+    come_back(world, ada, bob)
+    say(world, ada, room, "one")
+    assert said(bob, room) == said(laptop, room) == ["one"]
+    agree(world, room, ada, bob, laptop)
 
 
 def test_raw_handshakes_are_forgotten_after_a_month() -> None:

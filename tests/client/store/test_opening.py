@@ -4,11 +4,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from alcove.client.errors import StoreError
-from alcove.client.store import opening
+from alcove.client.store import failures, opening
 from alcove.client.store.database import Database
 from alcove.client.store.failures import DamagedError, DiskFullError, NewerError, WrongKeyError
 from alcove.client.store.opening import check, create_file, open_file, set_aside
@@ -165,6 +166,29 @@ def test_a_mistake_of_ours_is_not_blamed_on_the_disk(database: Database) -> None
     for ask in (database.one, database.all, database.each):
         with pytest.raises(database.raw.Error, match="no such table"):
             list(ask("SELECT * FROM nobody") or ())
+
+
+@pytest.mark.parametrize(
+    ("free", "kind"), [(0, DiskFullError), (1 << 40, StoreError), (None, StoreError)]
+)
+def test_a_disk_that_fails_because_it_is_full_is_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int | None, kind: type[StoreError]
+) -> None:
+    def usage(_: Path) -> SimpleNamespace:
+        if free is None:
+            raise OSError
+        return SimpleNamespace(free=free)
+
+    class DiskError(Exception):
+        sqlite_errorcode = 10
+        sqlite_errorname = "SQLITE_IOERR"
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    with pytest.raises(StoreError) as raised:
+        failures.blame(DiskError(), tmp_path)
+    assert type(raised.value) is kind
+    with pytest.raises(StoreError, match="SQLITE_IOERR"):
+        failures.blame(DiskError(), None)
 
 
 def test_a_database_that_another_program_keeps_is_named(path: Path, database: Database) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from alcove.server.effects import Following, Moved, ToRoom
+from alcove.server.effects import Following, Moved, ToDevices, ToRoom
 from alcove.server.handlers import entries
 from alcove.server.handlers.entries import DAY_MS
 from alcove.server.store.opening import begin_incarnation
 from alcove.wire.base import Done
+from alcove.wire.codec import decode_answer
 from alcove.wire.entries import (
     Appended,
     DropBodies,
@@ -24,7 +25,7 @@ from alcove.wire.entries import (
 )
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.ids import Position, entry_name, name_of
-from alcove.wire.rooms import PutLink
+from alcove.wire.rooms import PutLink, RoomChanged
 from tests.server.house import START_MS, House, Person, Talk, member
 
 
@@ -302,9 +303,17 @@ def test_a_sibling_that_joined_after_the_backup_is_taken_back(house: House) -> N
     connection.close()
     house.start()
     request = OfferHandshakes(id=house.next_id(), room=talk.room, entries=(lost,))
+    house.told.clear()
     reply = house.ask(ada.phone, request)
     assert isinstance(reply, Offered)
     assert reply.taken == 1
+    told = [
+        device
+        for one in house.take_told(ToDevices)
+        for device in one.devices
+        if decode_answer(one.message) == RoomChanged(room=talk.room, state="active")
+    ]
+    assert told == [tablet.device], "it may believe to be out"
     assert isinstance(house.say(tablet, talk), Appended)
 
 

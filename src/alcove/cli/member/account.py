@@ -215,6 +215,8 @@ def logout(given: Given, *, local: bool, yes: bool, as_json: bool) -> None:
 
     around, profile = chosen(given)
     if not yes:
+        if profile.must_save_phrase:
+            say(saying.PHRASE_WAITS, err=True)
         question = f"Erase everything of {profile.account} on {profile.server} from this machine?"
         click.confirm(question, abort=True)
     device = "" if local else run(given, _sign_out)
@@ -288,7 +290,7 @@ def _come_anew(around: Here, given: Given, client: "Client", password: str, new:
     if new.generate:
         click.echo(f"Your password, which is shown only now:\n\n  {password}\n")
     if not new.phrase_file:
-        click.echo(f"{PHRASE_SAID}\n\n  {client.recovery_phrase}\n")
+        say(f"{PHRASE_SAID}\n\n  {client.recovery_phrase}\n")
         _note_phrase(given, told["profile"], client.recovery_phrase)
 
 

@@ -1,5 +1,6 @@
 """What commands that change a room or a message have in common."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from alcove.cli.member import saying
 from alcove.cli.member.ending import NO_LINE, Failed
 from alcove.cli.member.opening import Given, fresh, line, run
 from alcove.cli.member.talking import room_of
+from alcove.cli.wrapping import for_stream
 
 if TYPE_CHECKING:
     from alcove.client import Client, Room
@@ -69,4 +71,4 @@ def told(sentence: str, shape: Any, *, as_json: bool) -> None:
     if as_json:
         saying.emit(shape)
     else:
-        click.echo(sentence)
+        click.echo(for_stream(sentence, sys.stdout))

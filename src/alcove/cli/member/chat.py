@@ -141,7 +141,7 @@ async def _talk(client: "Client", to: str | None, *, plain: bool) -> bool:
         with suppress(OfflineError):
             await caught_up(client, NEWS_S)
         await talk.begin(to)
-        hearing = asyncio.create_task(talk.hear(events))
+        hearing = asyncio.create_task(talk.hearing.hear(events))
         async for line in screen.lines():
             if not await talk.take(line):
                 break

@@ -22,6 +22,7 @@ from alcove.cli.member.opening import (
     secret_from,
 )
 from alcove.cli.member.passwords import with_locks
+from alcove.wire.content import shown_name
 
 if TYPE_CHECKING:
     from alcove.client import Client, Device
@@ -41,6 +42,7 @@ ONLY_ON_PAPER = (
     )
 )
 @click.option("--revoke", metavar="ID", help="Take a device off the account: it reads nothing new.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask whether it is meant.")
 @click.option("--reach", metavar="ID", help="Show what a device could read, and since when.")
 @password_options
 @member_options
@@ -51,14 +53,18 @@ def devices(
     reach: str | None,
     password_file: str | None,
     *,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """List the devices of this account; revoke one that was lost.
 
-    ID is how the id of a device in the list begins.
+    ID is how the id of a device in the list begins.  A device that was revoked does not come back:
+    whoever holds it signs in anew.
     """
     password = ""
     if revoke:
+        if not yes:
+            click.confirm(f"Take the device {revoke} off the account, for good?", abort=True)
         password = secret_from(password_file, f"Password of {chosen(given)[1].account}")
 
     async def story(client: "Client") -> None:
@@ -140,7 +146,7 @@ def _list(found: "list[Device]", *, as_json: bool) -> None:
             "this one" if one.is_this else "",
             saying.moment(one.added_at),
             saying.moment(one.seen_at) if one.seen_at else "",
-            one.program,
+            shown_name(one.program),
         )
         for one in found
     ]

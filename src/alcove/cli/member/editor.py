@@ -6,9 +6,10 @@ What is pasted comes in whole; its line ends become spaces, so that nothing is s
 
 import codecs
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
+
+from alcove.cli.wrapping import cells
 
 HISTORY_MAX: Final = 200
 """So many lines are remembered, while the program runs."""
@@ -182,18 +183,6 @@ class Editor:
 
 
 # ---- What is on the screen ----
-
-
-def cells(text: str) -> int:
-    """Return how wide a text is on a terminal."""
-    return sum(
-        0
-        if unicodedata.combining(one) or unicodedata.category(one) in ("Cf", "Me", "Mn")
-        else 2
-        if unicodedata.east_asian_width(one) in ("W", "F")
-        else 1
-        for one in text
-    )
 
 
 class Drawn(NamedTuple):

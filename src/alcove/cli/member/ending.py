@@ -4,8 +4,6 @@
 · 5 a mistake of ours · 130 stopped by Ctrl-C
 """
 
-import logging
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,29 +50,6 @@ def plainly_ended(*, debug: bool) -> Iterator[None]:
         if debug:
             click.echo(where(error), err=True)
         raise failed(error) from error
-
-
-class _Lines(logging.Formatter):
-    """A line each: where things come from is for who asked for it."""
-
-    def __init__(self, *, whole: bool) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._is_whole = whole
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the first line of a record, or all of it."""
-        text = super().format(record)
-        return text if self._is_whole else text.partition("\n")[0]
-
-
-def show_log(level: str, *, debug: bool) -> None:
-    """Show on standard error what the client's parts log, from a level on."""
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(_Lines(whole=debug))
-    log = logging.getLogger("alcove")
-    log.handlers[:] = [shown]
-    log.setLevel(level.upper())
-    log.propagate = False
 
 
 def failed(error: Exception) -> click.ClickException:

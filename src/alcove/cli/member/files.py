@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,15 +39,34 @@ class Sent(NamedTuple):
         """By what it is named here: its message's number, and its place there from 1."""
         return f"{self.message.number}.{self.place + 1}"
 
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the server drops it; None for never."""
+        from alcove.client import moment  # noqa: PLC0415 - It brings the whole client along.
+
+        ends_at = self.file.expires_at
+        return None if ends_at is None else moment(ends_at)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether it was fetched to this machine."""
+        return any(
+            one.state == "done" and not one.is_upload and one.place == self.place
+            for one in self.message.transfers
+        )
+
 
 @click.command(
     epilog=examples(
         "alcove files",
         "alcove files kitchen --json",
+        "alcove files --personal",
         "alcove files --get 14551209836544.1 --to Downloads",
     )
 )
 @click.argument("room", required=False)
+@click.option("--personal", "kind", flag_value="personal", help="Only those between two.")
+@click.option("--groups", "kind", flag_value="group", help="Only those of groups.")
 @click.option("--get", metavar="FILE", help="Fetch one, by what stands in the first column.")
 @click.option(
     "--to",
@@ -70,6 +90,7 @@ class Sent(NamedTuple):
 def files(
     given: Given,
     room: str | None,
+    kind: str | None,
     get: str | None,
     target: Path,
     limit: int,
@@ -79,7 +100,8 @@ def files(
 ) -> None:
     """List the files that were sent, newest first; fetch one.
 
-    A file is checked after it was fetched, and is never opened by this program.
+    A file is checked after it was fetched, and is never opened by this program.  Of your own files
+    the server counts how often they were fetched; of others you see whether this machine has.
     """
 
     async def story(client: "Client") -> None:
@@ -91,11 +113,18 @@ def files(
             else:
                 click.echo(str(path))
             return
-        await fresh(client, offline=offline)
+        is_fresh = await fresh(client, offline=offline)
         rooms = [await room_of(client, room)] if room else client.rooms(gone=True)
-        _list(_newest(rooms, limit), as_json=as_json)
+        found = _newest([one for one in rooms if kind in (None, _kind(one))], limit)
+        counts = await client.files.downloads() if is_fresh and found else {}
+        _list(found, counts, as_json=as_json)
 
     run(given, story)
+
+
+def _kind(room: "Room") -> str:
+    """Return whether files of a room are personal, or a group's."""
+    return "personal" if room.kind == "direct" or room.is_mine_alone else "group"
 
 
 def _newest(rooms: "list[Room]", limit: int) -> list[Sent]:
@@ -107,27 +136,36 @@ def _newest(rooms: "list[Room]", limit: int) -> list[Sent]:
     return found[:limit]
 
 
-def _list(found: list[Sent], *, as_json: bool) -> None:
+def _list(found: list[Sent], counts: dict[bytes, int], *, as_json: bool) -> None:
     if as_json:
-        saying.emit([_shape(one) for one in found])
+        saying.emit([_shape(one, counts) for one in found])
     elif found:
-        rows = [
-            (
-                one.handle,
-                shown_name(one.file.name),
-                saying.size(one.file.sealed.size),
-                saying.who(one.message),
-                one.message.room.title,
-                saying.moment(one.message.at),
-            )
-            for one in found
-        ]
-        saying.columns(rows, ("FILE", "NAME", "SIZE", "FROM", "ROOM", "WHEN"))
+        saying.columns([_row(one, counts) for one in found], HEADS)
     else:
         click.echo("No files were sent.")
 
 
-def _shape(one: Sent) -> dict[str, Any]:
+HEADS = ("FILE", "NAME", "SIZE", "FROM", "KIND", "ROOM", "WHEN", "ENDS", "FETCHED")
+
+
+def _row(one: Sent, counts: dict[bytes, int]) -> tuple[str, ...]:
+    message, ends_at = one.message, one.ends_at
+    count = counts.get(one.file.sealed.blob)
+    fetched = f"{count} times" if count is not None else "here" if one.is_saved else ""
+    return (
+        one.handle,
+        shown_name(one.file.name),
+        saying.size(one.file.sealed.size),
+        saying.who(message),
+        _kind(message.room),
+        message.room.title,
+        saying.moment(message.at),
+        "never" if ends_at is None else saying.moment(ends_at),
+        "once" if count == 1 else fetched,
+    )
+
+
+def _shape(one: Sent, counts: dict[bytes, int]) -> dict[str, Any]:
     return {
         "file": one.handle,
         "name": shown_name(one.file.name),
@@ -137,7 +175,11 @@ def _shape(one: Sent) -> dict[str, Any]:
         "author": saying.person_shape(one.message.author),
         "room": one.message.room.id,
         "title": one.message.room.title,
+        "kind": _kind(one.message.room),
         "at": saying.stamp(one.message.at),
+        "ends_at": saying.stamp(one.ends_at),
+        "downloads": counts.get(one.file.sealed.blob),
+        "saved": one.is_saved,
     }
 
 
@@ -155,7 +197,6 @@ def bar(word: str) -> Callable[[int, int], None] | None:
         return None
 
     def show(done: int, whole: int) -> None:
-        share = 100 if not whole else done * 100 // whole
-        click.echo(f"\r{word} {share:3d} %", nl=done >= whole, err=True)
+        click.echo(f"\r{word} {saying.share(done, whole):3d} %", nl=done >= whole, err=True)
 
     return show

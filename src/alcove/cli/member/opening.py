@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
-from alcove.cli.advice import note_place
-from alcove.cli.member.ending import NO_LINE, Failed, plainly_ended, show_log
+from alcove.cli.advice import note_place, say
+from alcove.cli.member.ending import NO_LINE, STORE, Failed, plainly_ended
+from alcove.cli.member.logbook import keep_log
 
 if TYPE_CHECKING:
     from alcove.client import Client, ClientSettings, Profile, Profiles
@@ -158,7 +159,7 @@ def here(given: Given) -> Here:
         overrides["debug"] = "true"
     config = Path(given.config) if given.config else None
     loaded = load_settings(overrides, config=config)
-    show_log(loaded.settings.level, debug=loaded.settings.debug)
+    keep_log(loaded.home, loaded.settings.level, debug=loaded.settings.debug)
     return Here(loaded.settings, Profiles(loaded.home), loaded.notices)
 
 
@@ -172,8 +173,11 @@ def chosen(given: Given) -> tuple[Here, "Profile"]:
         return around, profiles.profile(around.settings.profile)
     names = [name for name in profiles.names() if profiles.profile(name).account]
     if given.server:
-        address = str(parse_address(given.server))
-        names = [name for name in names if profiles.profile(name).server == address]
+        address = parse_address(given.server).by_number
+        names = [
+            name for name in names
+            if parse_address(profiles.profile(name).server).by_number == address
+        ]  # fmt: skip
         if not names:
             raise Failed(f"No account of this machine is on {address}: `alcove login` brings it.")
     default = profiles.default()
@@ -251,7 +255,7 @@ def passphrase_of(around: Here, name: str) -> str | None:
         return ask_secret(f"Passphrase of the profile {name}")
     if keeper == "keyring" or find_keyring() is not None:
         return None
-    click.echo(
+    say(
         "What is kept on this machine is encrypted.  No keyring is here to keep the key: choose a"
         " passphrase, which is asked for each time (ALCOVE_PASSPHRASE_FILE can name a file of it).",
         err=True,
@@ -320,7 +324,7 @@ async def fresh(client: "Client", *, offline: bool = False, marks: bool = False)
     try:
         await caught_up(client, NEWS_S, marks=marks)
     except OfflineError as error:
-        click.echo(f"This is what this machine knew before: {error}", err=True)
+        say(f"This is what this machine knew before: {error}", err=True)
         return False
     return True
 
@@ -330,4 +334,13 @@ def stored_only(what: str, *, is_online: bool) -> Failed:
     when = "has the time" if is_online else "has a line to the server"
     return Failed(
         f"{what} is stored here, and leaves when a program of this account next {when}.", NO_LINE
+    )
+
+
+def full_disk(what: str) -> Failed:
+    """Return how a command ends when what it said is stored, and nothing more can be."""
+    return Failed(
+        f"{what} is stored here, but the disk is full: make some space, and it leaves when a"
+        " program of this account runs next.",
+        STORE,
     )

@@ -16,7 +16,7 @@ DOORS: Final = "Into rooms"
 YOU: Final = "Yourself"
 WORDS: Final = {
     "invite": "may_invite", "post": "may_post", "pin": "may_pin", "all": "may_mention_all",
-    "history": "history",
+    "history": "history", "files": "files",
 }  # fmt: skip
 """How settings are called in `/settings`."""
 
@@ -29,7 +29,10 @@ async def join(talk: "Talk", rest: str) -> None:
 async def find(talk: "Talk", rest: str) -> None:
     """List groups that can be found by everyone."""
     found = await talk.client.find_groups(rest.lower())
-    lines = [f"{one.alias}  {one.members} in it  {shown_text(one.description)}" for one in found]
+    lines = [
+        f"{one.alias}  {one.members} in it  {' '.join(shown_text(one.description).split())}"
+        for one in found
+    ]
     talk.screen.show("\n".join(lines) or "· no group was found")
 
 
@@ -185,7 +188,7 @@ ORDERS: Final[dict[str, Order]] = {
     "settings": Order(
         settings, ROOM, "/settings [WHAT WHO]", "what this room allows, or chooses it",
         "/settings post admins  (invite, post, pin, all: everyone, admins or owners; history: open,"
-        " closed or none)",
+        " closed or none; files: any or usual)",
     ),
     "name": Order(rename, ROOM, "/name TEXT", "calls this room otherwise", "", "Say how."),
     "topic": Order(topic, ROOM, "/topic [TEXT]", "what this room is about"),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -18,9 +19,11 @@ from alcove.cli.member.opening import (
     ask_secret,
     chosen,
     examples,
+    fresh,
     json_option,
     line,
     member_options,
+    offline_option,
     password_options,
     run,
     secret_file_option,
@@ -44,6 +47,10 @@ def _in(name: str, summary: str) -> Promise:
     promises={
         "show": _in("show", "Show which account this is, and where."),
         "password": _in("password", "Take another password."),
+        "passphrase": Promise(
+            "alcove.cli.member.passphrases:passphrase",
+            "Take another passphrase for this machine, or the system's keyring.",
+        ),
         "leaked": _in("leaked", "The password leaked: take new keys of every kind."),
         "authenticator": _in(
             "authenticator", "Ask for codes of an authenticator app, or no longer."
@@ -74,14 +81,18 @@ def new_password_option(command: Any) -> Any:
         "alcove account show --profile work --json",
     )
 )
+@offline_option
 @member_options
 @json_option
-def show(given: Given, *, as_json: bool) -> None:
-    """Show which account this is, and where."""
+def show(given: Given, *, offline: bool, as_json: bool) -> None:
+    """Show which account this is, where, and since when it is on this machine."""
 
     async def story(client: "Client") -> None:
+        await fresh(client, offline=offline)
         who = await client.person(client.name)
         devices = await client.owner.devices()
+        since = next(one.added_at for one in devices if one.is_this)
+        lasts_ms = int((datetime.now(UTC) - since).total_seconds() * 1000)
         shape = {
             "name": client.name,
             "id": client.account.hex(),
@@ -89,6 +100,9 @@ def show(given: Given, *, as_json: bool) -> None:
             "profile": client.profile,
             "display_name": who.display_name,
             "devices": len(devices),
+            "signed_in_at": saying.stamp(since),
+            "signed_in_ms": lasts_ms,
+            "online": client.is_online,
             "must_save_phrase": client.owner.must_save_phrase,
         }
         if as_json:
@@ -100,12 +114,14 @@ def show(given: Given, *, as_json: bool) -> None:
                 ("called", who.display_name or "(as the name says)"),
                 ("server", client.server),
                 ("profile", client.profile),
+                ("signed in", f"{saying.moment(since)}, for {saying.lasting(lasts_ms)}"),
+                ("line", "connected" if client.is_online else "none to the server at the moment"),
                 ("devices", str(len(devices))),
                 ("id", client.account.hex()),
             )
         )
         if client.owner.must_save_phrase:
-            say("\nThe recovery phrase is not written down yet: `alcove recovery` shows it.")
+            say(f"\n{saying.PHRASE_WAITS}")
 
     run(given, story)
 

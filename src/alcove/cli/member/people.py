@@ -115,7 +115,7 @@ def _list(found: "list[Request]", *, as_json: bool) -> None:
         saying.emit([_shape(one) for one in found])
     elif found:
         rows = [
-            (shown_name(one.person.name), one.kind, saying.moment(one.at), _guess(one))
+            (shown_name(one.person.name), one.kind, saying.moment(one.at), saying.guess(one))
             for one in found
         ]
         saying.columns(rows, ("FROM", "KIND", "SINCE", ""))
@@ -130,12 +130,8 @@ def _shape(one: "Request") -> dict[str, Any]:
         "person": saying.person_shape(one.person),
         "kind": one.kind,
         "at": saying.stamp(one.at),
-        "looks_like_spam": _guess(one) != "",
+        "looks_like_spam": one.suspicion.is_spam,
     }
-
-
-def _guess(one: "Request") -> str:
-    return "looks like spam" if one.suspicion.is_spam else ""
 
 
 def _asking(client: "Client", names: tuple[str, ...]) -> "list[Request]":

@@ -122,6 +122,11 @@ def topic(given: Given, room: str, text: str, *, as_json: bool) -> None:
     help="Whether newcomers read what was said before, and whether anything is kept at all.",
 )
 @click.option(
+    "--files",
+    type=click.Choice(["any", "usual"]),
+    help="Which kinds of files are sent: any, or those that go without a question.",
+)
+@click.option(
     "--expire",
     "expires_ms",
     type=Span(),

@@ -7,7 +7,7 @@ import click
 from alcove.cli.advice import say
 from alcove.cli.lazy import Lazy, Promise
 from alcove.cli.member import saying
-from alcove.cli.member.changing import carried
+from alcove.cli.member.changing import carried, change_room
 from alcove.cli.member.opening import (
     Given,
     examples,
@@ -185,7 +185,7 @@ def show(given: Given, room: str, *, offline: bool, as_json: bool) -> None:
                 ("kind", found.kind),
                 ("id", found.id),
                 ("state", found.state),
-                *(saying.rights(found) if found.state == "active" else ()),
+                *(_of_its_state(found) if found.state == "active" else ()),
             )
         )
         click.echo()
@@ -202,6 +202,11 @@ def show(given: Given, room: str, *, offline: bool, as_json: bool) -> None:
             click.echo(f"Muted: {saying.names(found.muted())}")
 
     run(given, story)
+
+
+def _of_its_state(room: "Room") -> list[tuple[str, str]]:
+    """Return what is signed into a room."""
+    return [("made", saying.made(room)), *saying.rights(room)]
 
 
 @click.command(
@@ -346,20 +351,14 @@ def overlook(given: Given, room: str, *, yes: bool, as_json: bool) -> None:
     if not yes:
         click.confirm(f"Have you compared {shown_name(room)} with its others?", abort=True)
 
-    async def story(client: "Client") -> None:
-        await line(client)
-        found = await room_of(client, room)
+    async def change(found: "Room") -> str:
         was_doubted = found.is_doubted
         await found.overlook()
-        await client.settled(15)
-        if as_json:
-            saying.emit(saying.room_shape(found))
-        elif was_doubted:
-            click.echo(f"What waited in {found.title} goes on its way.")
-        else:
-            click.echo(f"Nothing was held back in {found.title}.")
+        if was_doubted:
+            return f"What waited in {found.title} goes on its way."
+        return f"Nothing was held back in {found.title}."
 
-    run(given, story)
+    change_room(given, room, change, as_json=as_json)
 
 
 @click.command(
@@ -379,20 +378,14 @@ def hold(given: Given, room: str, *, off: bool, as_json: bool) -> None:
     once your keys were renewed.
     """
 
-    async def story(client: "Client") -> None:
-        await line(client)
-        found = await room_of(client, room)
-        await (found.let_go() if off else found.hold())
+    async def change(found: "Room") -> str:
         if off:
-            await client.settled(15)
-        if as_json:
-            saying.emit(saying.room_shape(found))
-        elif off:
-            click.echo(f"What waited in {found.title} goes on its way.")
-        else:
-            click.echo(f"What you write in {found.title} waits until your keys were renewed.")
+            await found.let_go()
+            return f"What waited in {found.title} goes on its way."
+        await found.hold()
+        return f"What you write in {found.title} waits until your keys were renewed."
 
-    run(given, story)
+    change_room(given, room, change, as_json=as_json)
 
 
 @click.command(

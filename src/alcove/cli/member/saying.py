@@ -17,10 +17,18 @@ import msgspec
 from alcove.wire.content import shown_name, shown_text
 
 if TYPE_CHECKING:
-    from alcove.client import Message, Person, PollResults, Room
+    from alcove.client import Message, Person, PollResults, Request, Room
+    from alcove.wire.content import File
 
-MARKS = {"waiting": "…", "stored": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "!"}
+MARKS = {"waiting": "…", "stored": "✓", "delivered": "✓✓", "read": "✓✓ read", "failed": "!"}
 """What stands behind one's own message."""
+
+PHRASE_WAITS = (
+    "Your recovery phrase is not written down yet: without it the account is lost with this"
+    " machine.  `alcove recovery` shows it, `alcove recovery --saved` ends this line."
+)
+BARS, BARS_MAX = "▁▂▃▄▅▆▇█", 24
+"""How loud a voice note is, from its beginning to its end, and in how many places at most."""
 
 
 # ---- Printing ----
@@ -93,6 +101,22 @@ def span(ms: int) -> str:
     return f"{ms}ms"
 
 
+def lasting(ms: int) -> str:
+    """Return how long something has lasted, in its two largest units: 2d 3h."""
+    seconds = ms // 1000
+    parts: list[str] = []
+    for unit, length in UNITS.items():
+        if seconds >= length or (unit == "s" and not parts):
+            parts.append(f"{seconds // length}{unit}")
+            seconds %= length
+    return " ".join(parts[:2])
+
+
+def length(ms: int) -> str:
+    """Return how long a voice note or a film takes: 0:07."""
+    return f"{ms // 60_000}:{ms // 1000 % 60:02d}"
+
+
 def size(count: int) -> str:
     """Return a number of bytes, rounded, as people say it."""
     value, unit = float(count), "B"
@@ -101,6 +125,11 @@ def size(count: int) -> str:
             break
         value, unit = value / 1000, larger
     return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
+
+
+def share(done: int, whole: int) -> int:
+    """Return how much of something is through, in per cent."""
+    return done * 100 // whole if whole else 100
 
 
 # ---- Shapes for programs ----
@@ -129,7 +158,7 @@ def room_shape(room: "Room") -> dict[str, Any]:
     }
 
 
-RIGHTS = ("may_invite", "may_post", "may_pin", "may_mention_all", "history")
+RIGHTS = ("may_invite", "may_post", "may_pin", "may_mention_all", "history", "files")
 """Settings of a room that are words."""
 TIMES = {"expires_ms": "messages end after", "keep_ms": "server drops after"}
 """Settings that are times, and what they are called."""
@@ -150,9 +179,18 @@ def room_details(room: "Room") -> dict[str, Any]:
         return shape
     settings = room.settings
     return shape | {
+        "created_by": person_shape(room.created_by),
+        "created_at": stamp(room.created_at),
         "banned": [{"id": one.id, "person": person_shape(one.person)} for one in room.banned()],
         "settings": {name: getattr(settings, name) for name in (*RIGHTS, *TIMES)},
     }
+
+
+def made(room: "Room") -> str:
+    """Return when a room was made, and by whom."""
+    maker = room.created_by
+    by = "" if maker is None else f" by {'you' if maker.is_me else shown_name(maker.name)}"
+    return moment(room.created_at) + by
 
 
 def rights(room: "Room") -> list[tuple[str, str]]:
@@ -189,7 +227,12 @@ def message_shape(message: "Message") -> dict[str, Any]:
         "state": message.state,
         "why": message.why,
         "files": [
-            {"name": shown_name(one.name), "media": one.media, "size": one.sealed.size}
+            {
+                "name": shown_name(one.name),
+                "media": one.media,
+                "size": one.sealed.size,
+                "length_ms": one.length_ms,
+            }
             for one in message.files
         ],
     }
@@ -217,8 +260,19 @@ def told(message: "Message") -> str:
     if message.poll is not None:
         return _poll(message.poll)
     said = shown_text(message.text).strip("\n").split("\n")
-    said += [f"[file: {shown_name(one.name)}, {size(one.sealed.size)}]" for one in message.files]
+    said += [_file(one) for one in message.files]
     return "\n    ".join(line for line in said if line or len(said) > 1)
+
+
+def _file(one: "File") -> str:
+    """Return a file, and of a voice note how long and how loud it is."""
+    facts = [shown_name(one.name), size(one.sealed.size)]
+    if one.length_ms:
+        step = max(1, len(one.waveform) // BARS_MAX)
+        loud = one.waveform[::step][:BARS_MAX]
+        bars = "".join(BARS[volume * len(BARS) // 256] for volume in loud)
+        facts.insert(1, f"{length(one.length_ms)} {bars}".rstrip())
+    return f"[file: {', '.join(facts)}]"
 
 
 def _poll(poll: "PollResults") -> str:
@@ -239,6 +293,11 @@ def note(message: "Message") -> str:
 def names(people: "Iterable[Person]") -> str:
     """Return people by name, fit to be shown."""
     return ", ".join(shown_name(one.name) for one in people)
+
+
+def guess(request: "Request") -> str:
+    """Return what this machine thinks of a request: nothing, or that it looks like spam."""
+    return "looks like spam" if request.suspicion.is_spam else ""
 
 
 def not_accepted(room: "Room") -> str:

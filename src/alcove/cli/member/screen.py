@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 import click
 
 from alcove.cli.member.editor import PASTE_OFF, PASTE_ON, Complete, Drawn, Editor, draw, erase
+from alcove.cli.wrapping import for_stream
 from alcove.wire.content import shown_text
 
 if sys.platform != "win32":
@@ -50,6 +51,10 @@ class Screen(ABC):
     @abstractmethod
     def ask(self) -> None:
         """Show that something can be typed now."""
+
+    def change_prompt(self, prompt: str) -> None:
+        """Ask otherwise from now on."""
+        self.prompt = prompt
 
     @abstractmethod
     def show(self, text: str) -> None:
@@ -102,7 +107,7 @@ class Plain(Screen):
     def show(self, text: str) -> None:
         """Show a text below everything else, and the prompt again."""
         was_asking, self._is_asking = self._is_asking, False
-        click.echo(("\n" if was_asking else "") + text)
+        click.echo(("\n" if was_asking else "") + for_stream(text, sys.stdout))
         if was_asking:
             self.ask()
 
@@ -144,11 +149,16 @@ class Edited(Screen):
         self._hide()
         self._show_line()
 
+    def change_prompt(self, prompt: str) -> None:
+        """Ask otherwise, and at once: what is typed already stays."""
+        super().change_prompt(prompt)
+        self.ask()
+
     def show(self, text: str) -> None:
         """Show a text above the line that is being typed."""
         is_asking = self._drawn is not None
         self._hide()
-        _write(text + "\n")
+        _write(for_stream(text, sys.stdout) + "\n")
         if is_asking:
             self._show_line()
 

@@ -4,19 +4,20 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from alcove.cli.advice import advised
 from alcove.cli.member import orders_rooms, orders_said, saying
 from alcove.cli.member.ending import failed
+from alcove.cli.member.hearing import Hearing
 from alcove.cli.member.messages import NUMBER_DIGITS_MIN, newest
 from alcove.cli.member.orders import Order, help_of
 from alcove.cli.member.talking import EVERYONE, room_of
-from alcove.wire.content import shown_name, shown_text
+from alcove.wire.content import shown_name
 
 if TYPE_CHECKING:
     from alcove.cli.member.screen import Screen
-    from alcove.client import Client, Message, News, Person, Request, Room
+    from alcove.client import Client, Message, Person, Request, Room
 
 MADE_S: Final = 10.0
 """So long a new room is waited for."""
@@ -24,14 +25,11 @@ LAST: Final = 8
 """So many messages are shown when a room is opened."""
 PEOPLE_MAX: Final = 200
 NOBODY: Final = "nobody"
+EXPIRIES: Final = ("never", "day", "week")
 ENTER: Final = "Enter message: "
 NOWHERE: Final = (
     "there is no room of everyone here.  Type @name and a text, or /to ROOM first; the host can"
     " make one (`alcove room commons`), and it comes here within a minute."
-)
-PHRASE_WAITS: Final = (
-    "your recovery phrase is not written down yet: without it the account is lost with this"
-    " machine.  `alcove recovery` shows it, `alcove recovery --saved` ends this line."
 )
 ENCRYPTION: Final = "Encrypted end to end: MLS (RFC 9420), X25519 with ML-KEM-768, AES-256-GCM."
 """The suite in use; a test compares it."""
@@ -48,13 +46,13 @@ class Talk:
         self.room: Room | None = None
         self.has_said = False
         """Whether something was said that may still wait to leave."""
-        self._is_online = False
+        self.hearing = Hearing(self)
+        self._asked_about = ""
+        """The file of an unusual kind of which was asked whether it is meant."""
         self._warned: set[bytes] = set()
         """The rooms of which was said who has not accepted yet."""
         self._numbers: dict[int, int] = {}
         """The short numbers of messages."""
-        self._shown: set[int] = set()
-        """The numbers of messages that were shown: what came in at the start is shown once."""
 
     # ---- Beginning ----
 
@@ -66,7 +64,7 @@ class Talk:
             "/help lists what can be typed; exit ends."
         )
         if client.owner.must_save_phrase:
-            self.screen.show(advised(f"· {PHRASE_WAITS}"))
+            self.screen.show(advised(f"· {saying.PHRASE_WAITS}"))
         self.screen.prompt = ENTER
         self.screen.ask()
 
@@ -74,7 +72,7 @@ class Talk:
         """Go where it shall go first, and show what was said there last."""
         client = self.client
         asking = len(client.requests())
-        self._is_online = client.is_online
+        self.hearing.is_online = client.is_online
         if not client.is_online:
             self.screen.show("· no line to the server: what you say waits here until there is one")
         if asking:
@@ -93,7 +91,7 @@ class Talk:
         """Go to a room, and show what was said there last."""
         self.room = room
         for message in room.history(LAST):
-            self._shown.add(message.number)
+            self.hearing.shown.add(message.number)
             self.screen.show(self.line(message))
         if room.asked:
             self.screen.show(f"· {saying.not_accepted(room)}")
@@ -101,8 +99,10 @@ class Talk:
         self.set_prompt()
 
     def set_prompt(self) -> None:
-        """Name in the prompt where what is typed goes."""
-        self.screen.prompt = f"[{self.target}] {ENTER}"
+        """Name in the prompt where what is typed goes, and what became of what went last."""
+        prompt = f"[{self.target}{self.hearing.mark}] {ENTER}"
+        if prompt != self.screen.prompt:
+            self.screen.change_prompt(prompt)
 
     @property
     def target(self) -> str:
@@ -193,9 +193,7 @@ class Talk:
         person = await self.client.person(name.rstrip(",:;"))
         room = await self.client.direct(person)
         if text.strip():
-            self.has_said = True
-            await room.send(text.strip())
-            self._say_who_waits(room)
+            self.says(await room.send(text.strip()))
         else:
             await self.go(room)
 
@@ -203,12 +201,12 @@ class Talk:
         if self.room is None:
             self.screen.show(advised(f"! Nothing was sent: {NOWHERE}"))
             return
-        self.has_said = True
-        await self.room.send(text)
-        self._say_who_waits(self.room)
+        self.says(await self.room.send(text))
 
-    def _say_who_waits(self, room: "Room") -> None:
-        """Say once that somebody has not accepted yet; the log says it when they are asked."""
+    def says(self, message: "Message") -> None:
+        """Follow what was said; say once of each room that somebody there has not accepted yet."""
+        room, self.has_said = message.room, True
+        self.hearing.says(message)
         if room.asked and room.room not in self._warned:
             self._warned.add(room.room)
             self.screen.show(f"· {saying.not_accepted(room)}")
@@ -220,57 +218,6 @@ class Talk:
         if self.room is None:
             raise UsageError("You are in no room yet: go to one with /to ROOM, or @name.")
         return self.room
-
-    # ---- What comes in ----
-
-    async def hear(self, events: object) -> None:
-        """Show what happens, as it comes."""
-        async for news in events:  # type: ignore[attr-defined]
-            text = self._told(news)
-            if text:
-                self.screen.show(text)
-            room = self.room
-            message = getattr(news, "message", None)
-            if room is not None and message is not None and message.room == room:
-                await room.read()  # It is in front of you.
-
-    def _told(self, news: "News") -> str:
-        from alcove import client as sdk  # noqa: PLC0415
-
-        match news:
-            case sdk.MessageReceived(message=message) | sdk.RoomNote(message=message) if (
-                message.number in self._shown
-            ):
-                return ""
-            case sdk.MessageReceived(message=message):
-                rings = message.mentions_me and message.room.choice.level != "none"
-                return self.line(message, with_room=True) + ("\a" if rings else "")
-            case sdk.RoomNote(message=message):
-                return saying.line(message)
-            case sdk.MessageChanged(message=message) if message.state == "failed":
-                return f"! “{message.text[:40]}” was not sent: {message.why}"
-            case sdk.Announcement(text=text):
-                return f"· the host says: {shown_text(text)}"
-            case sdk.Alert(text=text):
-                return f"! {text}"
-            case sdk.TurnedAway(why=why):
-                return f"! {why}"
-            case sdk.Offline():
-                self._is_online = False
-                return "· the line is down: what you say waits here until it is back"
-            case sdk.Online() if not self._is_online:
-                self._is_online = True
-                return "· connected"
-            case sdk.RequestsChanged():
-                return self._asking()
-        return ""
-
-    def _asking(self) -> str:
-        asking = self.client.requests()
-        if not asking:
-            return ""
-        newest = shown_name(asking[-1].person.name)
-        return f"· {newest} asks to chat: /accept @{newest}, /decline @{newest} or /block @{newest}"
 
     # ---- Orders ----
 
@@ -328,7 +275,10 @@ class Talk:
 
     async def leave(self, rest: str) -> None:
         """Leave this room."""
-        del rest
+        from alcove.client import UsageError  # noqa: PLC0415
+
+        if rest:
+            raise UsageError(f"/leave leaves {self.target}, where you are: go elsewhere by /to.")
         await self.here().leave()
         self.room = None
         self.set_prompt()
@@ -365,10 +315,10 @@ class Talk:
         """List who asks to chat."""
         del rest
         lines = [
-            f"{shown_name(one.person.name)}  since {saying.moment(one.at)}"
+            f"{shown_name(one.person.name)}  since {saying.moment(one.at)}  {saying.guess(one)}"
             for one in self.client.requests()
         ]
-        self.screen.show("\n".join(lines) or "· nobody asks")
+        self.screen.show("\n".join(line.rstrip() for line in lines) or "· nobody asks")
 
     async def accept(self, rest: str) -> None:
         """Accept a request to chat."""
@@ -405,9 +355,24 @@ class Talk:
 
     async def file(self, rest: str) -> None:
         """Send a file to this room."""
-        self.has_said = True
-        path = os.path.expanduser(rest)  # noqa: PTH111, ASYNC240 - It asks nobody.
-        await self.here().send_file(path)
+        from alcove.client import is_unusual  # noqa: PLC0415
+
+        first, _, more = rest.partition(" ")
+        expiry, typed = (first, more.strip()) if first in EXPIRIES and more else ("never", rest)
+        path = _path(typed)
+        if is_unusual(path) and self._asked_about != typed:
+            self._asked_about = typed
+            self.screen.show(
+                f"· {shown_name(path.name)} is of an unusual kind, and not all can open it: type"
+                " the same again to send it"
+            )
+            return
+        chosen: Any = expiry
+        self.says(
+            await self.here().send_file(
+                path, expiry=chosen, progress=self.hearing.carries(path.name)
+            )
+        )
 
     async def get(self, rest: str) -> None:
         """Fetch the files of a message."""
@@ -416,10 +381,18 @@ class Talk:
         else:
             words = f"#{rest}" if rest.isdigit() else rest
             message, target = self.pick(words, lambda one: bool(one.files), "message with a file")
-        folder = Path(os.path.expanduser(target))  # noqa: PTH111, ASYNC240 - It asks nobody.
-        for place in range(len(message.files)):
-            path = await message.save_file(folder, place)
-            self.screen.show(f"· {path}")
+        try:
+            for place, file in enumerate(message.files):
+                progress = self.hearing.carries(file.name)
+                path = await message.save_file(_path(target), place, progress=progress)
+                self.screen.show(f"· {path}")
+        finally:
+            self.hearing.carries_no_more()
+
+
+def _path(typed: str) -> Path:
+    """Return what somebody means by a path that they have typed."""
+    return Path(os.path.expanduser(typed))  # noqa: PTH111 - It asks nobody.
 
 
 def _unread(room: "Room") -> str:
@@ -452,7 +425,9 @@ ORDERS: Final[dict[str, Order]] = {
     "remove": Order(Talk.remove, WHERE, "/remove @name", "removes somebody", "", _NAME),
     "leave": Order(Talk.leave, WHERE, "/leave", "leaves this room"),
     "file": Order(
-        Talk.file, WHERE, "/file PATH", "sends a file", "", "Say which file: /file PATH"
+        Talk.file, WHERE, "/file [TIME] PATH",
+        "sends a file, which the server keeps for ever, a day or a week", "/file week report.pdf",
+        "Say which file: /file PATH",
     ),
     "get": Order(
         Talk.get, WHERE, "/get [#7] [FOLDER]",

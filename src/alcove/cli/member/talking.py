@@ -18,6 +18,7 @@ from alcove.cli.member.opening import (
     Given,
     examples,
     fresh,
+    full_disk,
     json_option,
     line,
     member_options,
@@ -127,7 +128,7 @@ def send(
 
     async def story(client: "Client") -> None:
         from alcove.cli.member.files import bar  # noqa: PLC0415
-        from alcove.client import OfflineError, UsageError  # noqa: PLC0415
+        from alcove.client import DiskFullError, OfflineError, UsageError  # noqa: PLC0415
 
         await _when_known(client, to)
         room = await room_of(client, to)
@@ -147,6 +148,8 @@ def send(
             if as_json:
                 saying.emit(saying.message_shape(message.refreshed()))
             raise stored_only("What you said", is_online=client.is_online) from None
+        except DiskFullError:  # It was stored before.
+            raise full_disk("What you said") from None
         if as_json:
             asked = [saying.person_shape(one) for one in room.asked]
             saying.emit(saying.message_shape(message) | {"not_accepted": asked})

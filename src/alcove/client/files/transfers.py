@@ -203,13 +203,26 @@ def forget(tx: Tx, number: int) -> None:
     tx.run("DELETE FROM transfer WHERE number = ? AND state = 'cancelled'", number)
 
 
-def drop_content(tx: Tx, room: bytes, content: bytes) -> None:
-    """Give up every transfer of a message that is gone; files that were saved stay."""
+def drop_content(tx: Tx, room: bytes, account: bytes, content: bytes) -> None:
+    """Give up every transfer of a message that is gone; files that were saved stay.
+
+    What was sent leaves the server, too, unless another message names it: it was forwarded.
+    """
     for found in of_content(tx.db, room, content):
-        if found.state == DONE and not found.is_upload:
-            tx.run("DELETE FROM transfer WHERE number = ?", found.number)
-        else:
+        if found.account != account:
+            continue  # Somebody else has used the same id.
+        if found.state != DONE:
             cancel(tx, found.number)
+            continue
+        tx.run("DELETE FROM transfer WHERE number = ?", found.number)
+        tx.tell(TransferChanged(found.number))
+        if found.is_upload and not is_named(tx.db, found.file.sealed.blob):
+            _drop(tx, found.blob)
+
+
+def is_named(db: Database, blob: bytes) -> bool:
+    """Return whether a message that is known here names a file of the server."""
+    return db.one("SELECT 1 FROM line WHERE files > 0 AND instr(body, ?)", blob) is not None
 
 
 def delete_blob(tx: Tx, blob: bytes) -> None:

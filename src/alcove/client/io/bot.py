@@ -13,11 +13,9 @@ there.
 """
 
 import asyncio
-import logging
 import os
 import secrets
 import signal
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any, Final, TypeVar
 
 from alcove.client.errors import ClientError, UsageError
 from alcove.client.io.client import Client
+from alcove.client.io.logbook import log_mistake
 from alcove.client.io.messages import Message
 from alcove.client.io.news import MessageReceived, News, Online, RequestsChanged, TurnedAway
 from alcove.client.io.opening import ALONE, Passphrase
@@ -42,7 +41,6 @@ KEY_BYTES: Final = 24
 ONLINE_S: Final = 30.0
 """How long the first start waits for the server."""
 
-_log = logging.getLogger("alcove.bot")
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 
@@ -188,9 +186,7 @@ class Bot:
                     await handler(news)
                 except Exception as error:  # noqa: BLE001 - The bot goes on.
                     self.failures += 1
-                    # Not its text: that may hold what somebody has said.
-                    where = "".join(traceback.format_tb(error.__traceback__))
-                    _log.error("%s in a handler of the bot\n%s", type(error).__name__, where)
+                    log_mistake(error, "a handler of the bot")
 
     def _account(self) -> Client:
         """Return the bot's account, which is made at the first start."""

@@ -14,7 +14,7 @@ from alcove.client.files import transfers as steps
 from alcove.client.files.kinds import HEAD_BYTES, is_asked_about, mime_type, safe_name, warning
 from alcove.client.io.images import looks
 from alcove.client.io.people import moment
-from alcove.wire.blobs import Expiry
+from alcove.wire.blobs import Expiry, GetBlobs
 from alcove.wire.content import FILES_MAX, NAME_CHARACTERS_MAX, File, SealedBlob, Text
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes are through, and how many there are."""
+PAGES_MAX: Final = 1_000
+"""So much is asked for of the list of all files that this account has uploaded."""
 NOTHING: Final = SealedBlob(bytes(16), bytes(32), bytes(32), 0)
 
 
@@ -52,6 +54,11 @@ class Transfer:
     def is_upload(self) -> bool:
         """Whether it leaves this device."""
         return self.found.is_upload
+
+    @property
+    def place(self) -> int:
+        """Which of its message's files it is."""
+        return self.found.place
 
     @property
     def name(self) -> str:
@@ -143,6 +150,8 @@ class Carrier:
             found = steps.transfer(self.client.db, event.number)
             if found is None or found.state != steps.OPEN:
                 self._done.pop(event.number, None)
+            if found is not None and found.state == steps.CANCELLED:
+                self.transfers.drop(event.number)
 
     async def stop(self) -> None:
         """End what is under way; it goes on the next time."""
@@ -175,6 +184,18 @@ class Carrier:
         found = steps.transfer(self.client.db, number)
         for listener in self._listeners.get(number, ()):
             listener(done, 0 if found is None else found.file.sealed.size)
+
+    async def downloads(self) -> dict[bytes, int]:
+        """Return how often each file of this account was fetched, by its name at the server."""
+        found: dict[bytes, int] = {}
+        before: int | None = None
+        for _ in range(PAGES_MAX):
+            page = await self.client.ask(GetBlobs(before=before))
+            found |= {one.blob: one.downloads for one in page.blobs}
+            before = page.next
+            if before is None:
+                break
+        return found
 
     # ---- Sending and fetching ----
 

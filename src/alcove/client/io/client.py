@@ -30,6 +30,7 @@ from alcove.client.io.carrying import Carrier
 from alcove.client.io.config import parse_address
 from alcove.client.io.device import Device as Line
 from alcove.client.io.listening import Listening
+from alcove.client.io.logbook import log_event
 from alcove.client.io.news import News, news_of
 from alcove.client.io.opening import (
     ALONE,
@@ -243,7 +244,8 @@ class Client(Around):
     def _make(self) -> tuple[Opened, bytes | None]:
         """Make the profile of an account that is about to be here."""
         invitation = read_invitation(self._server) if is_link(self._server) else None
-        address = str(parse_address(invitation.address if invitation else self._server))
+        said = parse_address(invitation.address if invitation else self._server)
+        address = str(said.by_number)
         certificate = (invitation and invitation.certificate) or b""
         profiles = profiles_of(self._where, self._home)
         if isinstance(self._where, str):
@@ -279,6 +281,7 @@ class Client(Around):
             self._line.connect()
         if profile.account != self.name:
             opened.change(account=self.name)
+        self.note_phrase()
 
     async def _finish(self, line: Line, db: Database) -> bool:
         """Go on with a coming that was cut short, unless it was another one or was refused."""
@@ -320,6 +323,12 @@ class Client(Around):
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self.open().__await__()
+
+    def note_phrase(self) -> None:
+        """Write down for programs without the passphrase whether the phrase is to be saved."""
+        must_save = self.owner.must_save_phrase
+        if self.opened.profile.must_save_phrase != must_save:
+            self.opened.change(must_save_phrase=must_save)
 
     # ---- What this is made of ----
 
@@ -418,6 +427,7 @@ class Client(Around):
 
     def _heard(self, event: object) -> None:
         self._tell_changed()
+        log_event(event)
         self.files.heard(event)
         if self._listeners:
             news = news_of(self, event)
@@ -438,6 +448,8 @@ class Client(Around):
                     turned = self.line.turned_away
                     if turned is not None and turned.is_final:
                         raise OfflineError(turned.why, turned.code)
+                    if self.line.fault is not None:
+                        raise self.line.fault
                     with suppress(TimeoutError):  # Not all that changes is told as an event.
                         await asyncio.wait_for(changed.wait(), LOOK_S)
         except TimeoutError:

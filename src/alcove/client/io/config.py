@@ -55,6 +55,12 @@ class Address(Struct, frozen=True):
         """Whether it is on this machine."""
         return _is_loopback(self.host)
 
+    @property
+    def by_number(self) -> "Address":
+        """The same, with the number in place of `localhost`: servers name themselves so."""
+        is_named = self.host == "localhost" and self.scheme == "http"
+        return Address("http", "127.0.0.1", self.port) if is_named else self
+
 
 def _about(description: str) -> Meta:
     return Meta(description=description)

@@ -15,11 +15,9 @@ for the line.  All that came while the program was busy is one transaction.
 """
 
 import asyncio
-import logging
 import math
 import os
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
@@ -31,6 +29,7 @@ from alcove.client.engine import Engine
 from alcove.client.errors import OfflineError, RefusedError, StoreError, UsageError
 from alcove.client.events import Answered
 from alcove.client.io.listening import Listening
+from alcove.client.io.logbook import log_mistake
 from alcove.client.io.place import Place, checked, reach
 from alcove.client.link import Link, State
 from alcove.client.replies import UNSIGNED
@@ -68,8 +67,6 @@ TOKEN_PART: Final = 2
 _GREETED = (State.GREETED, State.SIGNING, State.IN)
 _FAILED = "This program could not take what the server said; the connection is made anew."
 
-_log = logging.getLogger("alcove.client")
-
 
 def now_ms() -> Millis:
     """Return the time as engines want it."""
@@ -100,7 +97,9 @@ class Device:
         self.is_online = False
         """Whether the server knows this device, and answers."""
         self.failures = 0
-        """How many of our own steps have failed since the start: mistakes of ours, logged."""
+        """How many of our own steps have failed since the start; mistakes of ours are logged."""
+        self.fault: StoreError | None = None
+        """Why the local database did not take what the server said; None when it did."""
         self._clock = clock
         self._line: Line | None = None
         self._dialing: asyncio.Task[None] | None = None
@@ -414,7 +413,7 @@ class Device:
         if self._try(self.engine.receive, reply, now):
             self.signed_in, self.is_online, self.trouble = reply, True, None
         else:
-            self.link.hang_up(_FAILED)
+            self.link.hang_up(str(self.fault or _FAILED))
 
     def _hand_over(self, messages: Sequence[Any], now: Millis) -> None:
         """Give the engine what came, together, while all goes well.
@@ -428,23 +427,24 @@ class Device:
             taken += len(together)
             self._careful = max(self._careful - 1, 0)
             if self._try(self.engine.receive_all, together, now):
-                self._failed_in_a_row = 0
+                self._failed_in_a_row, self.fault = 0, None
                 continue
             self._careful = CAREFUL_MESSAGES
             self._failed_in_a_row += 1
             if len(together) > 1 or self._failed_in_a_row >= FAILURES_MAX:
-                self.link.hang_up(_FAILED)
+                self.link.hang_up(str(self.fault or _FAILED))
                 return
 
     def _try(self, function: Callable[..., object], *args: Any) -> bool:
         """Do something, and return whether it was done: a mistake of ours costs nothing else."""
         try:
             function(*args)
+        except StoreError as error:  # The disk's fault, and told to whoever waits.
+            self.failures, self.fault = self.failures + 1, error
+            return False
         except Exception as error:  # noqa: BLE001 - The device must go on.
             self.failures += 1
-            # Not its text: that may hold what somebody has said.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("%s in a step of the device\n%s", type(error).__name__, where)
+            log_mistake(error, "a step of the device")
             return False
         return True
 

@@ -1,7 +1,7 @@
 """Looking at a server from outside, before there is an account: what it asks of newcomers."""
 
 import asyncio
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import aiohttp
 import msgspec
@@ -13,6 +13,8 @@ from alcove.client.io.config import parse_address
 from alcove.client.io.line import trouble, web_session
 from alcove.client.io.place import Place
 from alcove.wire.content import shown_name
+
+T = TypeVar("T")
 
 LOOK_S: Final = 10.0
 """So long an answer is waited for."""
@@ -51,11 +53,11 @@ async def look_at(server: str) -> ServerLook:
     address = str(parse_address(invitation.address if invitation else server))
     place = Place(address, (invitation and invitation.certificate) or None)
     async with web_session(place) as session:
-        status = msgspec.json.decode(await _get(session, f"{address}/status.json"), type=_Status)
+        status = await _get(session, f"{address}/status.json", _Status)
         if invitation is None:
             return ServerLook(address=address, registration=status.registration)
         name = server.strip().partition("/i/")[2].partition("#")[0]
-        found = msgspec.json.decode(await _get(session, f"{address}/i/{name}"), type=_Invite)
+        found = await _get(session, f"{address}/i/{name}", _Invite)
     return ServerLook(
         address=address,
         name=shown_name(found.server),
@@ -66,19 +68,18 @@ async def look_at(server: str) -> ServerLook:
     )
 
 
-async def _get(session: aiohttp.ClientSession, url: str) -> bytes:
+async def _get(session: aiohttp.ClientSession, url: str, kind: type[T]) -> T:
     try:
         async with (
             asyncio.timeout(LOOK_S),
             session.get(url, headers={"Accept": "application/json"}) as answer,
         ):
-            body = await answer.content.read(ANSWER_BYTES_MAX)
-            if answer.status != 200 or not body.startswith(b"{"):
-                raise OfflineError(
-                    f"Something answers at {url.partition('/i/')[0]} that is no Alcove server;"
-                    " check the address.",
-                    "not_a_server",
-                )
-            return body
+            return msgspec.json.decode(await answer.content.read(ANSWER_BYTES_MAX), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise OfflineError(
+            f"Something answers at {url.partition('/i/')[0]} that is no Alcove server;"
+            " check the address.",
+            "not_a_server",
+        ) from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise trouble(error, url) from error

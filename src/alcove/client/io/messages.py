@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from alcove.client import outbox, timeline
+from alcove.client import attaching, outbox, timeline
 from alcove.client.causes import sentence_of, told_of
 from alcove.client.errors import UsageError
 from alcove.client.io.people import Person, moment
@@ -239,7 +239,10 @@ class Message:
 
     async def delete(self, reason: str = "") -> None:
         """Take it away for everyone: one's own, or as an admin another's."""
-        self._say(Delete(self.target, reason))
+        target = self.target
+        if self.is_mine and self.client.do(attaching.take_back, self.line.room, target.content):
+            return  # A removal would overtake it.
+        self._say(Delete(target, reason))
 
     async def react(self, emoji: str, *, on: bool = True) -> None:
         """Put an emoji under it, or take it back."""

@@ -132,6 +132,11 @@ SENTENCES = {
     " may have copied the old ones can still read. `alcove room hold` keeps what you write back"
     " until that ends.",
     "pairing-false": pairing.FALSE,
+    "archive-closed": "Another device was revoked before this one had read the keys of your rooms:"
+    " change the password here, or set the same again, or wait until another device of yours is"
+    " online.",
+    "box-older": "The server came back with an older copy of what your password opens: change the"
+    " password, or set the same again, so that new devices can read everything.",
     "lists-lost": "The server had lost news of your devices, and got them back from this one.",
     "restored": "This device was set back to an older state, and has begun a new life: what it"
     " missed is read again.",

@@ -24,7 +24,15 @@ from alcove.client.io.profiles import (
     make_database,
     open_database,
 )
-from alcove.client.io.vault import PASSPHRASE_VARIABLE, find_keyring, kept_by, read_passphrase_file
+from alcove.client.io.vault import (
+    PASSPHRASE_VARIABLE,
+    find_keyring,
+    keep_by_passphrase,
+    keep_in_keyring,
+    kept_by,
+    read_passphrase_file,
+    unlock,
+)
 from alcove.client.store.database import Database
 from alcove.client.store.opening import check
 
@@ -41,7 +49,7 @@ class Opened:
         self.profiles, self.profile, self.db = profiles, profile, db
         self._lock = lock
 
-    def change(self, **fields: str) -> None:
+    def change(self, **fields: Any) -> None:
         """Write down what anyone who has the disk may know of this profile."""
         self.profile = self.profiles.change(self.profile, **fields)
 
@@ -114,6 +122,22 @@ def examine(profiles: Profiles, profile: Profile, passphrase: Passphrase) -> tup
         return check(opened.db)
     finally:
         opened.close()
+
+
+def keep_key(profile: Profile, passphrase: Passphrase, new: str | None) -> None:
+    """Let another passphrase keep the key of a profile; with None, the system's keyring."""
+    folder = profile.folder
+    with held(profile):
+        keyring = find_keyring() if new is None or kept_by(folder) == "keyring" else None
+        if new is None and keyring is None:
+            raise UsageError(
+                "There is no keyring here that protects what it keeps: a passphrase does that."
+            )
+        key = unlock(folder, asking(passphrase), keyring=keyring)
+        if new is None:
+            keep_in_keyring(folder, key, keyring)
+        else:
+            keep_by_passphrase(folder, key, new, keyring=keyring)
 
 
 def asking(passphrase: Passphrase) -> Callable[[], str]:

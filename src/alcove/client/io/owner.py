@@ -95,13 +95,17 @@ class Owner:
     # ---- Devices ----
 
     async def devices(self) -> list[Device]:
-        """Return this account's devices, oldest first, with what the server knows of each."""
+        """Return this account's devices, oldest first, with what the server knows of each.
+
+        Without a line, `added_at` is when this device has heard of one.
+        """
         seen: dict[bytes, Any] = {}
         if self.client.is_online:
             seen = {one.device: one for one in (await self.client.ask(GetDevices())).devices}
         found = []
-        for device, is_browser, added_at, is_me in devices.own_devices(self.client.db):
+        for device, is_browser, heard_at, is_me in devices.own_devices(self.client.db):
             known = seen.get(device)
+            added_at = heard_at if known is None else known.added_at
             seen_at = None if known is None or known.seen_at is None else moment(known.seen_at)
             found.append(
                 Device(
@@ -109,7 +113,7 @@ class Owner:
                     "" if known is None else known.client,
                 )
             )  # fmt: skip
-        return found
+        return sorted(found, key=lambda one: one.added_at)
 
     def reach(self, device: str) -> list[Reach]:
         """Return what a device could read, and since when: what to tell after it was lost."""
@@ -175,6 +179,7 @@ class Owner:
     async def phrase_saved(self) -> None:
         """Note that the phrase was written down: this device forgets it."""
         self.client.do(account.phrase_saved)
+        self.client.note_phrase()
 
     async def change_password(
         self, password: str, new: str, *, phrase: str = "", code: Code = None

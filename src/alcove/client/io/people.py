@@ -1,7 +1,7 @@
 """People, as a program meets them: names, safety numbers, and this account's own devices."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from alcove.client import chats, comparing, profiles, signals, trust
 from alcove.client.chats import Waiting
@@ -18,9 +18,13 @@ NOBODY = "somebody"
 """What is shown for an account whose certificate was never seen here."""
 
 
+LAST_MS: Final = 253_370_764_800_000
+"""The first day of the year 9999: what others call later is shown as this."""
+
+
 def moment(at: int) -> datetime:
-    """Return a time of the server's clock, as Python has times."""
-    return datetime.fromtimestamp(at / 1000, UTC)
+    """Return a time as Python has times; a member, or the server, may claim any."""
+    return datetime.fromtimestamp(min(at, LAST_MS) / 1000, UTC)
 
 
 class Person:

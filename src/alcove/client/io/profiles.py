@@ -77,6 +77,8 @@ class Said(Struct, frozen=True):
     """The account's name; empty until there is one."""
     certificate: Annotated[str, Meta(max_length=64)] = ""
     """The SHA-256, in hex, of a certificate that the server made itself; empty for any other."""
+    must_save_phrase: bool = False
+    """Whether the recovery phrase has still to be written down, as far as is known."""
 
 
 class Profile(Struct, frozen=True):
@@ -88,6 +90,8 @@ class Profile(Struct, frozen=True):
     account: str
     certificate: str = ""
     """The SHA-256, in hex, of a certificate that the server made itself; empty for any other."""
+    must_save_phrase: bool = False
+    """Whether the recovery phrase has still to be written down, as far as is known."""
 
     @property
     def database(self) -> Path:
@@ -161,7 +165,9 @@ class Profiles:
                 f"{folder / PROFILE_NAME} is damaged: put back a copy of it; everything else of"
                 " this profile is untouched."
             ) from None
-        return Profile(name, folder, said.server, said.account, said.certificate)
+        return Profile(
+            name, folder, said.server, said.account, said.certificate, said.must_save_phrase
+        )
 
     def default(self) -> str | None:
         """Return the name of the profile that is meant when none is named.
@@ -193,13 +199,20 @@ class Profiles:
         return self.profile(name)
 
     def change(
-        self, profile: Profile, *, server: str = "", account: str = "", certificate: str = ""
+        self,
+        profile: Profile,
+        *,
+        server: str = "",
+        account: str = "",
+        certificate: str = "",
+        must_save_phrase: bool | None = None,
     ) -> Profile:
-        """Write down where the server is now, or what the account is called."""
+        """Write down where the server is now, or what the account is called and waits for."""
         said = Said(
             server or profile.server,
             account or profile.account,
             certificate or profile.certificate,
+            profile.must_save_phrase if must_save_phrase is None else must_save_phrase,
         )
         self._write(profile.folder, said)
         return self.profile(profile.name)

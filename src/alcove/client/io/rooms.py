@@ -10,7 +10,7 @@ from alcove.client import chats, outbox, profiles, restored, timeline
 from alcove.client.errors import UsageError
 from alcove.client.io.images import avatar
 from alcove.client.io.messages import ALL, Message, checked, checked_text, names_in
-from alcove.client.io.people import Person
+from alcove.client.io.people import Person, moment
 from alcove.client.io.reading import Read
 from alcove.client.rooms import acting, healing, linking, public, successors
 from alcove.client.rooms.extension import RoomState, state_of
@@ -152,6 +152,17 @@ class Room(Read):
     def settings(self) -> RoomState:
         """What the room allows: see `change_settings`."""
         return self.client.do(_settings, self.room)
+
+    @property
+    def created_by(self) -> Person | None:
+        """Who made it; None where nobody is known here who has that identity."""
+        account = self.client.do(acting.founded, self.room).account
+        return None if account is None else self.client.person_of(account)
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, as the clock of who made it said."""
+        return moment(self.client.do(acting.founded, self.room).at)
 
     def members(self) -> list[Member]:
         """Return who is in it now."""

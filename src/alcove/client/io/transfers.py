@@ -91,11 +91,14 @@ class Transfers:
         self._tasks: dict[int, _Task] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._hope = asyncio.Event()
+        self._is_stopped = False
 
     # ---- From outside ----
 
     def wake(self) -> None:
         """Carry on what is to be done: at the start, when the line is up, and after each step."""
+        if self._is_stopped:
+            return
         hope, self._hope = self._hope, asyncio.Event()
         hope.set()
         for found in steps.to_do(self._db):
@@ -115,8 +118,24 @@ class Transfers:
         await self._end(number)
         self.wake()
 
+    def drop(self, number: int) -> None:
+        """End what is under way of a transfer that went with its message, and clear it away."""
+        under_way = self._tasks.get(number)
+        if under_way is None:
+            self.wake()
+            return
+
+        def ended(_: object) -> None:
+            if self._tasks.get(number) is under_way:  # It had not begun, and so clears nothing.
+                del self._tasks[number]
+            self.wake()
+
+        under_way.task.cancel()
+        under_way.task.add_done_callback(ended)
+
     async def stop(self) -> None:
         """End all tasks; what they did not finish is still to be done the next time."""
+        self._is_stopped = True
         for number in list(self._tasks):
             await self._end(number)
 

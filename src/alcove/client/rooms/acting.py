@@ -10,6 +10,7 @@ from msgspec import structs
 
 from alcove.client import outbox, trust
 from alcove.client.errors import PeerError, UsageError
+from alcove.client.files.kinds import is_asked_about
 from alcove.client.rooms import notices, successors
 from alcove.client.rooms.changes import settings
 from alcove.client.rooms.extension import (
@@ -22,12 +23,13 @@ from alcove.client.rooms.extension import (
 )
 from alcove.client.rooms.facts import CLOSED_KINDS
 from alcove.client.rooms.leaves import certificate_of, key_hash, whose
-from alcove.client.rooms.roles import Action, may, may_remove, role
+from alcove.client.rooms.members import END
+from alcove.client.rooms.roles import Action, may, may_remove, role, settled
 from alcove.client.rooms.state import Room, change, find_room, public_of
 from alcove.client.rooms.wish import add_wish
 from alcove.client.timeline import note
 from alcove.client.timeline.effects import is_muted
-from alcove.client.timeline.taking import RANKS, last_place
+from alcove.client.timeline.taking import RANKS
 from alcove.client.tx import Tx
 from alcove.mls import PublicGroup
 from alcove.wire.codec import MALFORMED
@@ -41,10 +43,13 @@ from alcove.wire.content import (
     Poll,
     Target,
     Text,
+    shown_name,
 )
+from alcove.wire.ids import Millis
 
 SETTINGS: Final = (
     "may_invite", "may_post", "may_pin", "may_mention_all", "history", "keep_ms", "expires_ms",
+    "files",
 )  # fmt: skip
 """What owners choose for a room."""
 
@@ -84,7 +89,7 @@ def _may_say(tx: Tx, public: PublicGroup, content: Content) -> None:
     state = state_of(public)
     may_i(tx, state, "post", outbox.MAY_NOT_POST)
     room = public.group_id
-    if not isinstance(content, Delete) and is_muted(tx, room, tx.me.account, last_place(tx, room)):
+    if not isinstance(content, Delete) and is_muted(tx, room, tx.me.account, END):
         raise UsageError("An admin has muted you in this room: nobody would see it.")
     match content:
         case Pin():
@@ -95,6 +100,10 @@ def _may_say(tx: Tx, public: PublicGroup, content: Content) -> None:
             _stands_above(tx, public, account, "Only admins end the polls of others")
         case Mute(account=account):
             _stands_above(tx, public, account, "Only admins mute")
+        case Text(files=files) if state.files == "usual":
+            unusual = [shown_name(one.name) for one in files if is_asked_about(one.name)]
+            if unusual:
+                raise UsageError(f"Files of this kind are not sent here: {', '.join(unusual)}.")
 
 
 def _stands_above(tx: Tx, public: PublicGroup, account: bytes, what: str) -> None:
@@ -109,6 +118,8 @@ def _stands_above(tx: Tx, public: PublicGroup, account: bytes, what: str) -> Non
 
 def invite(tx: Tx, room: bytes, account: bytes) -> None:
     """Add somebody to a room."""
+    if not trust.may_send(tx.db, account):
+        raise UsageError(trust.LOOK_FIRST)
     here = find_room(tx, room)
     if here is not None and here.state in {"making", "founded"}:
         add_wish(tx, room, "add", account)
@@ -215,19 +226,34 @@ class Banned(NamedTuple):
 def banned(tx: Tx, room: bytes) -> list[Banned]:
     """Return who is shut out of a room by its admins."""
     _, _, state = here_and_state(tx, room)
-    known = {
-        whose(certificate).identity: account
-        for account, certificate in tx.all(
-            "SELECT account, certificate FROM stay WHERE room = ? ORDER BY since", room
-        )
-    }
-    known |= {
-        key_hash(identity): account
-        for account, identity in tx.all("SELECT account, identity FROM pin ORDER BY account")
-    }
+    known = _known(tx, room)
     return [
         Banned(one.identity, known.get(one.identity)) for one in state.bans if one.successor is None
     ]
+
+
+def _known(tx: Tx, room: bytes) -> dict[bytes, bytes]:
+    """Return accounts by their identities: who was ever in a room, and whom this device knows."""
+    there = tx.all("SELECT account, certificate FROM stay WHERE room = ? ORDER BY since", room)
+    pinned = tx.all("SELECT account, identity FROM pin ORDER BY account")
+    return {whose(certificate).identity: account for account, certificate in there} | {
+        key_hash(identity): account for account, identity in pinned
+    }
+
+
+class Founded(NamedTuple):
+    """Who made a room, and when, as that one's clock said."""
+
+    account: bytes | None
+    """None where nobody is known here who has that identity."""
+    at: Millis
+
+
+def founded(tx: Tx, room: bytes) -> Founded:
+    """Return who made a room, and when."""
+    _, _, state = here_and_state(tx, room)
+    founder = settled(state, state.founder or b"")
+    return Founded(_known(tx, room).get(founder), state.founded_at)
 
 
 def set_role(tx: Tx, room: bytes, account: bytes, wanted: str) -> None:
@@ -281,7 +307,9 @@ def leave(tx: Tx, room: bytes) -> None:
     there = [certificate_of(leaf).account for _, leaf in public.tree.leaves()]
     is_alone = all(account == tx.me.account for account in there)
     if owners == [mine] and not is_alone and here.kind != "direct":
-        raise UsageError("You are the only owner: name another one before you leave.")
+        raise UsageError(
+            "You are the only owner: make another one first (`alcove room role`, or /role)."
+        )
     tx.run("DELETE FROM wish WHERE room = ?", room)
     if there.count(tx.me.account) > 1:
         add_wish(tx, room, "leave", b"")

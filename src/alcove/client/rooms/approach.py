@@ -3,8 +3,8 @@
 What comes of them is taken by `rooms.joining`, and by `rooms.welcomes` where a Welcome has come.
 """
 
-from alcove.client.rooms import linking, returning
-from alcove.client.rooms.state import change, find_room, is_crowded
+from alcove.client.rooms import linking, returning, rewinding
+from alcove.client.rooms.state import change, find_room, group_of, is_crowded
 from alcove.client.tx import Tx
 from alcove.wire.entries import Read
 from alcove.wire.ids import NOTHING_BEFORE, Position
@@ -27,6 +27,9 @@ def list_rooms(tx: Tx) -> None:
 def look_for(tx: Tx, room: bytes, *, is_wanted: bool = False) -> None:
     """Come into a room that this device is routed to, if no Welcome does it."""
     here = find_room(tx, room)
+    if rewinding.has_to_compare(tx, room):
+        list_rooms(tx)  # For where its log stands since the server was restored.
+        return
     if here is None and not is_wanted and is_crowded(tx):
         tx.wake(LIST, b"", tx.now + CROWDED_MS)
         return
@@ -38,6 +41,8 @@ def look_for(tx: Tx, room: bytes, *, is_wanted: bool = False) -> None:
             """,
             room, NOTHING_BEFORE,
         )  # fmt: skip
+    elif here.state == "gone" and group_of(tx, room) is not None and not here.has_stood:
+        change(tx, room, state="joining")  # Its Welcome led nowhere; now it may.
     elif here.state == "gone":
         returning.put_away(tx, room)
         change(tx, room, state="outside", seq=0, handshake=NOTHING_BEFORE, chain=None, is_lost=0)

@@ -166,6 +166,8 @@ def _add(draft: Draft, account: bytes, detail: bytes) -> bool:
     there = draft.leaves_of(account)
     if there and not detail:
         return True
+    if claims.is_held(draft.tx, draft.here.room, account):
+        return False
     if not detail:
         claims.ask(draft.tx, draft.here.room, account)
         return False

@@ -55,7 +55,9 @@ def claims_of(tx: Tx, room: bytes) -> Claims:
     for account, detail in tx.all(
         "SELECT about, detail FROM wish WHERE room = ? AND kind = 'add' ORDER BY number", room
     ):
-        if detail:
+        if is_held(tx, room, account):
+            are_complete = False
+        elif detail:
             found += decode(detail)
         else:
             are_complete = False
@@ -64,6 +66,21 @@ def claims_of(tx: Tx, room: bytes) -> Claims:
     members = [Member(one.account, one.device) for one in found]
     packages = tuple(one.package for one in found)
     return Claims(packages, members, identities, are_complete)
+
+
+def is_held(tx: Tx, room: bytes, account: bytes) -> bool:
+    """Return whether the owner has to look at somebody's changed keys before they are added.
+
+    What was claimed until then is forgotten.  A direct room is made all the same: what is said
+    there waits.
+    """
+    line = tx.one("SELECT partner FROM room WHERE room = ?", room)
+    if trust.may_send(tx.db, account) or (line is not None and line[0] == account):
+        return False
+    tx.run(
+        "UPDATE wish SET detail = x'' WHERE room = ? AND kind = 'add' AND about = ?", room, account
+    )  # fmt: skip
+    return True
 
 
 def decode(detail: bytes) -> tuple[Package, ...]:

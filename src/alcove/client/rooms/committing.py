@@ -14,7 +14,7 @@ from alcove.client.keys.sealing import seal_chain_row, seal_profile_row
 from alcove.client.rooms.extension import RoomState, state_of
 from alcove.client.rooms.founding import founding_note
 from alcove.client.rooms.handshakes import Body
-from alcove.client.rooms.leaves import certificate_of, identity_hash, key_hash
+from alcove.client.rooms.leaves import certificate_of, identity_hash, key_hash, member_of, whose
 from alcove.client.rooms.note import Note, encode_note, header
 from alcove.client.rooms.planning import Plan
 from alcove.client.rooms.roles import settled
@@ -32,7 +32,7 @@ from alcove.mls import (
 )
 from alcove.wire.codec import encode
 from alcove.wire.devices import SignedList
-from alcove.wire.entries import NewEntry, Row
+from alcove.wire.entries import History, NewEntry, Row
 from alcove.wire.ids import entry_name
 
 _decode_list: Any = msgspec.msgpack.Decoder(SignedList).decode
@@ -148,7 +148,9 @@ def rows_for(
     earlier = earlier_key(tx, here.room)
     if note.joins is not None and not _is_newest(tx, here.room, earlier):
         earlier = None  # It would leave out a key: whoever holds that one writes the row.
-    if earlier is not None and is_chained(note, before, after):
+    old = state_of((after if before is None else before).public).history
+    is_new = adds_identity(note, before, after)
+    if earlier is not None and is_chained(old, state_of(after.public).history, adds=is_new):
         sealed = seal_chain_row(key, here.room, name, tx.me.key, earlier, tx.random(32))
         rows.append(Row("chain", name, sealed))
     return tuple(rows)
@@ -175,20 +177,25 @@ def _is_newest(tx: Tx, room: bytes, key: tuple[bytes, bytes] | None) -> bool:
     return key is not None and line is not None and line[0] == key[0]
 
 
-def is_chained(note: Note, before: Group | None, after: Group) -> bool:
-    """Return whether who holds the new key may have the one before it."""
-    new = state_of(after.public)
-    if new.history == "none":
+def is_chained(old: History, new: History, *, adds: bool) -> bool:
+    """Return whether who holds the key of a commit may have the one before it.
+
+    The policies are those before and after it; `adds` says that it brings somebody new.
+    """
+    if new == "none":
         return False
-    old = new if before is None else state_of(before.public)
-    if old.history != "open" and new.history == "open":
+    if old != "open" and new == "open":
         return False  # What was said before was not meant for everybody who comes.
-    return new.history == "open" or not adds_account(note, before)
+    return new == "open" or not adds
 
 
-def adds_account(note: Note, before: Group | None) -> bool:
-    """Return whether a commit brings somebody new, and not only another device."""
-    if before is None:
+def adds_identity(note: Note, before: Group | None, after: Group) -> bool:
+    """Return whether a commit brings somebody new, and not only another device of who is there."""
+    if before is None or not note.routing.adds:
         return note.joins == "link"
-    there = {certificate_of(leaf).account for _, leaf in before.members()}
-    return any(member.account not in there for member in note.routing.adds)
+    there = {whose(leaf.credential.data).identity for _, leaf in before.members()}
+    new = {member.device for member in note.routing.adds}
+    return any(
+        member_of(leaf).device in new and whose(leaf.credential.data).identity not in there
+        for _, leaf in after.members()
+    )

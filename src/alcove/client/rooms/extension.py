@@ -19,7 +19,7 @@ from alcove.client.keys.suite import SUITE
 from alcove.mls import BASIC, Capabilities, Extension, GroupContext, PublicGroup, find_extension
 from alcove.wire.codec import MALFORMED, encode
 from alcove.wire.entries import History
-from alcove.wire.ids import Count, Hash, Id, Key
+from alcove.wire.ids import Count, Hash, Id, Key, Millis
 from alcove.wire.rooms import Kind
 
 ROOM_EXTENSION: Final = 0xF0A2
@@ -46,6 +46,8 @@ Rank = Literal["owner", "admin"]
 """A role above that of a member."""
 Who = Literal["everyone", "admins", "owners"]
 """Who may do something; each includes those after it."""
+Files = Literal["any", "usual"]
+"""Which kinds of files are sent: any, or those alone that go without a question (`files.kinds`)."""
 
 
 class Ranked(Struct, frozen=True, array_like=True):
@@ -102,6 +104,12 @@ class RoomState(Struct, frozen=True, array_like=True):
     """In the order of the identities."""
     predecessor: Id | None = None
     """For a direct room after a reset: the one before.  Never changes."""
+    founder: Hash | None = None
+    """The identity of who made it.  Never changes."""
+    founded_at: Millis = 0
+    """When, as the founder's clock said.  Never changes."""
+    files: Files = "any"
+    """Which kinds of files are sent there."""
 
 
 _decode = msgspec.msgpack.Decoder(RoomState).decode

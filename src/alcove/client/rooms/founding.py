@@ -5,6 +5,8 @@ state of epoch 0, is judged here.  Who joins a room that exists has not seen all
 checks what can be seen of the state itself.
 """
 
+from typing import Final
+
 from alcove.client.errors import PeerError
 from alcove.client.keys.suite import SUITE
 from alcove.client.rooms.extension import Ranked, RoomState, in_order, state_of
@@ -16,6 +18,9 @@ from alcove.mls import PublicGroup
 from alcove.wire.entries import HandshakeHeader, Routing
 from alcove.wire.ids import NOTHING_BEFORE
 from alcove.wire.rooms import Kind
+
+EPOCH_MAX: Final = 2**52
+"""No room comes so far: one that says so wants to be too large for somebody's database."""
 
 
 def new_state(
@@ -30,6 +35,7 @@ def new_state(
             tuple(Ranked(one, "owner") for one in owners),
             may_post="admins" if kind == "channel" else "everyone",
             predecessor=predecessor,
+            founder=owner,
         )
     )
 
@@ -57,6 +63,8 @@ def check_founding(public: PublicGroup, said: HandshakeHeader) -> str | None:
             return "room-founding-owners"
         if state.predecessor is not None and state.kind != "direct":
             return "room-founding-predecessor"
+        if state.founder != founder.identity:
+            return "room-founding-founder"
     except PeerError as error:
         return error.cause
     true = header(founding_note(public), member_of(founder.leaf).device, NOTHING_BEFORE)
@@ -90,6 +98,8 @@ def _standing(public: PublicGroup) -> tuple[RoomState, list[Seat]]:
     """Return a room's state and who is there, or refuse what commits could not have led to."""
     if public.suite.id != SUITE.id:
         raise PeerError("room-suite")
+    if public.epoch > EPOCH_MAX:
+        raise PeerError("room-epoch")
     if len(public.context.extensions) != 1:
         raise PeerError("room-extension-alone")
     state = state_of(public)

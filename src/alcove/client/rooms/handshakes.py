@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from alcove.client import outbox, restored, trust
+from alcove.client import outbox, receipts, restored, trust
 from alcove.client.errors import PeerError
 from alcove.client.events import Mended, RoomChanged
 from alcove.client.keys.rooms import EXPORT_LABEL
 from alcove.client.rooms import lost, messages, rewinding
 from alcove.client.rooms.belief import SUITES
 from alcove.client.rooms.extension import state_of
+from alcove.client.rooms.founding import check_beginning
 from alcove.client.rooms.leaves import certificate_of
 from alcove.client.rooms.looking import look_at
 from alcove.client.rooms.note import agrees, decode_note
@@ -32,7 +33,7 @@ from alcove.client.rooms.state import (
     policy_of,
     public_of,
 )
-from alcove.client.rooms.walk import Walk
+from alcove.client.rooms.walk import Walk, mend_rows
 from alcove.client.timeline import note
 from alcove.client.tx import Tx
 from alcove.mls import (
@@ -48,16 +49,11 @@ from alcove.mls import (
 )
 from alcove.wire.devices import SignedList
 from alcove.wire.entries import HandshakeHeader, Stored
+from alcove.wire.ids import NOTHING_BEFORE
 from alcove.wire.signed import device_id
 
 WELCOME = "joining.welcome"
 """The alarm that looks whether a Welcome was waiting for a group to end."""
-MEND_PROFILE = "profiles.mend"
-"""The alarm that seals a room's profile anew, where who has renewed the key could not."""
-MEND_CHAIN = "history.mend"
-"""The alarm that adds a row to the chain of keys that its maker could not write."""
-MEND_MS = 8_000
-"""Whoever can waits up to so long, so that one does it."""
 ARCHIVE = "archive.put"
 """The alarm that archives what is not archived yet."""
 ARCHIVE_MS = 5_000
@@ -154,9 +150,7 @@ def judge(
     is_mine = header.sender == tx.me.device
     group = None if walk.is_lost or is_mine else group_of(tx, walk.room)
     if group is None:
-        staged = before.receive(body.commit)
-        if not isinstance(staged, StagedPublicCommit):
-            raise PeerError("not-a-commit")
+        staged = staged_by(before, body.commit)
         # Who only looks for a way in may have been there, and gone, before.
         is_in = not is_mine and walk.state != "outside"
         is_out = is_in and _removes(before, staged, tx.me.device)
@@ -177,10 +171,40 @@ def counted(
         raise PeerError(cause)
     if decode_group_info(info).signer != committer:
         raise PeerError("group-info-signer")
+    _check_writer(header, after, committer)
+    return after.check_group_info(info)
+
+
+def public_after(
+    tx: Tx, room: bytes, header: HandshakeHeader, body: Body, before: PublicGroup | None,
+    base: bytes | None = None,
+) -> PublicGroup:  # fmt: skip
+    """Return the public state after one more handshake; raise where that does not count.
+
+    Without a state before, a room is founded by it, or goes on with the tree of a snapshot.
+    """
+    if before is None:
+        tree = None if header.before == NOTHING_BEFORE else base
+        first = PublicGroup.from_group_info(body.info, policy_of(tx), tree=tree, suites=SUITES)
+        check_beginning(first, header, room)
+        _check_writer(header, first, decode_group_info(body.info).signer)
+        return first
+    staged = staged_by(before, body.commit)
+    return counted(header, staged.authenticated_data, body.info, staged.group, staged.committer)
+
+
+def staged_by(before: PublicGroup, commit: bytes) -> StagedPublicCommit:
+    """Return what a commit leads to in public; whatever else stands in its place is refused."""
+    staged = before.receive(commit)
+    if not isinstance(staged, StagedPublicCommit):
+        raise PeerError("not-a-commit")
+    return staged
+
+
+def _check_writer(header: HandshakeHeader, after: PublicGroup, committer: int) -> None:
     leaf = after.tree.leaf(committer)
     if leaf is None or device_id(leaf.signature_key) != header.sender:
         raise PeerError("not-its-writer")
-    return after.check_group_info(info)
 
 
 def _pending(tx: Tx, room: bytes, name: bytes) -> Group | None:
@@ -214,8 +238,7 @@ def _receive(group: Group, commit: bytes) -> tuple[Outcome, bytes]:
         staged = group.receive(commit)
     except Lost as error:
         # The public half again, for what the committer said: it counts for everyone else.
-        seen = group.public.receive(commit)
-        assert isinstance(seen, StagedPublicCommit)
+        seen = staged_by(group.public, commit)
         return Outcome(
             error.public, None, is_out=False, committer=seen.committer, lost=error.rule
         ), seen.authenticated_data
@@ -297,8 +320,7 @@ def _apply(
         walk.renewed_at = min(stored.at, tx.now)
         own_key(tx, walk.room, name, group)
         if header.joins is not None and header.sender != tx.me.device:
-            tx.wake(MEND_CHAIN, walk.room, tx.now + _jitter_ms(tx))
-            tx.wake(MEND_PROFILE, walk.room, tx.now + _jitter_ms(tx))
+            mend_rows(tx, walk.room)
     if header.sender == tx.me.device:
         change(tx, walk.room, healed_at=tx.now, sends=0, refused_at=0, is_held=0)
         tx.stir(walk.room)
@@ -313,8 +335,12 @@ def _look_at_news(tx: Tx, room: bytes, before: PublicGroup, outcome: Outcome) ->
     """Compare who is new with what is known of them, after what the commit tells of it."""
     for body in outcome.lists:
         trust.take_list(tx, _decode_list(body))
+    there = [leaf.signature_key for _, leaf in changed(before, outcome.public)]
     for _, newcomer in changed(outcome.public, before):
         look_at(tx, room, newcomer)
+        is_mine = certificate_of(newcomer).account == tx.me.account
+        if is_mine and newcomer.signature_key not in there:
+            receipts.say_again(tx, room)  # What was sealed before, it may not open.
 
 
 def _not_followed(
@@ -332,10 +358,6 @@ def _not_followed(
         walk.is_lost = 1
         tx.wake(WELCOME, walk.room, tx.now)
         lost.begin(tx, walk, stored, committer, outcome.lost)
-
-
-def _jitter_ms(tx: Tx) -> int:
-    return int.from_bytes(tx.random(4), "big") % MEND_MS
 
 
 def own_key(tx: Tx, room: bytes, name: bytes, group: Group) -> None:
@@ -396,6 +418,8 @@ def _out(tx: Tx, walk: Walk, outcome: Outcome, committer: bytes, stored: Stored)
     walk.is_over = True
     change(tx, walk.room, state="gone", seq=stored.seq)
     outbox.stop(tx, walk.room)
+    if walk.head > stored.seq:  # The log goes on for this device: it may have been added again.
+        tx.wake("joining.list", b"", tx.now)
     note(tx, walk.room, stored.seq, stored.at, "you-were-removed", committer)
     tx.tell(RoomChanged(walk.room))
 

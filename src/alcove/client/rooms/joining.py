@@ -18,12 +18,11 @@ from alcove.client.rooms import (
     making,
     notices,
     returning,
+    surveying,
     welcomes,
 )
-from alcove.client.rooms.belief import SUITES
 from alcove.client.rooms.committing import join
 from alcove.client.rooms.extension import state_of
-from alcove.client.rooms.founding import check_beginning
 from alcove.client.rooms.handshakes import decode_body
 from alcove.client.rooms.note import LinkProof, Note
 from alcove.client.rooms.standing import stand
@@ -35,16 +34,12 @@ from alcove.client.rooms.state import (
     group_of,
     is_coming,
     keep_public,
-    policy_of,
     public_of,
 )
+from alcove.client.rooms.surveying import Survey
 from alcove.client.rooms.walk import Walk
 from alcove.client.tx import Tx
-from alcove.mls import (
-    LeafTemplate,
-    MlsError,
-    PublicGroup,
-)
+from alcove.mls import LeafTemplate, MlsError
 from alcove.wire.codec import decode_header
 from alcove.wire.entries import (
     Append,
@@ -74,22 +69,38 @@ def resume(tx: Tx) -> None:
 # ---- Reading what is public ----
 
 
-def snapshot(tx: Tx, request: GetSnapshot, answer: Snapshot | Refusal, _: bytes) -> None:
-    """The newest snapshot is here: read handshakes from there on."""
+def snapshot(tx: Tx, request: GetSnapshot, answer: Snapshot | Refusal, why: bytes) -> None:
+    """A snapshot is here, or there is none: survey the room from there, or follow it at once."""
     here = find_room(tx, request.room)
     if here is None or here.state not in {"joining", "outside"}:
         return
     if isinstance(answer, Refusal):
         _later(tx, request.room, answer)
         return
-    is_known = returning.is_known(tx, request.room)  # Then all is followed from where it stood.
-    if here.state == "outside" and here.seq == 0 and answer.body is not None and not is_known:
-        tx.run("UPDATE room SET base = ? WHERE room = ?", answer.body, request.room)
-    since = here.seq or (0 if is_known else max(answer.seq - 1, 0))
-    approach.read_handshakes(tx, request.room, here.incarnation, since)
+    base, is_oldest = answer.body, why == surveying.OLDEST
+    if request.until is not None and answer.seq > request.until:
+        base = None  # That is not what was asked for.
+    if is_oldest and base is None:
+        _in_vain(tx, here)
+        return
+    if not is_oldest and returning.is_known(tx, request.room):
+        base = None  # All is followed from where it stood.
+    since = 0 if base is None else max(answer.seq - 1, 0)
+    if here.state == "outside" and here.seq > 0:
+        approach.read_handshakes(tx, request.room, here.incarnation, here.seq)
+    elif here.state == "outside" and (base is None or is_oldest):
+        _follow_from(tx, here, since, base)
+    else:
+        surveying.begin(tx, here, since, base, is_oldest=is_oldest)
 
 
-def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, note: bytes) -> None:
+def _follow_from(tx: Tx, here: Room, since: int, base: bytes | None) -> None:
+    """Follow a room from its founding, or from a snapshot that is believed."""
+    tx.run("UPDATE room SET base = ? WHERE room = ?", base, here.room)
+    approach.read_handshakes(tx, here.room, here.incarnation, since)
+
+
+def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, why: bytes) -> None:
     """A page of handshakes is here."""
     here = find_room(tx, request.room)
     if here is None or here.state not in {"joining", "outside"}:
@@ -98,10 +109,33 @@ def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, note: byte
         _later(tx, request.room, answer)
         return
     change(tx, request.room, incarnation=answer.incarnation)
-    if here.state == "joining":
-        welcomes.find_place(tx, here, request, answer, note)
+    if why == surveying.SURVEY:
+        survey = surveying.take(tx, here, request, answer)
+        if survey is not None:
+            _surveyed(tx, here, survey)
+    elif here.state == "outside":
+        _follow_outside(tx, here, request, answer, why)
+
+
+def _surveyed(tx: Tx, here: Room, survey: Survey) -> None:
+    """Come in where the room is believed, or survey more of it."""
+    is_there = survey.is_believed and survey.public is not None
+    if is_there and here.state == "outside":
+        _follow_from(tx, here, survey.start - 1, survey.base)
+    elif is_there and survey.place is not None:
+        welcomes.arrive(tx, here, survey.place)
+    elif survey.base is not None and survey.start > 1:
+        surveying.further_back(tx, here.room, survey)
     else:
-        _follow_outside(tx, here, answer, note)
+        _in_vain(tx, here)
+
+
+def _in_vain(tx: Tx, here: Room) -> None:
+    """Nothing of what came leads into a room: ask again later."""
+    if here.state == "joining":
+        welcomes.not_found(tx, here)
+    else:
+        tx.wake("joining.outside", here.room, tx.now + approach.AGAIN_MS)
 
 
 # ---- Coming in by a commit of one's own ----
@@ -116,21 +150,13 @@ def outside(tx: Tx, room: bytes) -> None:
         tx.ask(GetSnapshot(room=room, link=linking.hash_for(tx, room)), "joining.snapshot")
 
 
-def _follow_outside(tx: Tx, here: Room, answer: Entries, why: bytes) -> None:
+def _follow_outside(tx: Tx, here: Room, request: Read, answer: Entries, why: bytes) -> None:
     """Follow handshakes in public, page by page, and come in at the end of the log."""
     if is_coming(tx, here.room):
         return  # Asked before its own commit was made: the answer to that one leads on.
     walk = Walk(tx, here)
-    for stored in answer.entries:
-        if stored.seq <= walk.seq:
-            continue
+    for stored, header in surveying.handshakes_of(answer, walk.seq):
         walk.seq = stored.seq
-        try:
-            header = decode_header(stored.header)
-        except Refused:
-            continue
-        if not isinstance(header, HandshakeHeader):
-            continue
         name = entry_name(here.room, stored.header, stored.body or b"")
         if public_of(tx, here.room) is None:
             if not _start(tx, walk, stored, header, name):
@@ -138,11 +164,13 @@ def _follow_outside(tx: Tx, here: Room, answer: Entries, why: bytes) -> None:
             continue
         handshakes.follow(tx, walk, stored, header, name)
         returning.compare(tx, here.room, stored.seq)
-    is_stuck = answer.more and walk.seq == here.seq
-    if is_stuck or public_of(tx, here.room) is None:  # Of no use: as if it had not come.
-        tx.wake("joining.outside", here.room, tx.now + approach.AGAIN_MS)
+    walk.seq = surveying.end_of(answer, walk.seq)
+    has_begun = public_of(tx, here.room) is not None
+    if walk.seq <= max(here.seq, request.since.seq) if answer.more else not has_begun:
+        tx.wake("joining.outside", here.room, tx.now + approach.AGAIN_MS)  # Of no use.
         return
-    walk.finish()
+    if has_begun:
+        walk.finish()
     if why == CONFLICT and walk.seq == here.seq:
         returning.start_again(tx, here.room)
     elif answer.more:
@@ -160,18 +188,19 @@ def _is_reading_letters(tx: Tx) -> bool:
 def _start(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name: bytes) -> bool:
     """Begin to follow, from where the room was founded or from a snapshot."""
     (base,) = tx.line("SELECT base FROM room WHERE room = ?", walk.room)
+    if base is None and header.before != NOTHING_BEFORE:
+        surveying.from_oldest(tx, walk.room, stored.seq)
+        return False
     try:
-        info = decode_body(stored.body).info
-        tree = None if header.before == NOTHING_BEFORE else base
-        public = PublicGroup.from_group_info(info, policy_of(tx), tree=tree, suites=SUITES)
-        check_beginning(public, header, walk.room)
+        body = decode_body(stored.body)
+        public = handshakes.public_after(tx, walk.room, header, body, None, base)
         state = state_of(public)
     except (MlsError, PeerError) as error:
         tx.tell(Warned(handshakes.cause_of(error), walk.room, tx.now))
         tx.wake("joining.outside", walk.room, tx.now + approach.AGAIN_MS)
         return False
     keep_public(tx, walk.room, public)
-    returning.compare(tx, walk.room, stored.seq, info)
+    returning.compare(tx, walk.room, stored.seq, body.info)
     change(tx, walk.room, kind=state.kind, history=state.history)
     handshakes.record(tx, walk, stored, header, name, public.epoch)
     walk.handshake = name
@@ -208,6 +237,8 @@ def come_in(tx: Tx, room: bytes, answered_by: str = "joining.came_in") -> None:
         made = join(tx, here, public, note_, template, replaces)
     except MlsError as error:
         tx.tell(Warned(handshakes.cause_of(error), room, tx.now))
+        if here.state == "outside":  # A newer certificate may be on its way, or it is not the log.
+            returning.start_again(tx, room)
         return
     tx.order(Append(room=room, entries=(made.entry,), rows=made.rows), answered_by, room)
 

@@ -32,11 +32,10 @@ def listed(tx: Tx, request: GetRooms, answer: Rooms | Refusal, _: bytes) -> None
             _look_for(tx, one.room)
             continue
         tx.run("UPDATE room SET head = MAX(head, ?) WHERE room = ?", one.head, one.room)
-        if here.state == "active" and here.chain is None and one.head >= here.seq:
-            if one.head == here.seq:
-                change(tx, one.room, chain=one.chain)
-            else:
-                change(tx, one.room, anchor_seq=one.head, anchor_chain=one.chain)
+        if here.state == "active" and one.head > here.seq:  # Compared when it has come so far.
+            change(tx, one.room, anchor_seq=one.head, anchor_chain=one.chain)
+        elif here.state == "active" and one.head == here.seq and here.chain is None:
+            change(tx, one.room, chain=one.chain)
         elif here.state == "active" and one.head == here.seq and one.chain != here.chain:
             handshakes.alarm(tx, one.room, "fork", here.seq)
         log.read_on(tx, one.room)

@@ -10,7 +10,7 @@ import hashlib
 
 from alcove.client import outbox
 from alcove.client.events import RoomChanged
-from alcove.client.rooms import handshakes, messages
+from alcove.client.rooms import handshakes, messages, withheld
 from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.state import change, find_room, get_room, public_of
 from alcove.client.rooms.walk import Walk
@@ -83,6 +83,7 @@ def shut_out(tx: Tx, room: bytes) -> None:
     here = find_room(tx, room)
     if here is not None and here.state == "active":
         change(tx, room, state="gone")
+        withheld.drop(tx, room, withheld.NEVER)
         outbox.stop(tx, room)
         note(tx, room, here.seq, tx.now, "shut-out", None)
         tx.wake(handshakes.WELCOME, room, tx.now)
@@ -141,6 +142,8 @@ def step(tx: Tx, walk: Walk, stored: Stored) -> None:
     )
     name = name_of(walk.room, stored.header, body_hash or bytes(32))
     walk.go_on(stored.seq, name)
+    if walk.is_off:
+        handshakes.alarm(tx, walk.room, "fork", stored.seq)
     try:
         header = decode_header(stored.header)
     except Refused:

@@ -76,6 +76,8 @@ def create(
             _end(tx, predecessor)
         if partner == tx.me.account:
             raise UsageError('That is you: write to yourself in a room of your own, "Notes".')
+    elif not all(trust.may_send(tx.db, account) for account in accounts):
+        raise UsageError(trust.LOOK_FIRST)
     room = tx.random(16)
     tx.run(
         """
@@ -189,7 +191,10 @@ def _first_state(tx: Tx, here: Room, claims: Claims) -> RoomState:
     if here.kind == "direct":
         owners |= dict.fromkeys(claims.identities)
     roles = tuple(Ranked(identity, "owner") for identity in owners)
-    state = RoomState(_kind(here), roles, history=history, predecessor=predecessor)
+    state = RoomState(
+        _kind(here), roles, history=history, predecessor=predecessor,
+        founder=key_hash(tx.me.identity), founded_at=tx.now,
+    )  # fmt: skip
     if here.kind in {"channel", "commons"}:
         state = structs.replace(state, may_invite="admins", may_pin="admins")
     if here.kind == "commons":

@@ -34,6 +34,8 @@ SLOTS = "receipts.once"
 """The alarm that reads a room's slots once more, when the keys of before have come."""
 SLOTS_MS = 1_000
 """Keys that come together lead to one look."""
+_AGREED = ("agreed",)
+"""What somebody has read of the log, as it was found to agree with ours."""
 RENEWALS = 8
 """A kept message names one of so many newest handshakes that renew; a live one of any."""
 
@@ -268,10 +270,15 @@ def wait_for_key(tx: Tx, room: bytes, stored: Stored, header: MessageHeader, sta
 
 def check_seen(tx: Tx, room: bytes, seq: int, account: bytes, said: Said) -> None:
     """Compare the log that a writer had read with ours: a server may not tell two stories."""
-    if said.seen_chain is None:
-        return
+    claim, known = (said.seen_seq, said.seen_chain), between(tx, room, seq)
+    if said.seen_chain is None or known.get(_AGREED) == claim:
+        return  # Who says much at once has mostly read up to the same place.
     line = tx.one("SELECT chain FROM entry WHERE room = ? AND seq = ?", room, said.seen_seq)
-    if line is not None and line[0] is not None and line[0] != said.seen_chain:
+    if line is None or line[0] is None:
+        return
+    if line[0] == said.seen_chain:
+        known[_AGREED] = claim
+    else:
         restored.claims_another_log(tx, room, seq, account, said)
 
 
@@ -288,6 +295,7 @@ def _take_own(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader) -> None
     )  # fmt: skip
     if known:
         walk.remember(header.sender, None, "twice")
+        tx.run("DELETE FROM outbox WHERE room = ? AND content = ?", walk.room, header.content)
         return
     waiting = tx.one(
         "SELECT header FROM outbox WHERE room = ? AND content = ?", walk.room, header.content

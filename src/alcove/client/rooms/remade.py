@@ -7,7 +7,7 @@ from typing import Final
 
 from alcove.client import outbox
 from alcove.client.events import Warned
-from alcove.client.rooms import log, rewinding
+from alcove.client.rooms import anew, log, rewinding, withheld
 from alcove.client.rooms.state import Room, change, find_room
 from alcove.client.timeline import note
 from alcove.client.tx import Tx
@@ -21,16 +21,22 @@ FOUNDING_MAX: Final = 2
 
 
 def all_listed(tx: Tx, incarnation: int) -> None:
-    """Make rooms again that this device has founded and that the server has lost altogether."""
-    for (room,) in tx.all(
-        """
-        SELECT room FROM room WHERE state = 'active' AND incarnation NOT IN (0, ?) ORDER BY room
-        """,
-        incarnation,
+    """Look after rooms that a restored server does not name: it has lost them, or who is in them.
+
+    Those that this device has founded are made again; into those that it was coming into when the
+    server was restored it looks for a way anew, as far as there is one.
+    """
+    for room, state in tx.all(
+        "SELECT room, state FROM room WHERE incarnation NOT IN (0, ?) ORDER BY room", incarnation
     ):
-        if room not in tx.memory.listed:
-            # The room may be gone, or this device from it.
+        if room in tx.memory.listed:
+            continue
+        if state == "active":  # The room may be gone, or this device from it.
             tx.ask(Read(room=room, since=Position(incarnation, 0), entries_max=1), "remade.asked")
+        elif state in {"joining", "outside"}:
+            anew.begin(tx, room, incarnation)
+        else:
+            withheld.drop(tx, room, withheld.NEVER)
 
 
 def asked(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
@@ -44,7 +50,6 @@ def asked(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
         _make_again(tx, here)  # The server does not say whether the room is there.
     else:
         log.shut_out(tx, here.room)
-        tx.wake(rewinding.RELEASE, here.room, tx.now)
 
 
 def _make_again(tx: Tx, here: Room) -> None:
@@ -86,7 +91,6 @@ def made_again(tx: Tx, request: CreateRoom, answer: Appended | Refusal, _: bytes
         if answer.code != Code.EXISTS:
             tx.tell(Warned(f"room-not-restored: {answer.code}", request.room, tx.now))
         log.shut_out(tx, here.room)  # It is there, without this device.
-        tx.wake(rewinding.RELEASE, here.room, tx.now)
         return
     (incarnation,) = tx.line("SELECT incarnation FROM me")
     _rewind_all(tx, here, incarnation)

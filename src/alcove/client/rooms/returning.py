@@ -9,8 +9,7 @@ looked.  After a restore the log may be shorter; but it has to begin with what t
 from alcove.client import restored
 from alcove.client.errors import PeerError
 from alcove.client.rooms.belief import SUITES
-from alcove.client.rooms.founding import check_beginning
-from alcove.client.rooms.handshakes import Body, counted, decode_body
+from alcove.client.rooms.handshakes import counted, decode_body, public_after
 from alcove.client.rooms.leaves import certificate_of
 from alcove.client.rooms.state import (
     Room,
@@ -37,14 +36,20 @@ LOOK_AGAIN_MS = 10 * 60 * 1000
 """So long apart it is seen whether the owner has looked, and what the server says by then."""
 
 
-def put_away(tx: Tx, room: bytes, *, was_restored: bool = False) -> None:
-    """Forget the secrets of a group, and remember how a room stood that is over.
+def put_away(tx: Tx, room: bytes) -> None:
+    """Forget the secrets of a group, and remember how a room stood that is over."""
+    remember(tx, room)
+    forget_group(tx, room)
+
+
+def remember(tx: Tx, room: bytes, *, was_restored: bool = False) -> None:
+    """Remember how a room stood that is over.
 
     With `was_restored` its log has become another one: what this device has followed is there.
     """
     here = find_room(tx, room)
-    has_stood = here is not None and here.state in ({"active"} if was_restored else {"gone"})
-    public = public_of(tx, room) if has_stood else None
+    is_over = here is not None and here.state == ("active" if was_restored else "gone")
+    public = public_of(tx, room) if here is not None and is_over and here.has_stood else None
     if public is not None:
         tx.run("UPDATE room SET known = COALESCE(known, ?) WHERE room = ?", public.save(), room)
         # What counted, and was followed by this device or leads to where it came in.
@@ -59,7 +64,6 @@ def put_away(tx: Tx, room: bytes, *, was_restored: bool = False) -> None:
         )
     if was_restored:
         change(tx, room, was_restored=1)
-    forget_group(tx, room)
 
 
 def came_in(tx: Tx, room: bytes) -> None:
@@ -142,7 +146,7 @@ def _goes_on(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicGr
         try:
             held = decode_body(body)
             if isinstance(said, HandshakeHeader) and said.before == last:
-                followed = _followed(tx, room, followed, said, held)
+                followed = public_after(tx, room, said, held, followed)
                 is_shared = is_shared or _has_walked(tx, room, name)
                 info = held.info
         except (PeerError, MlsError):
@@ -150,21 +154,6 @@ def _goes_on(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicGr
     if is_shared and followed is not None and followed.context.raw == public.context.raw:
         return True
     return _is_of_known(known, public, info)
-
-
-def _followed(
-    tx: Tx, room: bytes, before: PublicGroup | None, header: HandshakeHeader, body: Body
-) -> PublicGroup:
-    """Return the public state after a handshake, from the one that founds a room on."""
-    if before is None:
-        first = PublicGroup.from_group_info(body.info, policy_of(tx), tree=None, suites=SUITES)
-        check_beginning(first, header, room)
-        return first
-    staged = before.receive(body.commit)
-    if not isinstance(staged, StagedPublicCommit):
-        raise PeerError("not-a-commit")
-    said = staged.authenticated_data
-    return counted(header, said, body.info, staged.group, staged.committer)
 
 
 def _has_walked(tx: Tx, room: bytes, name: bytes) -> bool:

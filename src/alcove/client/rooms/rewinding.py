@@ -14,9 +14,9 @@ then who stood where, and was what, has its place again, which may be another on
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from alcove.client import outbox, restored
+from alcove.client import outbox, receipts, restored
 from alcove.client.events import RoomChanged, Warned
 from alcove.client.restored import VOID
 from alcove.client.rooms import anew, notices, withheld
@@ -27,7 +27,7 @@ from alcove.client.rooms.state import (
     get_room,
     group_of,
 )
-from alcove.client.rooms.walk import Walk
+from alcove.client.rooms.walk import Walk, mend_rows
 from alcove.client.timeline import note, rewound
 from alcove.client.tx import Tx
 from alcove.wire.codec import decode_header, encode
@@ -35,13 +35,14 @@ from alcove.wire.content import Said, encode_said
 from alcove.wire.entries import (
     Entries,
     HandshakeHeader,
+    MessageHeader,
     NewEntry,
     Offered,
     OfferHandshakes,
     Read,
     Stored,
 )
-from alcove.wire.errors import Refusal
+from alcove.wire.errors import Refusal, Refused
 from alcove.wire.ids import NOTHING_BEFORE, Position, entry_name, name_of, next_chain
 from alcove.wire.rooms import Room as Listed
 
@@ -64,6 +65,8 @@ PLACES: Final = (
     ("stay", "until"),
     ("rank", "since"),
     ("posting", "since"),
+    ("room", "joined_seq"),
+    ("room", "opened_seq"),
 )
 """Tables and columns that say where handshakes stand."""
 
@@ -81,7 +84,9 @@ class Look(Struct, frozen=True, array_like=True):
     now: bytes
     """with this running hash, if all before `base` is as we know it."""
     same: int
-    """The last place at which ours was the same."""
+    """The last place at which ours was the same,"""
+    has_parted: bool
+    """and whether there was one behind it at which it was another."""
 
 
 _decode_look: Any = msgspec.msgpack.Decoder(Look).decode
@@ -108,8 +113,9 @@ def listed(tx: Tx, one: Listed, incarnation: int) -> bool:
     if here.incarnation == incarnation or not here.incarnation:
         tx.wake(RELEASE, one.room, tx.now)
         return False
-    if here.state in {"joining", "outside"}:
-        anew.begin(tx, here.room, incarnation)
+    if here.state in {"joining", "outside"} or not here.has_stood:
+        make_void(tx, here.room, 0)  # Nothing tells how far the log is what was read of it before.
+        anew.begin(tx, here.room, incarnation, may_be_there=True)
     elif here.state == "gone" and (group_of(tx, one.room) is None or _has_left(tx, one.room)):
         _stay_away(tx, here, incarnation)
     elif here.state in {"active", "gone"}:
@@ -181,7 +187,8 @@ def _look(tx: Tx, here: Room, base: int, head: int, chain: bytes, incarnation: i
     ours = _chain_at(tx, here, base)
     if ours is None:
         base, ours = 0, NOTHING_BEFORE
-    _read(tx, here.room, Look(base, head, chain, base, ours, base), incarnation)
+    look = Look(base, head, chain, base, ours, base, has_parted=False)
+    _read(tx, here.room, look, incarnation)
 
 
 def _read(tx: Tx, room: bytes, look: Look, incarnation: int) -> None:
@@ -196,21 +203,18 @@ def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> N
     if isinstance(answer, Refusal) or here is None or here.state != "active":
         return  # The next list of rooms leads here again.
     look: Look = _decode_look(said)
-    seq, now, same = look.seq, look.now, look.same
+    seq, now, same, has_parted = look.seq, look.now, look.same, look.has_parted
     for one in answer.entries:
         if one.seq > look.head:
             break
         name = _name(here.room, one)
         seq, now = one.seq, next_chain(now, one.seq, name)
-        if one.seq <= here.seq and _is_same(tx, here, one, name, now):
-            same = one.seq
+        if one.seq <= here.seq and not has_parted:
+            is_same = _is_same(tx, here, one, name, now)
+            same, has_parted = one.seq if is_same else same, is_same is False
     if seq < look.head and answer.entries:
-        _read(
-            tx,
-            here.room,
-            Look(look.base, look.head, look.chain, seq, now, same),
-            request.since.incarnation,
-        )
+        look = structs.replace(look, seq=seq, now=now, same=same, has_parted=has_parted)
+        _read(tx, here.room, look, request.since.incarnation)
     elif now == look.chain or look.base == 0:
         same = same if now == look.chain else 0
         _rewind(tx, here, same, look.head, look.chain, request.since.incarnation)
@@ -219,18 +223,29 @@ def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> N
         _look(tx, here, base, look.head, look.chain, request.since.incarnation)
 
 
-def _is_same(tx: Tx, here: Room, one: Stored, name: bytes, now: bytes) -> bool:
-    """Return whether an entry is the one that this device knows at its place."""
+def _is_same(tx: Tx, here: Room, one: Stored, name: bytes, now: bytes) -> bool | None:
+    """Return whether an entry is the one that this device knows at its place; None for no idea."""
     ours = _chain_at(tx, here, one.seq)
     if ours is not None:
         return ours == now
     # It came in the middle of the log, and did not know the running hash yet.
-    header = decode_header(one.header)
-    if isinstance(header, HandshakeHeader):
-        known = tx.one("SELECT name FROM handshake WHERE room = ? AND seq = ?", here.room, one.seq)
-        return known == (name,)
-    known = tx.one("SELECT content FROM entry WHERE room = ? AND seq = ?", here.room, one.seq)
-    return known == (header.content,)
+    handshake, content = tx.line(
+        """
+        SELECT (SELECT name FROM handshake WHERE room = ?1 AND seq = ?2),
+            (SELECT content FROM entry WHERE room = ?1 AND seq = ?2)
+        """,
+        here.room, one.seq,
+    )  # fmt: skip
+    if handshake is not None:
+        is_same: bool = handshake == name
+        return is_same
+    if content is None:
+        return None
+    try:
+        header = decode_header(one.header)
+    except Refused:
+        return False
+    return isinstance(header, MessageHeader) and header.content == content
 
 
 def _name(room: bytes, one: Stored) -> bytes:
@@ -265,7 +280,7 @@ def _rewind(tx: Tx, here: Room, seq: int, head: int, chain: bytes, incarnation: 
         "SELECT MAX(since) FROM stay WHERE room = ? AND device = ?", room, tx.me.device
     )
     if since is not None and since >= VOID and not is_founder(tx, room):
-        anew.strand(tx, here, incarnation)  # It came in by what is void.
+        anew.strand(tx, here, incarnation, may_be_there=True)  # It came in by what is void.
         return
     if has_void(tx, room) and seq == head:
         offer(tx, room)
@@ -371,12 +386,12 @@ def go_on(tx: Tx, room: bytes, wait_ms: int = 0) -> None:
 
 def release(tx: Tx, room: bytes) -> None:
     """Send again what waited for a room's place, where the log cannot say what became of it."""
-    if not tx.memory.is_signed_in:
-        return  # The next list of rooms leads here again.
     here = find_room(tx, room)
     if here is None or here.state != "active":
         withheld.drop(tx, room, withheld.NEVER)
         return
+    if not tx.memory.is_signed_in:
+        return  # The next list of rooms leads here again.
     if room in tx.memory.reading or here.seq < here.head:
         tx.wake(RELEASE, room, tx.now + RELEASE_MS)
         return
@@ -388,6 +403,7 @@ def release(tx: Tx, room: bytes) -> None:
             anew.strand(tx, here, here.incarnation)
         return
     withheld.send(tx, room)
+    receipts.room_is_known(tx, room)
 
 
 def came_back(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name: bytes) -> bool:
@@ -422,4 +438,6 @@ def came_back(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name:
     if header.renews and epoch > before:
         walk.room_key = name
         walk.renewed_at = min(stored.at, tx.now)
+        # What stood beside it the server has lost, too, and whoever is there puts it back.
+        mend_rows(tx, walk.room)
     return True

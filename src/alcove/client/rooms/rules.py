@@ -235,10 +235,15 @@ def _is_revoked(facts: Facts, one: Seat, identity: bytes) -> bool:
 # ---- The room's state ----
 
 
+def _lasting(state: RoomState) -> tuple[object, ...]:
+    """Return what of a room never changes."""
+    return state.kind, state.predecessor, state.founder, state.founded_at
+
+
 def kind_stays(facts: Facts, _: RoomState, after: RoomState) -> str | None:
     """What a room is does not change, and some kinds know neither links nor bans."""
     before = facts.before
-    if (after.kind, after.predecessor) != (before.kind, before.predecessor):
+    if _lasting(after) != _lasting(before):
         return "room-kind-stays"
     has_bans = any(one.successor is None for one in after.bans)
     if after.kind in CLOSED_KINDS and (after.links or has_bans):

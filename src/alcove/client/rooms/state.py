@@ -45,8 +45,15 @@ class Room(NamedTuple):
     is_public: int
     """Whether the group is followed in public alone."""
 
+    @property
+    def has_stood(self) -> bool:
+        """Whether a log has shown that this device is in the room, as it was added last."""
+        return self.room_key is not None
+
 
 COLUMNS = ", ".join(Room._fields).replace("is_public", "public IS NOT NULL")
+_READ = frozenset(Room._fields) - {"is_public"}
+"""Columns that are as they were set."""
 
 
 def find_room(tx: Tx, room: bytes) -> Room | None:
@@ -74,8 +81,11 @@ def is_crowded(tx: Tx) -> bool:
 
 def change(tx: Tx, room: bytes, **values: int | str | bytes | None) -> None:
     """Set columns of a room."""
+    before = tx.rooms.get(room)
     sets = ", ".join(f"{column} = ?" for column in values)
     tx.run(f"UPDATE room SET {sets} WHERE room = ?", *values.values(), room)  # noqa: S608
+    if before is not None and values.keys() <= _READ:
+        tx.rooms[room] = before._replace(**values)
 
 
 def policy_of(tx: Tx, *, is_live: bool = True) -> Policy:

@@ -1,6 +1,7 @@
 """What a restored log has undone: who was removed stands there again, who lost a role has it.
 
-A device that saw it says nothing in such a room but the commit that does it again.
+A device that saw it says nothing in such a room but the commit that does it again.  It is
+over, too, when the log itself has gone on: who was removed was added anew, the role was had since.
 """
 
 from typing import Final
@@ -45,11 +46,40 @@ def remember(tx: Tx, room: bytes) -> None:
 def _undone(tx: Tx, room: bytes, kind: str, about: bytes, detail: bytes) -> None:
     tx.run(
         """
-        INSERT INTO undone (room, kind, about, detail) VALUES (?, ?, ?, ?)
-        ON CONFLICT (room, kind, about) DO UPDATE SET detail = excluded.detail
+        INSERT INTO undone (room, kind, about, detail, seq) VALUES (?1, ?2, ?3, ?4, (
+            SELECT COALESCE(MAX(seq), 0) FROM handshake WHERE room = ?1 AND seq < ?5
+        )) ON CONFLICT (room, kind, about)
+            DO UPDATE SET detail = excluded.detail, seq = excluded.seq
         """,
-        room, kind, about, detail,
+        room, kind, about, detail, VOID,
     )  # fmt: skip
+
+
+def _was_added_anew(tx: Tx, room: bytes, account: bytes, seq: int) -> bool:
+    """Return whether somebody else has added an account behind a place where it was not there."""
+    return tx.one(
+        """
+        SELECT 1 FROM stay s
+        JOIN handshake h ON h.room = s.room AND h.seq = s.since
+        JOIN stay c ON c.room = h.room AND c.device = h.sender AND c.since < h.seq
+        WHERE s.room = ?1 AND s.account = ?2 AND s.since > ?3 AND s.since < ?4 AND c.account <> ?2
+            AND NOT EXISTS (
+                SELECT 1 FROM stay WHERE room = ?1 AND device = s.device AND until = s.since
+            )
+        """,
+        room, account, seq, VOID,
+    ) is not None  # fmt: skip
+
+
+def _has_changed(tx: Tx, room: bytes, account: bytes, role: str, seq: int) -> bool:
+    """Return whether an account has had a role at some time behind a place."""
+    return tx.one(
+        """
+        SELECT 1 FROM rank
+        WHERE room = ? AND account = ? AND role = ? AND since > ? AND since < ?
+        """,
+        room, account, role, seq, VOID,
+    ) is not None  # fmt: skip
 
 
 def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
@@ -59,24 +89,25 @@ def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
     makes the next commit, so the room needs no other look.
     """
     lines = tx.all(
-        "SELECT kind, about, detail FROM undone WHERE room = ? ORDER BY kind, about", room
+        "SELECT kind, about, detail, seq FROM undone WHERE room = ? ORDER BY kind, about", room
     )
     if not lines:
         return False
     there = {device_id(leaf.signature_key): leaf for _, leaf in public.tree.leaves()}
     state = state_of(public)
     mine = key_hash(tx.me.identity)
-    gone = [about for kind, about, _ in lines if kind == "device"]
+    gone = [about for kind, about, *_ in lines if kind == "device"]
     left = 0
-    for kind, about, detail in lines:
+    for kind, about, detail, seq in lines:
         if kind == "device":
             leaf = there.get(about)
-            is_done = leaf is None
+            is_done = leaf is None or _was_added_anew(tx, room, detail, seq)
             others = [
                 device for device, one in there.items() if certificate_of(one).account == detail
             ]
             if (
                 leaf is not None
+                and not is_done
                 and all(one in gone for one in others)
                 and may_remove(state, mine, identity_hash(certificate_of(leaf)))
             ):
@@ -87,6 +118,7 @@ def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
             )
             wanted = detail.decode("ascii")
             is_done = leaf is None or role(state, _identity(leaf)) == wanted
+            is_done = is_done or _has_changed(tx, room, about, wanted, seq)
             if not is_done and may(state, mine, "settings"):
                 add_wish(tx, room, "role", about, detail, is_quiet=True)
         left += not is_done

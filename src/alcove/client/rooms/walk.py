@@ -11,6 +11,12 @@ PASSED = "receipts.passed"
 """The alarm that tells the server how far this device has stored its logs."""
 PASSED_MS = 2_000
 """What is stored within so long is told together."""
+MEND_PROFILE = "profiles.mend"
+"""The alarm that seals a room's profile anew, where who has renewed the key could not."""
+MEND_CHAIN = "mending.mend"
+"""The alarm that adds a row to the chain of keys that its maker could not write."""
+MEND_MS = 8_000
+"""Whoever can waits up to so long, so that one does it."""
 
 
 class Walk:
@@ -25,14 +31,15 @@ class Walk:
         self.is_lost = here.is_lost
         self.is_over = False
         """Whether this device was removed on the way."""
+        self.is_off = False
+        """Whether the log up to here is not what the server's list of rooms says."""
 
     def go_on(self, seq: int, name: bytes) -> None:
         """Step on to the next place."""
+        told = self._before.anchor_chain if seq == self._before.anchor_seq else None
         self.seq = seq
-        if self.chain is not None:
-            self.chain = next_chain(self.chain, seq, name)
-        elif seq == self._before.anchor_seq:
-            self.chain = self._before.anchor_chain
+        self.chain = told if self.chain is None else next_chain(self.chain, seq, name)
+        self.is_off = told not in {None, self.chain}
 
     def remember(self, device: bytes, content: bytes | None, cause: str | None = None) -> None:
         """Write down what became of the entry here."""
@@ -67,3 +74,10 @@ class Walk:
         )
         if self.seq != self._before.seq:
             self._tx.wake(PASSED, b"", self._tx.now + PASSED_MS)
+
+
+def mend_rows(tx: Tx, room: bytes) -> None:
+    """Have the rows looked at that belong to a new room key: they may not be there."""
+    for kind in (MEND_CHAIN, MEND_PROFILE):
+        jitter_ms = int.from_bytes(tx.random(4), "big") % MEND_MS
+        tx.wake(kind, room, tx.now + jitter_ms)

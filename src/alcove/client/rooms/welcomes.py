@@ -3,6 +3,8 @@
 A Welcome never replaces a live group, and what it says counts once its handshake is in the log.
 """
 
+from typing import NamedTuple
+
 from alcove.client import history, outbox, packages, receipts
 from alcove.client.errors import PeerError
 from alcove.client.events import RoomChanged, Warned
@@ -35,11 +37,9 @@ from alcove.client.rooms.state import (
 )
 from alcove.client.timeline import note
 from alcove.client.tx import Tx
-from alcove.mls import Group, MlsError, Welcome, decode_group_info, decode_message, join_group
-from alcove.wire.codec import decode_header
-from alcove.wire.entries import Entries, GetSnapshot, HandshakeHeader, Read, Stored
-from alcove.wire.errors import Refused
-from alcove.wire.ids import NOTHING_BEFORE, entry_name
+from alcove.mls import Group, MlsError, PublicGroup, Welcome, decode_message, join_group
+from alcove.wire.entries import GetSnapshot, HandshakeHeader, Stored
+from alcove.wire.ids import NOTHING_BEFORE, Millis
 from alcove.wire.rooms import Letter
 
 SOUGHT_MAX = 3
@@ -74,6 +74,9 @@ def accept(tx: Tx, room: bytes) -> None:
         return
     if is_coming(tx, room):
         return  # What becomes of its own commit decides whether the Welcome is still one.
+    if rewinding.has_to_compare(tx, room):
+        approach.list_rooms(tx)  # What a restored server has lost is to be said again.
+        return
     tx.run("DELETE FROM welcome WHERE room = ?", room)
     _join(tx, room, line[0])
 
@@ -105,7 +108,7 @@ def _join(tx: Tx, room: bytes, body: bytes) -> None:
     _begin(tx, room, state.kind, state.history)
     keep_group(tx, room, group)
     change(tx, room, state="joining", is_lost=0, heal_at=0, healed_at=0, refused_at=0, is_held=0)
-    change(tx, room, seq=0)
+    change(tx, room, seq=0, room_key=None)
     tx.run("DELETE FROM pending WHERE room = ?", room)
     tx.ask(GetSnapshot(room=room), "joining.snapshot")
 
@@ -137,47 +140,46 @@ def _begin(tx: Tx, room: bytes, kind: str, kept: str) -> None:
 # ---- Finding one's place in the log ----
 
 
-def find_place(tx: Tx, here: Room, request: Read, answer: Entries, note: bytes) -> None:
-    """Look for the handshake that this device was added by."""
+class Place(NamedTuple):
+    """The handshake by which this device was added."""
+
+    stored: Stored
+    name: bytes
+    room_key: bytes
+    """The name of the room key that holds there."""
+    renewed_at: Millis
+
+
+def look(
+    tx: Tx, here: Room, stored: Stored, header: HandshakeHeader, name: bytes,
+    public: PublicGroup, *, counts: bool,
+) -> Place | None:  # fmt: skip
+    """Write down a handshake of the log, and see whether this device was added by it.
+
+    It was, if it counts, and leads to what the Welcome says.
+    """
     group = group_of(tx, here.room)
     assert group is not None
-    epoch = 0
-    for stored in answer.entries:
-        try:
-            header = decode_header(stored.header)
-        except Refused:
-            continue
-        if not isinstance(header, HandshakeHeader):
-            continue
-        try:
-            context = decode_group_info(decode_body(stored.body).info).context
-        except (PeerError, MlsError):
-            context = None  # It counts for nobody, and is counted by everybody all the same.
-        epoch = epoch if context is None else context.epoch
-        name = entry_name(here.room, stored.header, stored.body or b"")
-        is_place = context is not None and context.raw == group.public.context.raw
-        if is_place:  # What a server told before of what comes after is read anew.
-            handshakes.make_way(tx, here.room, stored.seq, name, is_end=True)
-        tx.run(
-            """
-            INSERT INTO handshake (room, seq, name, at, sender, epoch, renews, closes, header, body)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-            """,
-            here.room, stored.seq, name, stored.at, header.sender, epoch,
-            int(header.renews), int(header.closes), stored.header, stored.body,
-        )  # fmt: skip
-        if is_place:
-            _arrive(tx, here, group, stored, name)
-            return
-    if answer.more and answer.entries and answer.entries[-1].seq > request.since.seq:
-        approach.read_handshakes(tx, here.room, answer.incarnation, answer.entries[-1].seq, note)
-    elif request.since.seq > 0 and not note:  # Once from the beginning, and no more.
-        approach.read_handshakes(tx, here.room, answer.incarnation, 0, b"whole")
-    else:
-        _not_found(tx, here)
+    is_place = counts and public.context.raw == group.public.context.raw
+    if is_place:  # What a server told before of what comes after is read anew.
+        handshakes.make_way(tx, here.room, stored.seq, name, is_end=True)
+    tx.run(
+        """
+        INSERT INTO handshake (room, seq, name, at, sender, epoch, renews, closes, header, body)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (room, seq) DO UPDATE SET epoch = excluded.epoch WHERE name = excluded.name
+        ON CONFLICT DO NOTHING
+        """,
+        here.room, stored.seq, name, stored.at, header.sender, public.epoch,
+        int(header.renews), int(header.closes), stored.header, stored.body,
+    )  # fmt: skip
+    if not is_place:
+        return None
+    key = _key_at(tx, here.room, stored.seq, name if header.renews else None)
+    return None if key is None else Place(stored, name, *key)
 
 
-def _not_found(tx: Tx, here: Room) -> None:
+def not_found(tx: Tx, here: Room) -> None:
     """The log does not hold what a Welcome says: it is kept back, was lost, or somebody lies.
 
     With the Welcome goes what only it can open, so it is looked for some times before.
@@ -192,8 +194,29 @@ def _not_found(tx: Tx, here: Room) -> None:
     change(tx, here.room, state="outside", seq=0)
 
 
-def _arrive(tx: Tx, here: Room, group: Group, stored: Stored, name: bytes) -> None:
+def _key_at(tx: Tx, room: bytes, seq: int, name: bytes | None) -> tuple[bytes, Millis] | None:
+    """Return the name of the room key that holds at a place, and when it came.
+
+    `name` is the one that begins there.  Where none does this device has been in the room before a
+    restore, and followed it further than to where it came in: then it has the key from that time.
+    """
+    key: tuple[bytes, Millis] | None = tx.one(
+        """
+        SELECT h.name, h.at FROM handshake h
+        LEFT JOIN room_key k ON k.room = h.room AND k.name = h.name AND k.is_sure = 1
+        WHERE h.room = ?1 AND h.seq <= ?2 AND h.renews AND (h.name = ?3 OR k.name NOT NULL)
+        ORDER BY h.seq DESC LIMIT 1
+        """,
+        room, seq, name,
+    )  # fmt: skip
+    return key
+
+
+def arrive(tx: Tx, here: Room, place: Place) -> None:
     """This is where the device came in: from here on it reads like everybody."""
+    group = group_of(tx, here.room)
+    assert group is not None
+    stored, name, room_key, renewed_at = place
     change(
         tx,
         here.room,
@@ -201,8 +224,8 @@ def _arrive(tx: Tx, here: Room, group: Group, stored: Stored, name: bytes) -> No
         seq=stored.seq,
         head=max(here.head, stored.seq),
         handshake=name,
-        room_key=name,
-        renewed_at=min(stored.at, tx.now),
+        room_key=room_key,
+        renewed_at=min(renewed_at, tx.now),
         joined_seq=here.joined_seq or stored.seq,
         chain=None,
     )
@@ -210,7 +233,8 @@ def _arrive(tx: Tx, here: Room, group: Group, stored: Stored, name: bytes) -> No
     stand(tx, here.room, stored.seq, None, group.public)
     notices.stays(tx, here.room)
     returning.arrived(tx, here.room, stored.seq, decode_body(stored.body).info)
-    own_key(tx, here.room, name, group)
+    if room_key == name:
+        own_key(tx, here.room, name, group)
     if not here.joined_seq:
         note(tx, here.room, stored.seq, stored.at, "you-joined", tx.me.account)
     lost.found(tx, here.room, stored.seq)

@@ -154,11 +154,11 @@ def appended(tx: Tx, request: Append, answer: Appended | Refusal, _: bytes) -> N
     if isinstance(answer, Refusal):
         refused(tx, request, answer)
         return
-    tx.run("UPDATE outbox SET request = NULL, seq = ? WHERE request = ?", answer.first, request.id)
     chats.asked_first(tx, request, answer)
     log.place(tx, request.room, request.entries, answer)
+    outbox.placed(tx, request, answer)
     if get_room(tx, request.room).state == "gone":
-        outbox.settle(tx, request, answer)
+        outbox.settle(tx, request.room, outbox.ANYWHERE)
     tx.stir(request.room)
 
 

@@ -7,6 +7,7 @@ account, and the memory that the simulator calls a disk.  What the world does to
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from alcove.client.store.failures import blame
@@ -19,8 +20,10 @@ Line = tuple[Any, ...]
 class Database:
     """One open database.  Whoever changes something does it between `begin` and `commit`."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, folder: Path | None = None) -> None:
         self.raw = raw
+        self.folder = folder
+        """Where it lies; None in memory."""
         raw.isolation_level = None  # We begin and commit ourselves.
         self._error: type[Exception] = raw.Error
 
@@ -29,7 +32,7 @@ class Database:
         try:
             line: Line | None = self.raw.execute(sql, values).fetchone()
         except self._error as error:
-            blame(error)
+            blame(error, self.folder)
             raise
         return line
 
@@ -38,7 +41,7 @@ class Database:
         try:
             lines: list[Line] = self.raw.execute(sql, values).fetchall()
         except self._error as error:
-            blame(error)
+            blame(error, self.folder)
             raise
         return lines
 
@@ -47,7 +50,7 @@ class Database:
         try:
             yield from self.raw.execute(sql, values)
         except self._error as error:
-            blame(error)
+            blame(error, self.folder)
             raise
 
     def run(self, sql: str, *values: Value) -> int:
@@ -55,7 +58,7 @@ class Database:
         try:
             changed: int = self.raw.execute(sql, values).rowcount
         except self._error as error:
-            blame(error)
+            blame(error, self.folder)
             raise
         return changed
 
@@ -64,7 +67,7 @@ class Database:
         try:
             self.raw.executemany(sql, lines)
         except self._error as error:
-            blame(error)
+            blame(error, self.folder)
             raise
 
     def script(self, sql: str) -> None:
@@ -72,7 +75,7 @@ class Database:
         try:
             self.raw.executescript(sql)
         except self._error as error:
-            blame(error)
+            blame(error, self.folder)
             raise
 
     def begin(self) -> None:

@@ -1,5 +1,7 @@
 """What may be wrong with a local database, each in one sentence: what happened, and what to do."""
 
+import shutil
+from pathlib import Path
 from typing import Final
 
 from alcove.client.errors import StoreError
@@ -42,22 +44,36 @@ _BUSY: Final = (
     " and do it again."
 )
 
+_IOERR, _DISK_FULL = 10, 13
+"""SQLite's codes SQLITE_IOERR and SQLITE_FULL."""
+FREE_BYTES_MIN: Final = 64 * 1024
+"""A disk with less than this is full: SQLite writes several pages at a time."""
+
 _SAID: Final[dict[int, tuple[type[StoreError], str]]] = {
     3: (StoreError, _CLOSED),  # SQLITE_PERM
     5: (StoreError, _BUSY),  # SQLITE_BUSY
     8: (StoreError, _CLOSED),  # SQLITE_READONLY
-    10: (StoreError, _FAILED),  # SQLITE_IOERR
+    _IOERR: (StoreError, _FAILED),
     11: (DamagedError, DAMAGED),  # SQLITE_CORRUPT
-    13: (DiskFullError, _FULL),  # SQLITE_FULL
+    _DISK_FULL: (DiskFullError, _FULL),
     14: (StoreError, _CLOSED),  # SQLITE_CANTOPEN
     26: (DamagedError, DAMAGED),  # SQLITE_NOTADB
 }
 """By the primary result code of SQLite, which is the lowest byte of what an exception carries."""
 
 
-def blame(error: Exception) -> None:
+def blame(error: Exception, folder: Path | None) -> None:
     """Raise what the world did to the database; return when the mistake is ours."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    kind, sentence = _SAID.get(code & 0xFF, (None, ""))
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == _IOERR and folder is not None and _is_full(folder):
+        code = _DISK_FULL  # The file beside it that SQLite shares in memory could not grow.
+    kind, sentence = _SAID.get(code, (None, ""))
     if kind is not None:
         raise kind(sentence.format(name=getattr(error, "sqlite_errorname", ""))) from error
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FREE_BYTES_MIN
+    except OSError:
+        return False

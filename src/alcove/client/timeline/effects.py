@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from alcove.client.events import LineChanged
+from alcove.client.files import transfers
 from alcove.client.timeline.rows import SHOWN, WAITING, Facts, facts, reindex
 from alcove.client.tx import Tx
 from alcove.wire.codec import encode
@@ -76,8 +77,9 @@ def refresh(tx: Tx, room: bytes, account: bytes, content: bytes) -> None:
     number, kind, is_muted, was_shown, may_call_all, text, body = row
     found = verdict(tx, room, account, content)
     if found.is_final and kind != "delete":
-        _let_go(tx, room, account, content, body)
-        wipe_about(tx, room, account, content)
+        is_late = wipe_about(tx, room, account, content)
+        if body or is_late:
+            _let_go(tx, room, account, content, body)
         if kind != "gone":
             lose_body(tx, room, number)
             return  # Losing it has brought us here once more.
@@ -132,6 +134,7 @@ def lose_body(tx: Tx, room: bytes, number: int) -> None:
         """,
         number,
     )
+    transfers.drop_content(tx, room, account, content)
     refresh(tx, room, account, content)
     undo(tx, room, seq, target, target_account)
 
@@ -146,19 +149,35 @@ def undo(tx: Tx, room: bytes, seq: int, target: bytes | None, account: bytes | N
         refresh(tx, room, account, target)
 
 
-def wipe_about(tx: Tx, room: bytes, account: bytes, content: bytes) -> None:
-    """Forget what was said about a content that was taken away, the removals excepted."""
-    tx.run(
+def wipe_about(tx: Tx, room: bytes, account: bytes, content: bytes) -> bool:
+    """Forget what was said about a content that was taken away, the removals excepted.
+
+    Edits that were not sent yet never are.  Returns whether the log has one that was wiped now.
+    """
+    for number, edit in tx.all(
+        """
+        SELECT number, content FROM line
+        WHERE target = ? AND room = ? AND target_account = ? AND kind = 'edit' AND seq >= ?
+        """,
+        content, room, account, WAITING,
+    ):  # fmt: skip
+        if tx.run(
+            "DELETE FROM outbox WHERE room = ? AND content = ? AND request IS NULL AND seq IS NULL",
+            room, edit,
+        ):  # fmt: skip
+            tx.run("DELETE FROM line WHERE number = ?", number)
+    wiped = tx.all(
         """
         UPDATE line SET word = '', body = x'' WHERE target = ? AND room = ? AND target_account = ?
-            AND kind != 'delete' AND body != x''
+            AND kind != 'delete' AND body != x'' AND seq < ? RETURNING kind
         """,
-        content, room, account,
+        content, room, account, WAITING,
     )  # fmt: skip
+    return ("edit",) in wiped
 
 
 def _let_go(tx: Tx, room: bytes, account: bytes, content: bytes, body: bytes) -> None:
-    """Have the server drop what this account took away, once."""
+    """Have the server drop what this account took away: the content, or an edit that came late."""
     line = tx.one(
         """
         SELECT device FROM line
@@ -167,10 +186,10 @@ def _let_go(tx: Tx, room: bytes, account: bytes, content: bytes, body: bytes) ->
         """,
         content, room, account, tx.me.account, WAITING,
     )  # fmt: skip
-    if line is None or not body:
+    if line is None:
         return
     is_mine = line[0] == tx.me.device
-    blobs = _blobs(tx, body) if is_mine and account == tx.me.account else ()
+    blobs = _blobs(tx, body) if body and is_mine and account == tx.me.account else ()
     at = tx.now if is_mine else tx.now + SIBLINGS_MS
     tx.wake(DROP, encode(Gone(room, account, content, blobs)), at)
 

@@ -1,5 +1,6 @@
 """What is to vanish at its time vanishes: lines, what was said about them, their words' index."""
 
+from alcove.client.files import transfers
 from alcove.client.timeline.taking import remove
 from alcove.client.tx import Tx
 from alcove.wire.ids import Millis
@@ -25,6 +26,14 @@ def expire(tx: Tx, now: Millis) -> None:
             ):  # fmt: skip
                 tx.run("DELETE FROM line WHERE number = ?", about)
             remove(tx, room, number)
+            tx.run(  # What nobody would see any more is not sent, either.
+                """
+                DELETE FROM outbox
+                WHERE room = ? AND content = ? AND request IS NULL AND seq IS NULL
+                """,
+                room, content,
+            )  # fmt: skip
+            transfers.drop_content(tx, room, account, content)
     (following,) = tx.line("SELECT MIN(expires_at) FROM line WHERE expires_at > 0")
     if following is not None:
         tx.wake("expire", b"", following)

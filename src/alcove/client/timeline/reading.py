@@ -15,7 +15,7 @@ PAGE_LINES_MAX = 1000
 """Lines of one page, however many are asked for."""
 
 COLUMNS = """number, room, seq, cause, kind, state, why, at, account, device, content, deleted_by,
-    edited_at, expires_at, names_me, text, body, edit"""
+    edited_at, expires_at, names_me, text, body, edit, (SELECT account FROM me)"""
 
 
 class Line(Struct, frozen=True):
@@ -142,14 +142,12 @@ def line_of(db: Database, room: bytes, account: bytes, content_id: bytes) -> Lin
 
 def shown(db: Database, rows: list[Values]) -> list[Line]:
     """Return rows of the table as lines."""
-    me_row = db.one("SELECT account FROM me")
-    me = None if me_row is None else me_row[0]
     marks: dict[bytes, tuple[int, int]] = {}
     found = []
     for row in rows:
         (
             number, room, seq, cause, kind, state, why, at, account, device, content, deleted_by,
-            edited_at, expires_at, names_me, text, body, edit,
+            edited_at, expires_at, names_me, text, body, edit, me,
         ) = row  # fmt: skip
         if account == me and state == "stored" and content is not None:
             if room not in marks:

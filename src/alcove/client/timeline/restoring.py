@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from alcove.client.timeline.effects import refresh, undo
 from alcove.client.timeline.rows import WAITING
-from alcove.client.timeline.taking import last_place
+from alcove.client.timeline.taking import last_place, remove
 from alcove.client.tx import Tx
 from alcove.wire.content import Content, decode_content
 
@@ -23,7 +23,8 @@ def rewound(tx: Tx, room: bytes, head: int) -> list[Again]:
     """Take lines past a restored head off their places; returns what this account has to say again.
 
     They are still shown, behind all that the log has, until their writers have said them again:
-    then the log's entry takes their place.  Notes of what happened there are void.
+    then the log's entry takes their place.  Notes of what happened there are void, and so is what
+    had been taken away: nobody has it any more, to say it again.
     """
     tx.run(
         """
@@ -43,6 +44,9 @@ def rewound(tx: Tx, room: bytes, head: int) -> list[Again]:
     again = []
     place = last_place(tx, room)
     for number, seq, account, device, content, target, about, body, expires_at in rows:
+        if not body:
+            remove(tx, room, number)
+            continue
         tx.run(
             """
             UPDATE line SET seq = ?, state = 'waiting', is_muted = 0,
@@ -52,7 +56,7 @@ def rewound(tx: Tx, room: bytes, head: int) -> list[Again]:
             place, number,
         )  # fmt: skip
         place += 1
-        if account == tx.me.account and body:
+        if account == tx.me.account:
             again.append(Again(content, device, decode_content(body), expires_at or None))
         refresh(tx, room, account, content)
         undo(tx, room, seq, target, about)

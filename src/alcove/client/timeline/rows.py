@@ -164,8 +164,9 @@ def reindex(tx: Tx, room: bytes, number: int, before: str, after: str) -> None:
 
 def settle_index(tx: Tx) -> None:
     """Write what the index has to know, at the end of a step; lines that go up cost it least."""
-    tx.many(_INDEX, [(number, *said) for number, said in sorted(tx.unindexed.items())])
-    tx.unindexed.clear()
+    if tx.unindexed:
+        tx.many(_INDEX, [(number, *said) for number, said in sorted(tx.unindexed.items())])
+        tx.unindexed.clear()
     if tx.memory.search_edge is None or tx.memory.search_tail < TAIL_LINES:
         return
     tail = tx.all(

@@ -83,8 +83,9 @@ def take(tx: Tx, room: bytes, opened: Opened, rights: Rights = ROOM_RIGHTS) -> N
         return
     if gap is not None:
         tx.run("DELETE FROM line WHERE number = ?", gap)
-    if highest is not None:
-        number = free_number(tx, at)
+    if highest is not None:  # There is mostly a number left after those of the same moment.
+        is_full = highest + 1 == number + NUMBERS_PER_MS
+        number = free_number(tx, at) if is_full else highest + 1
     row = _Row(number, room, seq, "stored", at, account, device, content, expires_at or 0)
     if _insert(tx, row, said, rights, muted=bool(muted)):
         tx.tell(LineShown(room, number))

@@ -35,6 +35,7 @@ from alcove.wire.entries import (
 )
 from alcove.wire.errors import Code, Refused
 from alcove.wire.ids import entry_name, next_chain
+from alcove.wire.rooms import RoomChanged
 
 DAY_MS = 24 * 60 * 60 * 1000
 LOST_FIRST_MS = 60 * 1000
@@ -327,6 +328,9 @@ def offer_handshakes(tx: Tx, caller: Caller, request: OfferHandshakes, now: int)
         taken.append(_add(tx, state, header, entry, now))
         name = entry_name(state.room, entry.header, entry.body)
         follow_commit(tx, by, state, header, name, now, asked)
+        if by.device != caller.device and state.is_active(by.device):
+            # It came in by itself, but does not hear so by an answer: others give its commit back.
+            tx.push((by.device,), RoomChanged(room=state.room, state="active"))
     if taken:
         message = encode(NewEntries(room=state.room, entries=tuple(taken)))
         tx.effects.append(Log(state.room, first, state.head, b"", message))

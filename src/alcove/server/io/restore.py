@@ -10,6 +10,7 @@ may have been used or withdrawn meanwhile.
 """
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Final
@@ -43,7 +44,7 @@ from alcove.server.store.database import (
     StorageError,
 )
 from alcove.server.store.migrations import known, take, version
-from alcove.server.store.opening import begin_incarnation
+from alcove.server.store.opening import CHANCE, begin_incarnation
 from alcove.server.store.sqlite import SqliteDatabase
 
 INSERT_LINES: Final = 1024
@@ -339,7 +340,7 @@ class _Restore:
         ]
         for blob in lost:
             connection.run("DELETE FROM blob WHERE blob = ?", blob)
-        incarnation = begin_incarnation(connection, self.now)
+        incarnation = begin_incarnation(connection, self.now, secrets.randbelow(CHANCE))
         detail: dict[str, str | int] = {
             "made_at": self.manifest.made_at,
             "made_by": self.manifest.made_by,

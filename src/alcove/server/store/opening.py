@@ -13,6 +13,9 @@ from alcove.server.store.sqlite import SqliteDatabase
 
 SECRET: Final = "secret"  # noqa: S105 - The name of a line, not a secret.
 
+CHANCE: Final = 2**20
+"""A restore draws a number below this, for its incarnation."""
+
 
 def database_at(url: str, path: str, is_there: Callable[[], bool] = lambda: True) -> Database:
     """Return the database at a PostgreSQL address, or, where that is empty, in a file."""
@@ -90,13 +93,13 @@ def found(
     return bytes(line[0]), int(incarnation)
 
 
-def begin_incarnation(connection: Connection, now: int) -> int:
+def begin_incarnation(connection: Connection, now: int, drawn: int = 0) -> int:
     """Begin a new incarnation, inside the transaction that is open, and return its number.
 
-    It is a time in seconds: two restores of one backup must not have the same number, though
-    neither knows of the other.
+    It is a time in seconds, and what was drawn below `CHANCE`: two restores of one backup must not
+    have the same number, though neither knows of the other, and the clock may be wrong.
     """
     (last,) = connection.one("SELECT COALESCE(MAX(number), 0) FROM incarnation") or (0,)
-    number = max(int(last) + 1, now // 1000)
+    number = max(int(last) + 1, now // 1000) + drawn
     connection.run("INSERT INTO incarnation (number, began_at) VALUES (?, ?)", number, now)
     return number

@@ -17,7 +17,8 @@ CREATE TABLE me (
     counter INTEGER NOT NULL DEFAULT 0, -- the highest request number that was ever used
     seals INTEGER NOT NULL DEFAULT 0,   -- how often this device has sealed: only ever more
     incarnation INTEGER NOT NULL DEFAULT 0, -- of the server, as it was told at the last sign-in
-    clock INTEGER NOT NULL DEFAULT 0    -- about when it was last used, by its own clock
+    clock INTEGER NOT NULL DEFAULT 0,   -- about when it was last used, by its own clock
+    is_archive_closed INTEGER NOT NULL DEFAULT 0 -- it was renewed before this device had read it
 ) STRICT;
 
 -- Requests that are sent again, with their numbers, until they are answered.

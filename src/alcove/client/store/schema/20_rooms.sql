@@ -11,8 +11,8 @@ CREATE TABLE room (
     seq INTEGER NOT NULL DEFAULT 0,          -- the log is processed up to here, without a gap
     head INTEGER NOT NULL DEFAULT 0,         -- the newest place that the server has told of
     chain BLOB,                              -- the running hash up to `seq`; NULL when not known
-    anchor_seq INTEGER NOT NULL DEFAULT 0,   -- a place of which the server told the hash, for who
-    anchor_chain BLOB,                       --   joins in the middle of a log
+    anchor_seq INTEGER NOT NULL DEFAULT 0,   -- a place of which the server told the hash: compared,
+    anchor_chain BLOB,                       --   or believed by who joins in the middle of a log
     incarnation INTEGER NOT NULL DEFAULT 0,  -- in which `seq` was read
     handshake BLOB NOT NULL,                 -- the name of the newest handshake up to `seq`
     room_key BLOB,                           -- the name of the newest renewing handshake

@@ -4,7 +4,7 @@ CREATE TABLE outbox (
     room BLOB NOT NULL,
     content BLOB NOT NULL,                   -- the content's id
     plain BLOB NOT NULL,                     -- what is said, in msgpack
-    at INTEGER NOT NULL,                     -- when it was written
+    at INTEGER NOT NULL,                     -- when it was written, or stored at its place
     expires_at INTEGER,                      -- when it ends for everyone
     files INTEGER NOT NULL DEFAULT 0,        -- how many files it waits for
     tries INTEGER NOT NULL DEFAULT 0,        -- how often it was sealed

@@ -45,7 +45,7 @@ CREATE TABLE told_passed (
 -- This account's slot in each room, as it was stored last.
 CREATE TABLE slot (
     room BLOB PRIMARY KEY,
-    seq INTEGER NOT NULL,                    -- how far it says that was read
+    seq INTEGER NOT NULL,                    -- how far it says that was read; -1: say it again
     profile_key BLOB NOT NULL,               -- the key of this account's profile in it, or empty
     at INTEGER NOT NULL                      -- when
 ) STRICT, WITHOUT ROWID;
@@ -93,5 +93,6 @@ CREATE TABLE way_in (
 CREATE TABLE person (
     account BLOB PRIMARY KEY,
     key BLOB NOT NULL,                       -- opens the account's profile at the server
-    body BLOB NOT NULL DEFAULT x''           -- what it says, in msgpack; empty until it has come
+    body BLOB NOT NULL DEFAULT x'',          -- what it says, in msgpack; empty until it has come
+    is_mine INTEGER NOT NULL DEFAULT 0       -- this device has written it
 ) STRICT, WITHOUT ROWID;

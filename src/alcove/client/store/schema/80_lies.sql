@@ -24,5 +24,6 @@ CREATE TABLE undone (
     kind TEXT NOT NULL,                      -- device or role
     about BLOB NOT NULL,                     -- the device; the account
     detail BLOB NOT NULL,                    -- its account; the role that it had at last
+    seq INTEGER NOT NULL,                    -- up to here the log is as it was
     PRIMARY KEY (room, kind, about)
 ) STRICT, WITHOUT ROWID;

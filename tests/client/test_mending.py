@@ -1,0 +1,172 @@
+"""What stood beside the logs of a server that was restored: rows, slots and profiles come back."""
+
+from typing import Literal
+
+import pytest
+
+from alcove.client import account, profiles, receipts
+from alcove.client.profiles import AccountProfile, person, room_profile
+from alcove.client.receipts import read_place
+from alcove.client.rooms import acting
+from alcove.client.rooms.messages import LOOK_AGAIN_MS
+from alcove.wire.base import Request
+from alcove.wire.errors import Code, Refusal
+from alcove.wire.rooms import GetRows, PutRows, RoomRows, SendLetter
+from tests.client.rooms.talk import agree, gaps, room_of, said, say, state
+from tests.client.test_devices import revoke
+from tests.client.test_restored import back_up, come_back, restore, warnings
+from tests.client.world import Peer, World
+
+MINUTE_MS = 60_000
+
+
+def rows(world: World, peer: Peer, room: bytes, kind: Literal["profile", "chain"]) -> list[bytes]:
+    """Return the names of a room's rows at the server, newest first."""
+    answer = world.ask(peer, GetRows(room=room, kind=kind))
+    assert isinstance(answer, RoomRows)
+    return [one.name for one in answer.rows]
+
+
+@pytest.mark.parametrize("history", ["open", "closed", "none"])
+def test_rows_of_commits_that_came_back_are_put_back(history: str) -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob, history=history)
+    say(world, ada, room, "one")
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    for text in ("two", "three"):
+        ada.do(acting.change_settings, room, may_pin="admins" if text == "two" else "everyone")
+        world.pass_time(MINUTE_MS)
+        say(world, bob, room, text)
+    ada.do(acting.invite, room, cyn.me.account)
+    world.pass_time(MINUTE_MS)
+    ada.do(profiles.set_profile, room, name="Chess")
+    world.pass_time(MINUTE_MS)
+    chain = rows(world, ada, room, "chain")
+    assert len(chain) == {"open": 3, "closed": 2, "none": 0}[history]
+    (newest, *_) = rows(world, ada, room, "profile")
+    restore(world, image)
+    come_back(world, ada, bob, cyn)
+    agree(world, room, ada, bob, cyn)
+    assert rows(world, ada, room, "chain")[: len(chain)] == chain
+    assert rows(world, ada, room, "profile")[0] == newest
+    assert room_profile(cyn.db, room).name == "Chess"
+
+
+def test_rows_that_were_put_back_are_walked_in_any_order() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    for number, text in enumerate(("one", "two", "three", "four")):
+        say(world, ada, room, text)
+        ada.do(acting.change_settings, room, keep_ms=10**9 + number)
+        world.pass_time(MINUTE_MS)
+    oldest = world.ask(ada, GetRows(room=room, kind="chain")).rows[-1]
+    world.server.connection.run("DELETE FROM room_row WHERE name = ?", oldest.name)
+    world.ask(ada, PutRows(room=room, rows=(oldest,)))
+    assert rows(world, ada, room, "chain")[0] == oldest.name
+    cyn = world.register("cyn")
+    cyn.answers = lambda request: (
+        Refusal(request.id, Code.BUSY, "") if isinstance(request, SendLetter) else None
+    )  # Nobody is asked for keys.
+    ada.do(acting.invite, room, cyn.me.account)
+    world.run()
+    world.pass_time(LOOK_AGAIN_MS // 2)
+    assert (said(cyn, room), gaps(cyn, room)) == (["one", "two", "three", "four"], [])
+
+
+def test_a_chain_that_lost_more_than_one_request_holds_comes_back_whole() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    for number in range(4):
+        ada.do(acting.change_settings, room, keep_ms=10**9 + number)
+        world.pass_time(MINUTE_MS)
+    names = rows(world, ada, room, "chain")
+    world.server.connection.run("DELETE FROM room_row WHERE kind = 'chain'")
+    patch = pytest.MonkeyPatch()
+    asked: list[Request] = []
+    with patch.context() as patched:
+        patched.setattr("alcove.client.mending.PUT_MAX", 2)
+        bob.answers = lambda request: (
+            asked.append(request) if isinstance(request, PutRows) else None
+        )
+        bob.do(lambda tx: tx.wake("mending.mend", room, tx.now))
+        world.pass_time(MINUTE_MS)
+    assert sorted(rows(world, ada, room, "chain")) == sorted(names)
+    assert len(asked) == (len(names) + 1) // 2
+
+
+def test_what_was_read_and_how_people_show_themselves_is_told_a_restored_server_again() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    ada.do(profiles.set_mine, AccountProfile("Old"))
+    room = room_of(world, ada, bob)
+    say(world, bob, room, "one")
+    ada.do(receipts.read, room, 2**40)
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    ada.do(profiles.set_mine, AccountProfile("Ada"))
+    world.pass_time(MINUTE_MS)
+    bob.hang_up()
+    bob.db.run("DELETE FROM person")
+    bob.db.run("DELETE FROM read_mark")
+    restore(world, image)
+    come_back(world, ada)
+    assert person(ada.db, ada.me.account) == AccountProfile("Ada")
+    come_back(world, bob)
+    assert person(bob.db, ada.me.account) == AccountProfile("Ada")
+    laptop = world.add_device(ada)
+    world.pass_time(MINUTE_MS)
+    assert read_place(laptop.db, room) == read_place(ada.db, room) > 0
+    assert person(laptop.db, ada.me.account) == AccountProfile("Ada")
+
+
+def test_only_the_device_that_wrote_a_profile_puts_it_back() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    laptop = world.add_device(ada)
+    room = room_of(world, bob, ada)
+    world.pass_time(MINUTE_MS)
+    assert state(laptop, room) == "active"
+    ada.do(profiles.set_mine, AccountProfile("Old"))
+    world.pass_time(MINUTE_MS)
+    laptop.do(profiles.set_mine, AccountProfile("New"))
+    world.pass_time(MINUTE_MS)
+    restore(world, back_up(world))
+    for peer in (laptop, bob, ada):
+        come_back(world, peer)
+    for peer in (ada, laptop, bob):
+        assert person(peer.db, ada.me.account) == AccountProfile("New")
+    assert ada.db.all("SELECT is_mine FROM person WHERE account = ?", ada.me.account) == [(0,)]
+
+
+def test_a_box_that_a_restored_server_has_lost_is_made_anew_with_the_next_password() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    laptop, tablet = world.add_device(ada), world.add_device(ada)
+    room = room_of(world, ada, bob)
+    image = back_up(world)
+    revoke(ada, laptop.me.device)
+    world.run()
+    lost = ada.me.archive_key
+    restore(world, image)
+    come_back(world, ada, tablet, bob)
+    assert "box-older" in warnings(ada)
+    opener = world.opener(ada)
+    opened = world.open(ada, opener)
+    ada.do(account.change_locks, opened, opener, world.locks(ada), ada.phrase)
+    world.run()
+    say(world, bob, room, "hello")
+    world.pass_time(MINUTE_MS)
+    assert ada.me.archive_key == tablet.me.archive_key != lost
+    assert "archive-of-before" not in warnings(tablet)
+    for peer in (ada, tablet, bob):
+        peer.hang_up()
+    phone = world.add_device(ada)
+    world.pass_time(MINUTE_MS)
+    assert said(phone, room) == ["hello"]
+    ada.connect()
+    world.run()
+    assert "box-older" not in warnings(ada)
