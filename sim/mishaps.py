@@ -103,8 +103,7 @@ class Mishaps:
         if not self.world.is_calm:
             self.world.later(BACKUP_MS, self._copy)
             device = self.world.dice.choice(self.people.devices)
-            if device.id:  # Who puts an empty disk back has to begin anew, as another device.
-                self._copies[device.name] = device.disk.image()
+            self._copies[device.name] = device.disk.image()
 
     def _heal(self) -> None:
         """End all that is wrong: clocks are set right, and everybody comes back."""

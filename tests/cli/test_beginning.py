@@ -115,10 +115,10 @@ def test_five_words_are_offered_first_and_the_phrase_is_asked_for_until_it_is_ri
     window.sees("New password: ")  # What is typed before the question is thrown away.
     assert "Choose a password of at least" in window.seen
     window.type("\n")
-    window.sees("Type its first word")
+    window.sees("Its first word: ")
     window.type("nonsense\n")
     window.sees("That is not its first word")
-    phrase = [line for line in window.seen.splitlines() if line.startswith("  ")][-1]
+    phrase = next(line for line in window.seen.splitlines() if line.startswith("  "))
     window.type(f"{phrase.split()[0]}\n")
     assert window.ends() == 0
     window = Window(street.terminal(), "login", "--name", "fay")  # It stretches as in earnest.
@@ -135,8 +135,8 @@ def test_a_passphrase_is_typed_twice_and_not_once_more(street: Street) -> None:
     for prompt in ("New passphrase: ", "New passphrase again: "):
         window.sees(prompt)
         window.type("heron on one leg\n")
-    window.sees("Type its first word")
-    phrase = [line for line in window.seen.splitlines() if line.startswith("  ")][-1]
+    window.sees("Its first word: ")
+    phrase = next(line for line in window.seen.splitlines() if line.startswith("  "))
     window.type(f"{phrase.split()[0]}\n")
     assert window.ends() == 0
     assert "Passphrase of the profile" not in window.seen

@@ -233,7 +233,7 @@ def test_a_password_is_not_seen_while_it_is_typed(street: Street) -> None:
     window.type(f"{PASSWORD}\n")
     window.sees("New password again: ")
     window.type(f"{PASSWORD}\n")
-    window.sees("Type its first word")
+    window.sees("Its first word: ")
     window.type("\n")
     assert window.ends() == 0
     assert PASSWORD not in window.seen

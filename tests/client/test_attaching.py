@@ -161,3 +161,19 @@ def test_the_files_of_what_expires_go_with_it_and_what_waits_for_one_is_not_sent
     assert asked == [WHOLE.blob]
     assert [one.state for one in transfers.to_do(ada.db)] == ["cancelled"]
     assert ada.db.one("SELECT 1 FROM outbox") is None
+
+
+def test_only_what_waits_for_its_files_is_taken_back_without_a_word() -> None:
+    world = World()
+    ada, _bob, room = two(world)
+    ada.hang_up()
+    waits = ada.do(attaching.say, room, Text("my notes"), [NOTES])
+    plain = ada.do(outbox.say, room, Text("soon"))
+    taken = {}
+    for number in (waits, plain):
+        shown = line(ada.db, number)
+        assert shown is not None
+        assert shown.content_id is not None
+        taken[number] = ada.do(attaching.take_back, room, shown.content_id)
+    assert taken == {waits: True, plain: False}
+    assert said(ada, room) == ["soon"]

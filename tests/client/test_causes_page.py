@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from alcove.client.causes import RULE, SENTENCES, sentence_of
+from alcove.client.causes import RULE, SENTENCES, sentence_of, told_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "causes.md").read_text("utf-8")
@@ -90,3 +90,10 @@ def test_a_code_is_told_as_its_sentence_and_one_of_a_family_as_that_of_the_famil
     assert sentence_of("lost: frame-version") == SENTENCES["lost: …"]
     assert sentence_of("room-refused") == SENTENCES["room-refused"]
     assert sentence_of("room-owner-missing") == RULE
+
+
+def test_what_happened_in_a_room_is_told_of_who_it_is_about() -> None:
+    assert told_of("you-left", "ada", is_mine=True) == told_of("you-left", "", is_mine=True)
+    assert told_of("accepted", "bob", is_mine=False).startswith("bob has accepted")
+    assert told_of("accepted", "", is_mine=False) == sentence_of("accepted")
+    assert told_of("fork", "bob", is_mine=False) == f"bob: {sentence_of('fork')}"

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from alcove.client.engine import Engine
-from alcove.client.errors import UsageError
+from alcove.client.errors import StoreError, UsageError
 from alcove.client.events import Answered, Offline, Online, Pushed
 from alcove.client.rooms import acting, making
+from alcove.client.rooms.state import group_of, keep_group
+from alcove.client.rooms.wish import bring_siblings
 from alcove.client.store.database import open_memory
 from alcove.client.tx import Tx
 from alcove.wire.base import Done
@@ -29,6 +31,35 @@ DAY_MS = 24 * 60 * MINUTE_MS
 def test_an_engine_without_an_account_waits_for_nothing() -> None:
     engine = Engine(open_memory(), bytes)
     assert engine.deadline() is None
+
+
+def test_the_next_time_is_known_whatever_becomes_of_the_alarms() -> None:
+    engine = Engine(open_memory(), bytes)
+
+    def wake(tx: Tx, kind: str, at: int) -> None:
+        tx.wake(kind, b"", at)
+
+    def fail(tx: Tx) -> None:
+        tx.wake("expire", b"", 1)
+        raise UsageError("no")
+
+    engine.do(wake, 0, "expire", 500)
+    assert engine.deadline() == 500
+    engine.do(wake, 0, "receipts.passed", 400)
+    assert engine.deadline() == 400
+    engine.do(wake, 0, "receipts.passed", 900)  # The earlier one stays.
+    assert engine.deadline() == 400
+    with pytest.raises(UsageError):
+        engine.do(fail, 0)
+    assert engine.deadline() == 400
+    engine.tick(400)
+    assert engine.deadline() == 500
+    engine.do(lambda tx: tx.run("UPDATE alarm SET at = at + 1"), 400)
+    assert engine.deadline() == 501
+    engine.tick(501)
+    assert engine.deadline() is None
+    engine.do(wake, 501, "expire", 600)
+    assert engine.deadline() == 600
     engine.tick(0)
     assert (engine.requests(), engine.events()) == ([], [])
 
@@ -212,3 +243,47 @@ def test_killed_in_the_middle_of_a_transaction_a_program_finds_all_or_nothing() 
     world.run()
     assert said(ada, room) == said(bob, room) == ["whole"]
     agree(world, room, ada, bob)
+
+
+def test_what_came_together_is_taken_in_one_step() -> None:
+    world = World()
+    ada = world.register("ada")
+    ada.heard()
+    pushes = [Announcement(text=text, at=world.now) for text in ("one", "two")]
+    ada.engine.receive_all(pushes, world.now)
+    assert [one.push for one in ada.heard(Pushed)] == pushes
+
+
+def test_a_group_that_another_program_has_changed_is_not_written_over() -> None:
+    world = World()
+    ada = world.register("ada")
+    room = ada.do(making.create, "group")
+    world.run()
+
+    def write(tx: Tx) -> None:
+        group = group_of(tx, room)
+        assert group is not None
+        tx.db.run("UPDATE room SET version = version + 1")
+        keep_group(tx, room, group)
+
+    with pytest.raises(StoreError, match="Another program"):
+        ada.do(write)
+    assert ada.do(group_of, b"?" * 16) is None
+
+
+def test_who_is_leaving_brings_nobody_along() -> None:
+    world = World()
+    ada = world.register("ada")
+    room = ada.do(making.create, "group")
+    world.run()
+    laptop = world.add_device(ada)
+    world.pass_time(PAUSE_MS)
+    laptop.hang_up()
+    ada.hang_up()
+    ada.do(acting.leave, room)
+    ada.db.run("UPDATE stay SET until = 1 WHERE device = ?", laptop.me.device)
+    for is_leaving in (True, False):
+        ada.do(bring_siblings, room)
+        wished = ada.db.one("SELECT COUNT(*) FROM wish WHERE kind = 'add_device'")
+        assert wished == (int(not is_leaving),)
+        ada.db.run("DELETE FROM wish WHERE kind = 'leave'")

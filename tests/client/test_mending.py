@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from alcove.client import account, profiles, receipts
+from alcove.client import account, mending, profiles, receipts, restored
 from alcove.client.profiles import AccountProfile, person, room_profile
 from alcove.client.receipts import read_place
 from alcove.client.rooms import acting
@@ -12,6 +12,7 @@ from alcove.client.rooms.messages import LOOK_AGAIN_MS
 from alcove.wire.base import Request
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.rooms import GetRows, PutRows, RoomRows, SendLetter
+from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import agree, gaps, room_of, said, say, state
 from tests.client.test_devices import revoke
 from tests.client.test_restored import back_up, come_back, restore, warnings
@@ -96,6 +97,48 @@ def test_a_chain_that_lost_more_than_one_request_holds_comes_back_whole() -> Non
         world.pass_time(MINUTE_MS)
     assert sorted(rows(world, ada, room, "chain")) == sorted(names)
     assert len(asked) == (len(names) + 1) // 2
+
+
+def forgetful(world: World) -> tuple[Peer, Peer, bytes, list[bytes]]:
+    """Return two people in a room whose chain the server has lost, and what was its names."""
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    for number in range(2):
+        ada.do(acting.change_settings, room, keep_ms=10**9 + number)
+        world.pass_time(MINUTE_MS)
+    names = rows(world, ada, room, "chain")
+    world.server.connection.run("DELETE FROM room_row WHERE kind = 'chain'")
+    return ada, bob, room, names
+
+
+def test_who_cannot_look_at_a_chain_now_does_it_later() -> None:
+    world = World()
+    ada, bob, room, names = forgetful(world)
+    ada.hang_up()
+    ada.do(mending.mend, room)
+    bob.do(restored.doubt, room, 3, b"", "fork")
+    bob.do(mending.mend, room)  # Nothing is said in such a room.
+    ada.answers = refuse(GetRows, Code.BUSY, 99)
+    assert ada.connect() is None
+    world.run()
+    assert rows(world, bob, room, "chain") == []
+    ada.answers = lambda _: None
+    ada.do(mending.mend, room)
+    world.run()
+    assert rows(world, bob, room, "chain")[: len(names)] == names
+
+
+@pytest.mark.parametrize("is_all", [True, False])
+def test_what_was_forgotten_of_commits_is_not_guessed(*, is_all: bool) -> None:
+    """Which policy held nobody knows any more, and so not who may have the key before."""
+    world = World()
+    ada, _bob, room, names = forgetful(world)
+    ada.db.run(
+        "UPDATE handshake SET header = NULL, body = NULL WHERE ? OR name != ?", is_all, names[0]
+    )
+    ada.do(mending.mend, room)
+    world.run()
+    assert rows(world, ada, room, "chain") == []
 
 
 def test_what_was_read_and_how_people_show_themselves_is_told_a_restored_server_again() -> None:

@@ -218,6 +218,8 @@ def test_what_is_refused_is_looked_for_again_at_the_next_sign_in() -> None:
     bob.do(profiles.mend, room)  # It is sealed already, and stays so.
     world.run()
     bob.do(profiles.put, b"?" * 16)
+    bob.do(profiles.mend, b"?" * 16)
+    assert bob.engine.requests() == []
 
 
 # ---- People ----

@@ -266,6 +266,25 @@ def test_a_slot_counts_only_if_a_device_of_that_account_wrote_it() -> None:
     answer(bob, SlotsChanged(room=b"?" * 16, slots=(Slot(other, good),)))
 
 
+def test_what_a_device_has_overwritten_that_knew_less_is_said_again() -> None:
+    world, ada, bob, room = pair(devices=2)
+    tablet = world.peers[2]
+    say(world, bob, room, "one", "two")
+    read_all(ada, room)
+    world.pass_time(MOMENT_MS)
+    older = tablet.do(slot, room, ada.me.account, Mark(1, 0))
+    answer(ada, SlotsChanged(room=room, slots=(Slot(ada.me.account, older),)))
+    ada.engine.tick(world.now)
+    assert [type(one) for one in ada.engine.requests()] == [PutSlot]
+
+
+def test_what_was_begun_in_a_room_is_kept_until_it_is_nothing() -> None:
+    _, ada, _, room = pair()
+    for text in ("half a sen", ""):
+        ada.do(receipts.keep_draft, room, text)
+        assert choice(ada.db, room) == Choice(draft=text)
+
+
 def test_a_slot_whose_key_comes_later_is_read_then() -> None:
     world, ada, _, room = pair(devices=2)
     laptop = world.peers[-1]

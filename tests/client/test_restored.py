@@ -169,12 +169,15 @@ def test_a_group_that_was_being_joined_when_a_disk_was_copied_is_not_used_again(
     assert bob.connect() is None
     world.pass_time(MINUTE_MS)
     say(world, bob, room, "one")
-    leaf = bob.do(group_of, room).leaf.raw
+    group = bob.do(group_of, room)
+    assert group is not None
     set_back(bob, image)
     assert bob.connect() is None
     world.pass_time(MINUTE_MS)
     assert warnings(bob) == ["restored"]
-    assert bob.do(group_of, room).leaf.raw != leaf
+    anew = bob.do(group_of, room)
+    assert anew is not None
+    assert anew.leaf.raw != group.leaf.raw
     assert said(ada, room) == ["one"]
     assert said(bob, room) == (["one"] if history == "open" else [])
     say(world, bob, room, "two")

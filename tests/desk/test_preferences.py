@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from alcove.client import StoreError, UsageError
+from alcove.client import Preferences, Quiet, StoreError, UsageError
+from alcove.client.io.preferences import FILE_BYTES_MAX, FILE_NAME
 from alcove.desk.desk import Desk
-from alcove.desk.preferences import (
-    FILE_BYTES_MAX,
-    FILE_NAME,
-    GetPreferences,
-    Prefer,
-    Preferences,
-    Quiet,
-)
+from alcove.desk.preferences import GetPreferences, Prefer
 
 
 def ask(home: Path, call: GetPreferences | Prefer) -> Preferences:

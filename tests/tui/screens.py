@@ -1,12 +1,11 @@
 """Each screen of the terminal app, and how to come to it on the stage.
 
-async with shown_on("room", (80, 24)) as app: ...
+async for name, app in toured("rooms", (80, 24)): ...
 """
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
@@ -15,14 +14,15 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from alcove.desk import shown
+from alcove.tui.chats import Chats
 from alcove.tui.look import LIGHT
+from alcove.tui.main import Main
 from tests.tui import harbour
 from tests.tui.stage import Stage, Staged
 
 SIZES: Final = ((140, 40), (80, 24), (46, 30))
 LOOKS_MAX: Final = 200
 """A screen that still moves after so many looks is wrong."""
-NAMES: Final = {" ": "space", "@": "at", ".": "full_stop", "/": "slash", "-": "minus"}
 
 
 class Visit(NamedTuple):
@@ -37,7 +37,13 @@ class Visit(NamedTuple):
             await self.settle()
 
     async def type(self, text: str) -> None:
-        await self.pilot.press(*(NAMES.get(one, one) for one in text))
+        """Write at once what somebody would write letter by letter."""
+        focused = self.app.focused
+        assert isinstance(focused, Input | TextArea)
+        if isinstance(focused, Input):
+            focused.insert_text_at_cursor(text)
+        else:
+            focused.insert(text)
         await self.settle()
 
     async def settle(self) -> None:
@@ -56,30 +62,36 @@ class Visit(NamedTuple):
         raise AssertionError("it does not come to rest")
 
     async def enter(self) -> None:
-        """Come in, with what there is to look at."""
-        await self.settle()
-        self.app.enter()
-        await self.settle()
-        self.app.stage.tell(*harbour.ALERTS)
-        await self.settle()
+        """Come in, with what there is to look at, and without a window over it."""
+        if self.app.me is None:
+            await self.settle()
+            self.app.enter()
+            await self.settle()
+            self.app.stage.tell(*harbour.ALERTS)
+            await self.pilot.pause()
         self.app.clear_notifications()
-        await self.settle()
+        while not isinstance(self.app.screen, Main):
+            await self.press("escape")
+
+    async def place(self, number: int) -> None:
+        await self.enter()
+        await self.press(f"alt+{number}")
 
     async def open(self, title: str) -> None:
-        await self.enter()
-        await self.press("1", "slash")
-        await self.type(title)
-        await self.press("enter")
+        await self.place(1)
+        rooms = {one.title: one.room for one in self.app.chats.values()}
+        await self.app.screen.query_one(Chats).open(rooms[title])
+        await self.settle()
 
 
 _WAITED: Final = ("look", "screens", "open", "room", "judge", "goto", "page", "read")
 Way = Callable[[Visit], Awaitable[None]]
 
 
-class Shown(NamedTuple):
-    """A screen."""
+class Tour(NamedTuple):
+    """Screens that are come to one after the other."""
 
-    way: Way
+    stops: Mapping[str, Way]
     stage: Callable[[], Stage] = harbour.stage
     facts: Mapping[str, Any] = MappingProxyType({})
 
@@ -89,14 +101,12 @@ class Shown(NamedTuple):
 
 async def _door_create(visit: Visit) -> None:
     await visit.settle()
-    await visit.press("escape", "ctrl+s", "ctrl+s")
     visit.app.screen.query_one("#name", Input).value = "chiara"
     visit.app.screen.query_one("#password").focus()
     await visit.settle()
 
 
 async def _door_own_words(visit: Visit) -> None:
-    await _door_create(visit)
     await visit.press("ctrl+e")
     await visit.type("harbour-quay")
 
@@ -106,10 +116,6 @@ async def _door_sign_in(visit: Visit) -> None:
     await visit.press("ctrl+s")
     visit.app.screen.query_one("#name", Input).value = "chiara"
     visit.app.screen.query_one("#password").focus()
-    await visit.settle()
-
-
-async def _door_accounts(visit: Visit) -> None:
     await visit.settle()
 
 
@@ -128,53 +134,58 @@ def _not_invited() -> Stage:
 # ---- Rooms ----
 
 
-async def _chats(visit: Visit) -> None:
-    await visit.enter()
-    await visit.press("1")
-
-
 async def _room(visit: Visit) -> None:
-    await visit.open("harbour")
+    await visit.open("Harbour team")
     await visit.press("ctrl+r")
     await visit.type("I changed it in three places. @no")
 
 
-async def _read_mode(visit: Visit) -> None:
-    await visit.open("harbour")
+async def _room_picked(visit: Visit) -> None:
+    await visit.open("Harbour team")
     await visit.press("up", "up", "up", "up")
 
 
 async def _room_above(visit: Visit) -> None:
-    await visit.open("harbour")
+    await visit.open("Harbour team")
     await visit.press("escape", "home")
 
 
-async def _direct(visit: Visit) -> None:
-    await visit.open("tomas")
-
-
 async def _requests(visit: Visit) -> None:
-    await visit.enter()
-    await visit.press("1", "a")
+    await visit.place(1)
+    await visit.press("a")
 
 
 async def _finding(visit: Visit) -> None:
-    await visit.open("harbour")
+    await visit.open("Harbour team")
     await visit.press("ctrl+f")
     await visit.type("the")
+
+
+async def _palette(visit: Visit) -> None:
+    await visit.open("Harbour team")
+    await visit.press("ctrl+p")
+    await visit.type("go")
+
+
+async def _told(visit: Visit) -> None:
+    await visit.open("Harbour team")
+    visit.app.stage.tell(*harbour.ALERTS)
+    await visit.settle()
 
 
 # ---- Other places ----
 
 
 async def _groups(visit: Visit) -> None:
-    await visit.enter()
-    await visit.press("2", "down", "down")
+    await visit.place(2)
+    for _ in range(6):
+        await visit.pilot.press("up")
+    await visit.press("home", "down", "down")
 
 
 async def _members(visit: Visit) -> None:
     await _groups(visit)
-    await visit.press("tab", "down", "down")
+    await visit.press("tab", "home", "down", "down")
 
 
 async def _new_group(visit: Visit) -> None:
@@ -183,65 +194,41 @@ async def _new_group(visit: Visit) -> None:
     await visit.type("Winter storage")
 
 
-async def _leaving(visit: Visit) -> None:
-    await _groups(visit)
-    await visit.press("d")
-
-
-async def _link(visit: Visit) -> None:
-    await _groups(visit)
-    await visit.press("l")
-
-
-async def _choosing(visit: Visit) -> None:
-    await _groups(visit)
-    await visit.press("e")
-
-
 async def _files(visit: Visit) -> None:
-    await visit.enter()
-    await visit.press("3", "down")
-
-
-async def _saving(visit: Visit) -> None:
-    await _files(visit)
-    await visit.press("s")
+    await visit.place(3)
+    await visit.press("home", "down")
 
 
 async def _security(visit: Visit) -> None:
-    await visit.enter()
-    await visit.press("4")
+    await visit.place(4)
+    await visit.press("home")
 
 
 async def _comparison(visit: Visit) -> None:
     await _security(visit)
-    await visit.press("tab", "v")
+    await visit.press("tab", "home", "v")
 
 
-async def _revoking(visit: Visit) -> None:
-    await _security(visit)
-    await visit.press("down", "d")
+def _then(way: Way, *keys: str) -> Way:
+    async def go(visit: Visit) -> None:
+        await way(visit)
+        await visit.press(*keys)
+
+    return go
 
 
-async def _profile(visit: Visit) -> None:
-    await visit.enter()
+def _at(place: int) -> Way:
+    async def go(visit: Visit) -> None:
+        await visit.place(place)
+
+    return go
 
 
-async def _palette(visit: Visit) -> None:
-    await visit.open("harbour")
-    await visit.press("ctrl+p")
-    await visit.type("go")
+def _in(title: str) -> Way:
+    async def go(visit: Visit) -> None:
+        await visit.open(title)
 
-
-async def _help(visit: Visit) -> None:
-    await visit.enter()
-    await visit.press("f1")
-
-
-async def _told(visit: Visit) -> None:
-    await visit.open("harbour")
-    visit.app.stage.tell(*harbour.ALERTS)
-    await visit.settle()
+    return go
 
 
 def _offline() -> Stage:
@@ -249,50 +236,49 @@ def _offline() -> Stage:
 
 
 INVITE: Final = {"server": "https://harbour.example.org/i/Kq7x-29Fd-mW"}
-SCREENS: Final = {
-    "door-create": Shown(_door_create, _nobody, INVITE),
-    "door-own-words": Shown(_door_own_words, _nobody, INVITE),
-    "door-sign-in": Shown(_door_sign_in, _not_invited, {"server": "harbour.example.org"}),
-    "door-accounts": Shown(_door_accounts),
-    "chats": Shown(_chats),
-    "room": Shown(_room),
-    "room-light": Shown(_room, harbour.stage, {"light": True}),
-    "room-offline": Shown(_room, _offline),
-    "room-picked": Shown(_read_mode),
-    "room-above": Shown(_room_above),
-    "room-direct": Shown(_direct),
-    "room-told": Shown(_told),
-    "requests": Shown(_requests),
-    "finding": Shown(_finding),
-    "groups": Shown(_groups),
-    "members": Shown(_members),
-    "new-group": Shown(_new_group),
-    "leaving": Shown(_leaving),
-    "link": Shown(_link),
-    "choosing": Shown(_choosing),
-    "files": Shown(_files),
-    "saving": Shown(_saving),
-    "security": Shown(_security),
-    "comparison": Shown(_comparison),
-    "revoking": Shown(_revoking),
-    "profile": Shown(_profile),
-    "profile-light": Shown(_profile, harbour.stage, {"light": True}),
-    "palette": Shown(_palette),
-    "help": Shown(_help),
-}
+TOURS: Final = {
+    "invited": Tour(
+        {"door-create": _door_create, "door-own-words": _door_own_words}, _nobody, INVITE
+    ),
+    "back": Tour({"door-sign-in": _door_sign_in}, _not_invited, {"server": "harbour.example.org"}),
+    "places": Tour(
+        {
+            "door-accounts": Visit.settle, "profile": _at(5), "help": _then(_at(5), "f1"),
+            "groups": _groups, "members": _members, "new-group": _new_group,
+            "leaving": _then(_groups, "d"), "link": _then(_groups, "l"),
+            "choosing": _then(_groups, "e"), "files": _files, "saving": _then(_files, "s"),
+            "security": _security, "comparison": _comparison,
+            "revoking": _then(_security, "down", "d"),
+        }
+    ),
+    "rooms": Tour(
+        {
+            "chats": _at(1), "requests": _requests, "room-direct": _in("tomas"),
+            "room-picked": _room_picked, "room-above": _room_above, "finding": _finding,
+            "palette": _palette, "room-told": _told, "room": _room,
+        }
+    ),
+    "light": Tour({"profile-light": _at(5), "room-light": _room}, facts={"light": True}),
+    "offline": Tour({"room-offline": _room}, _offline),
+}  # fmt: skip
+SCREENS: Final = tuple(name for tour in TOURS.values() for name in tour.stops)
 
 
-@asynccontextmanager
-async def shown_on(name: str, size: tuple[int, int]) -> AsyncIterator[Staged]:
-    """Come to a screen of this size, and stay until its picture was taken."""
-    screen = SCREENS[name]
+async def toured(
+    name: str, size: tuple[int, int], wanted: Sequence[str] = ()
+) -> AsyncIterator[tuple[str, Staged]]:
+    """Come to each screen of a tour, or to those that are wanted."""
+    tour = TOURS[name]
     with patch.dict(os.environ, {"TZ": "UTC", "HOME": "/home/mira"}):
         time.tzset()
-        app = screen.stage().app(**screen.facts)
+        app = tour.stage().app(**tour.facts)
         app.animation_level = "none"
-        async with app.run_test(size=size) as pilot:
-            await screen.way(Visit(app, pilot))
-            yield app
+        async with app.run_test(size=size, notifications=True) as pilot:
+            for stop, way in tour.stops.items():
+                if wanted and stop not in wanted and name != "invited":
+                    continue
+                await way(Visit(app, pilot))
+                yield stop, app
             await app.action_leave()
     time.tzset()
 

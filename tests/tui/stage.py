@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from alcove.client import OfflineError
+from alcove.client import OfflineError, Preferences
 from alcove.desk import (
     chats,
     door,
@@ -79,7 +79,7 @@ class Stage:
         self.told: dict[str, Told] = {}
         self.extra: dict[str, list[shown.Line]] = {}
         """What was said while the app ran, by room."""
-        self.preferences = preferences.Preferences()
+        self.preferences = Preferences()
         self.accounts: tuple[shown.Account, ...] = ()
         self.server = shown.Server(address="harbour.example.org", registration="open")
         self.requests: tuple[shown.Asking, ...] = ()

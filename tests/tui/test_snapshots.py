@@ -22,10 +22,9 @@ from textual.strip import Strip
 
 from alcove.tui.look import COLOURS
 from tests.tui.painting import paint
-from tests.tui.screens import SCREENS, SIZES, is_light, shown_on
+from tests.tui.screens import SCREENS, SIZES, TOURS, is_light, toured
 
 FOLDER: Final = Path(__file__).with_name("snapshots")
-ALL: Final = [(name, size) for name in SCREENS for size in SIZES]
 
 
 def _file(name: str, size: tuple[int, int]) -> Path:
@@ -73,49 +72,44 @@ def in_words(strips: Sequence[Strip], *, light: bool) -> str:
     return "\n".join([*edged, "", *legend, "", *told, ""])
 
 
-async def _looked_at(name: str, size: tuple[int, int]) -> str:
-    async with shown_on(name, size) as app:
-        return in_words(app.screen._compositor.render_strips(), light=is_light(app))
+async def _seen(tour: str, size: tuple[int, int], wanted: Sequence[str] = ()) -> dict[str, str]:
+    """Return the screens of a tour as they are kept, by their names."""
+    found = {}
+    async for name, app in toured(tour, size, wanted):
+        strips = app.screen._compositor.render_strips()
+        found[name] = in_words(strips, light=is_light(app))
+    return found
 
 
-@pytest.mark.parametrize(("name", "size"), ALL, ids=[f"{n}-{s[0]}" for n, s in ALL])
-def test_a_screen_is_as_it_was_accepted(name: str, size: tuple[int, int]) -> None:
-    seen = asyncio.run(_looked_at(name, size))
-    assert seen.splitlines() == _file(name, size).read_text("utf-8").splitlines()
+@pytest.mark.parametrize("size", SIZES, ids=[f"{wide}x{high}" for wide, high in SIZES])
+@pytest.mark.parametrize("tour", TOURS)
+def test_screens_are_as_they_were_accepted(tour: str, size: tuple[int, int]) -> None:
+    for name, seen in asyncio.run(_seen(tour, size)).items():
+        kept = _file(name, size).read_text("utf-8")
+        assert (name, seen.splitlines()) == (name, kept.splitlines())
 
 
 def test_no_screen_is_kept_that_is_not_looked_at() -> None:
     kept = sorted(one.name for one in FOLDER.iterdir())
-    assert kept == sorted(_file(name, size).name for name, size in ALL)
+    assert kept == sorted(_file(name, size).name for name in SCREENS for size in SIZES)
 
 
 # ---- By hand ----
 
 
-async def _painted(name: str, size: tuple[int, int], folder: Path) -> None:
-    async with shown_on(name, size) as app:
+async def _paint(tour: str, size: tuple[int, int], folder: Path, wanted: Sequence[str]) -> None:
+    async for name, app in toured(tour, size, wanted):
         place = int(is_light(app))
         strips = app.screen._compositor.render_strips()
         picture = paint(strips, size, COLOURS["ink"][place], COLOURS["bg"][place])
-    picture.save(folder / f"{name}-{size[0]}x{size[1]}.png")
+        picture.save(folder / f"{name}-{size[0]}x{size[1]}.png")
 
 
-def main(words: list[str]) -> int:
-    """Write, paint or compare, as the first word says."""
-    folder = None
-    if words[:1] == ["--pictures"]:
-        folder = Path(words[1])
-        folder.mkdir(parents=True, exist_ok=True)
-    is_written = words[:1] == ["--write"]
-    wanted = words[2:] if folder else words[1:] if is_written else words
+def _compare(found: dict[str, str], size: tuple[int, int], *, is_written: bool) -> int:
+    """Say which screens are other than kept, and return how many."""
     other = 0
-    for name, size in ALL:
-        if wanted and name not in wanted and f"{name}-{size[0]}" not in wanted:
-            continue
-        if folder is not None:
-            asyncio.run(_painted(name, size, folder))
-            continue
-        seen, file = asyncio.run(_looked_at(name, size)), _file(name, size)
+    for name, seen in found.items():
+        file = _file(name, size)
         if file.exists() and file.read_text("utf-8") == seen:
             continue
         other += 1
@@ -123,6 +117,26 @@ def main(words: list[str]) -> int:
         if is_written:
             FOLDER.mkdir(exist_ok=True)
             file.write_text(seen, "utf-8")
+    return other
+
+
+def main(words: list[str]) -> int:
+    """Write, paint or compare, as the first word says."""
+    folder = Path(words[1]) if words[:1] == ["--pictures"] else None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    is_written = words[:1] == ["--write"]
+    wanted = words[2:] if folder else words[1:] if is_written else words
+    other = 0
+    for name, tour in TOURS.items():
+        if wanted and not any(one in wanted for one in tour.stops):
+            continue
+        for size in SIZES:
+            if folder is not None:
+                asyncio.run(_paint(name, size, folder, wanted))
+            else:
+                found = asyncio.run(_seen(name, size, wanted))
+                other += _compare(found, size, is_written=is_written)
     return int(bool(other and not is_written))
 
 

@@ -79,6 +79,12 @@ if TYPE_CHECKING:
         Request,
         moment,
     )
+    from alcove.client.io.preferences import (
+        Preferences,
+        Quiet,
+        keep_preferences,
+        read_preferences,
+    )
     from alcove.client.io.profiles import Profile, Profiles, home_folder
     from alcove.client.io.rooms import (
         Member,
@@ -114,6 +120,7 @@ _PLACES = {
     "io.opening": ("examine", "keep_key"),
     "profiles": ("shown_name", "shown_text"),
     "io.people": ("Device", "Person", "Presence", "Request", "moment"),
+    "io.preferences": ("Preferences", "Quiet", "keep_preferences", "read_preferences"),
     "io.profiles": ("Profile", "Profiles", "home_folder"),
     "io.rooms": ("Member", "Room"),
     "io.vault": ("find_keyring", "kept_by"),
@@ -156,10 +163,12 @@ __all__ = [
     "Person",
     "PhraseNeededError",
     "PollResults",
+    "Preferences",
     "Presence",
     "PresenceChanged",
     "Profile",
     "Profiles",
+    "Quiet",
     "RefusedError",
     "Request",
     "RequestsChanged",
@@ -181,6 +190,7 @@ __all__ = [
     "home_folder",
     "is_unusual",
     "keep_key",
+    "keep_preferences",
     "kept_by",
     "load_settings",
     "look_at",
@@ -188,6 +198,7 @@ __all__ = [
     "new_password",
     "parse_address",
     "reached",
+    "read_preferences",
     "send",
     "shown_name",
     "shown_text",

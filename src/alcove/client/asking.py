@@ -142,12 +142,16 @@ def take(tx: Tx, letter: Letter) -> None:
     """Take a letter of another device: a question, or an answer."""
     here = find_room(tx, letter.room)
     line = tx.one(
-        "SELECT device, account, key, certificate FROM stay WHERE room = ? AND device = ? AND until IS NULL",
+        """
+        SELECT device, account, key, certificate FROM stay
+        WHERE room = ? AND device = ? AND until IS NULL
+        """,
         letter.room, letter.sender,
     )  # fmt: skip
     if here is None or here.state != "active" or line is None:
         return
-    sender = Sender(*line[:3], whose(line[3]).identity)
+    device, account, public, certificate = line
+    sender = Sender(device, account, public, whose(certificate).identity)
     try:
         key = messages.key_of(tx, letter.room, named_key(letter.body))
         if key is None:

@@ -266,4 +266,4 @@ def told_of(code: str, name: str, *, is_mine: bool) -> str:
     if told and (name or code.startswith("you-")):
         return told.format(name=name or "somebody")
     about = f"{name}: " if name else ""
-    return f"{about}{sentence_of(code) or code}"
+    return f"{about}{sentence_of(code)}"

@@ -77,7 +77,7 @@ def looked(tx: Tx, request: GetRows, answer: RoomRows | Refusal, _: bytes) -> No
     for now, before in list(pairwise(renewals))[:until]:
         if now.name in there or now.secret is None or before.secret is None:
             continue
-        if _is_chained(tx, room, now, before):
+        if now.body is not None and _is_chained(tx, room, now, before):
             earlier = before.name, before.secret
             body = seal_chain_row(
                 room_key(now.secret), room, now.name, tx.me.key, earlier, tx.random(32)
@@ -89,13 +89,13 @@ def looked(tx: Tx, request: GetRows, answer: RoomRows | Refusal, _: bytes) -> No
 
 def _is_chained(tx: Tx, room: bytes, now: Renewal, before: Renewal) -> bool:
     """Return whether who has the key of a handshake may have the one before it."""
-    header = None if now.header is None else decode_header(now.header)
-    if not isinstance(header, HandshakeHeader):
-        return False
-    new = _policy(now)
-    old = _policy(before) if header.closes else new  # Nothing else changes it.
-    if new is None or old is None:
-        return False
+    header = decode_header(now.header or b"")
+    assert isinstance(header, HandshakeHeader), "only such are written down there"
+    new = old = _policy(now)
+    if header.closes:  # Nothing else changes it.
+        if before.body is None:
+            return False
+        old = _policy(before)
     is_new = header.joins == "link" or any(
         not tx.one(
             """
@@ -109,10 +109,8 @@ def _is_chained(tx: Tx, room: bytes, now: Renewal, before: Renewal) -> bool:
     return is_chained(old, new, adds=is_new)
 
 
-def _policy(renewal: Renewal) -> History | None:
-    """Return the history policy after a handshake; None when its body was forgotten."""
-    if renewal.body is None:
-        return None
+def _policy(renewal: Renewal) -> History:
+    """Return the history policy after a handshake whose body is here."""
     return state_of(decode_group_info(decode_body(renewal.body).info).context).history
 
 

@@ -8,9 +8,12 @@ The line is stored before anything is shown.  It is sealed before it is first se
 when the log has closed what it was sealed under; the content id stays, so nothing is said twice.
 """
 
-from alcove.client.errors import UsageError
+from typing import Literal
+
+from alcove.client.errors import PeerError, UsageError
 from alcove.client.files import transfers
 from alcove.client.keys.sealing import PLAIN_BYTES_MAX, Place, live_data, seal_kept
+from alcove.client.rooms import messages
 from alcove.client.rooms.members import may_post
 from alcove.client.rooms.messages import key_of
 from alcove.client.rooms.state import Room, find_room, get_room, group_of, keep_group
@@ -146,6 +149,27 @@ def seal(tx: Tx, here: Room, content: bytes, plain: bytes, expires_at: int | Non
     place = Place(here.room, me.account, me.device, me.key.public, content, here.room_key)
     header = MessageHeader(me.device, content, "kept", here.room_key, expires_at)
     return NewEntry(encode(header), seal_kept(key, place, me.key, plain, tx.random(32)))
+
+
+def is_shut(tx: Tx, here: Room) -> bool:
+    """Return whether nothing can be said any more under what is the newest key, or epoch, here.
+
+    Handshakes that count for nobody say that they close or renew, too, and begin nothing new.
+    """
+    names: dict[Literal["kept", "live"], bytes | None] = {}
+    if here.history != "none":
+        names["kept"] = here.room_key
+    if here.history == "none" or expires(tx, here.room):
+        names["live"] = epoch_name(tx, here)
+    try:
+        for form, name in names.items():
+            header = MessageHeader(tx.me.device, b"", form, name)
+            messages.judge(tx, here.room, header, here.seq + 1)
+    except messages.NoKeyError:
+        return False
+    except PeerError:
+        return True
+    return False
 
 
 def put_back(tx: Tx, request: int) -> int:

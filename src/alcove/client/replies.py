@@ -175,8 +175,8 @@ KEPT: dict[type[Request], type[Reply]] = {
 its counter: with a number far beyond it, all that it asks later would be refused as too old."""
 
 COUNTED: frozenset[type[Request]] = frozenset({*KEPT, Claim})
-"""Requests with numbers from a device's counter.  For a claim's number the server gives the same key
-packages again, for an hour: a number that comes again after a restart would use them twice."""
+"""Requests with numbers from a device's counter.  For a claim's number the server gives the same
+key packages again, for an hour: a number that comes again after a restart would use them twice."""
 
 REPLIES: dict[type[Request], type[Reply]] = READS | PASSING | KEPT
 """Every request, and what it is answered with when it is not refused."""

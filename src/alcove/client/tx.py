@@ -77,6 +77,10 @@ class Memory:
 
     due: Millis | None = UNKNOWN
     """When the first alarm rings; None for never."""
+    search_edge: int | None = None
+    """The number of the newest line that the index of the search knows; None: not looked."""
+    search_tail = 0
+    """How many lines come after that one, at most."""
 
     def __init__(self) -> None:
         self.me: Me | None = None
@@ -122,10 +126,6 @@ class Memory:
         """How others are there, as the server says."""
         self.between: dict[bytes, Any] = {}
         """What holds between two handshakes of a room's log: see `rooms.members`."""
-        self.search_edge: int | None = None
-        """The number of the newest line that the index of the search knows; None: not looked."""
-        self.search_tail = 0
-        """How many lines come after that one, at most."""
         self.compared: dict[bytes, None] = {}
         """Accounts whose newest list was asked for since the line came up."""
         self.batch_entries = BATCH_ENTRIES

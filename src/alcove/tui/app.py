@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal, TypeVar
 
 from textual import work
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.app import App
 from textual.binding import Binding
 from textual.worker import WorkerFailed
 
-from alcove.client import ClientError
+from alcove.client import ClientError, Preferences
 from alcove.desk import chats, door, people, preferences, profile, shown
 from alcove.desk.calls import Call
 from alcove.desk.desk import Tell
@@ -30,6 +31,12 @@ from alcove.desk.thread import Asked, DeskThread
 from alcove.tui import look
 
 R = TypeVar("R")
+
+# Textual takes alt with a digit for the letter that one terminal on macOS has there: no terminal
+# elsewhere could say alt 1 then, and who holds alt means our places.
+for _digit in "12345":
+    ANSI_SEQUENCES_KEYS.pop(f"\x1b{_digit}", None)  # type: ignore[attr-defined]
+
 REST: Final = 2
 """After news was drawn, nothing is drawn of it for so many times as long as that took."""
 CHIME_S: Final = 8.0
@@ -70,7 +77,7 @@ class Alcove(App[None]):
         self.asking = 0
         """So many people wait for an answer."""
         self.alerts: list[Alert] = []
-        self.preferences = preferences.Preferences()
+        self.preferences = Preferences()
         self._light = light
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heard: list[News] = []
@@ -158,11 +165,11 @@ class Alcove(App[None]):
         other: Literal["dark", "light"] = "light" if self.theme == look.DARK.name else "dark"
         self.run_worker(self._prefer(preferences.Prefer(theme=other)), group="prefer")
 
-    async def _prefer(self, call: Call[preferences.Preferences]) -> None:
+    async def _prefer(self, call: Call[Preferences]) -> None:
         chosen = await self.tried(call)
         self.prefer(chosen)
 
-    def prefer(self, chosen: preferences.Preferences | None) -> None:
+    def prefer(self, chosen: Preferences | None) -> None:
         """Follow what was chosen on this machine; None for nothing else than before."""
         if chosen is not None:
             self.preferences = chosen

@@ -85,15 +85,15 @@ def below(
     if room.is_doubted:
         return styled(
             ("▲ ", "$bad bold"),
-            ("Others see another version of this room: ask them elsewhere.  ", "$bad"),
-            keyed("^p", "overlook"),
+            keyed("^p", "overlook  "),
+            ("Others see another version of this room: ask them elsewhere.", "$bad"),
         )
     if chat.person is not None and chat.person.trust == "changed":
         name = chat.person.name
         return styled(
             ("▲ ", "$bad bold"),
-            (f"The keys of {name} have changed: nothing is sent before you look.  ", "$bad"),
-            keyed("v", "compare"),
+            keyed("v", "compare  "),
+            (f"The keys of {name} have changed: nothing is sent before you look.", "$bad"),
         )
     if line.state != "online":
         sign, words, ink = connection(line, now)

@@ -103,7 +103,7 @@ class Log(ScrollView, can_focus=True):
         self._draw()
         if at is None:
             self.scroll_end(animate=False, immediate=True)
-            self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
+            self.call_after_refresh(self._end)
         else:
             self.call_after_refresh(self._bring, at)
             self.post_message(self.Picked())
@@ -235,10 +235,16 @@ class Log(ScrollView, can_focus=True):
         """Wrap everything anew, around what is on the screen."""
         anchor = self._anchor()
         self._draw()
-        if self._follows:
-            self.scroll_end(animate=False, immediate=True)
+        if self._follows or self.is_at_end:
+            self._end()
         else:
             self._hold(anchor)
+
+    def _end(self) -> None:
+        """Show the end, which is seen then, also where nothing had to be moved for it."""
+        self.scroll_end(animate=False, immediate=True)
+        self._follows = True
+        self.post_message(self.Seen())
 
     # ---- Staying where it is ----
 

@@ -21,12 +21,14 @@ from alcove.tui.shell import Box, Field, Form, Question, Rows, app_of, connectio
 
 TOLD = (Alert, AskingChanged, ConnectionChanged, ChatsChanged)
 """What changes something that is shown here."""
+WIDE = 110
 SUITE = ("MLS, MLKEM768-X25519", "AES-256-GCM, Ed25519")
 
 
-def _new(asking: int, unread: int) -> str:
-    """Return what waits in the chats."""
-    parts = [f"{asking} asking" if asking else "", f"{unread} new" if unread else ""]
+def _new(asking: int, unread: int, *, is_wide: bool) -> str:
+    """Return what waits in the chats; requests are left out where there is no room."""
+    requests = "1 request" if asking == 1 else f"{asking} requests"
+    parts = [requests if asking and is_wide else "", f"{unread} new" if unread else ""]
     return ", ".join(part for part in parts if part) or "nothing new"
 
 
@@ -135,7 +137,7 @@ class Profile(Place):
             (
                 "1",
                 "Start chatting",
-                styled((_new(app.asking, app.unread), "$soft")),
+                styled((_new(app.asking, app.unread, is_wide=app.size.width >= WIDE), "$soft")),
             ),
             ("2", "Groups", styled((f"{groups} groups", "$soft"))),
             ("3", "Files", styled((f"{self._files} files" if self._files else "", "$soft"))),

@@ -25,6 +25,7 @@ from alcove.wire.entries import (
     MessageHeader,
     NewEntries,
     NewEntry,
+    PutSnapshot,
     Stored,
     Welcome,
 )
@@ -118,6 +119,11 @@ class Vandal:
         answer = self.ask(request)
         self.world.run()
         return answer
+
+    def put_snapshot(self, room: bytes, name: bytes, body: bytes) -> Any:
+        """Store a tree for a handshake."""
+        number = self.peer.do(_number)
+        return self.ask(PutSnapshot(id=number, room=room, name=name, body=body))
 
     def kept(self, room: bytes, said: Content | bytes, **fields: Any) -> NewEntry:
         """Return a sealed message; `fields` are the header's."""

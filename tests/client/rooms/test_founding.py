@@ -1,14 +1,21 @@
 """How a room begins, and what a room looks like that could be one of ours."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
 
 from alcove import mls
+from alcove.client.keys.suite import SUITE
 from alcove.client.rooms.belief import SUITES
 from alcove.client.rooms.extension import Ban, LeastVersion, LinkKey, Ranked, RoomState, extension
-from alcove.client.rooms.founding import check_founding, check_standing, founding_note, new_state
+from alcove.client.rooms.founding import (
+    EPOCH_MAX,
+    check_founding,
+    check_standing,
+    founding_note,
+    new_state,
+)
 from alcove.client.rooms.note import header
 from alcove.wire.entries import HandshakeHeader
 from alcove.wire.ids import NOTHING_BEFORE
@@ -123,6 +130,13 @@ def test_who_joins_looks_at_the_room_as_it_stands() -> None:
     required = mls.RequiredCapabilities().extension()
     assert unruly(state, extensions=(extension(state), required)) == "room-extension-alone"
     assert unruly(state, extensions=(required,)) == "room-state-missing"
+
+
+def test_a_room_in_an_epoch_that_none_reaches_is_not_joined() -> None:
+    class Late:
+        suite, epoch = SUITE, EPOCH_MAX + 1
+
+    assert check_standing(cast("mls.PublicGroup", Late)) == "room-epoch"
 
 
 def test_a_room_of_another_suite_is_not_joined() -> None:

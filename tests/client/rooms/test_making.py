@@ -13,7 +13,7 @@ from alcove.client.rooms import planning as commit_plan
 from alcove.client.tx import Tx
 from alcove.wire.base import Reply, Request
 from alcove.wire.codec import encode
-from alcove.wire.content import Text
+from alcove.wire.content import Delete, Edit, Target, Text
 from alcove.wire.devices import Claim, Claimed
 from alcove.wire.entries import Appended, Entries, HandshakeHeader, Stored
 from alcove.wire.errors import SENTENCES, Code, Refusal
@@ -23,6 +23,7 @@ from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import (
     PAUSE_MS,
     agree,
+    content_of,
     line_of,
     names,
     notes,
@@ -43,6 +44,22 @@ def test_nobody_makes_a_direct_room_with_themselves() -> None:
     ada = world.register("ada")
     with pytest.raises(UsageError, match="That is you"):
         ada.do(making.create, "direct", (ada.me.account,))
+
+
+def test_an_edit_of_what_was_taken_away_is_known_when_it_comes_back_with_the_room() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    ada.hang_up()
+    room = ada.do(making.create, "group", (bob.me.account,))
+    ada.do(acting.say, room, Text("a mistake"))
+    content = content_of(ada, room, "a mistake")
+    ada.do(acting.say, room, Delete(Target(ada.me.account, content)))
+    ada.do(acting.say, room, Edit(content, "no mistake"))
+    ada.do(acting.say, room, Text("hello"))
+    assert ada.connect() is None
+    world.run()
+    assert "restored" not in troubles(ada)  # It does not take its own edit for a lost one.
+    assert said(ada, room) == said(bob, room) == ["hello"]
 
 
 def test_a_room_for_oneself_is_made_without_anybody_and_without_a_line() -> None:

@@ -10,7 +10,7 @@ from alcove.client.events import Mended
 from alcove.client.keys.sealing import sign_notice
 from alcove.client.rooms import acting, approach, notices
 from alcove.client.rooms.notices import own_leaf_hash
-from alcove.client.rooms.state import public_of
+from alcove.client.rooms.state import forget_group, public_of
 from alcove.client.tx import Tx
 from alcove.wire.codec import encode
 from alcove.wire.entries import Append, Appended, Entries, MessageHeader, NewEntries, NewEntry
@@ -194,3 +194,29 @@ def test_who_is_in_a_room_anew_does_not_leave_it_because_of_what_was_refused_bef
     world.run()
     assert names(world, ada, room) == ["ada", "bob"]
     agree(world, room, ada, bob)
+
+
+def test_who_stands_in_a_room_no_more_takes_no_leave_of_it() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    ada.do(acting.remove, room, bob.me.account)
+    world.run()
+    public = ada.do(public_of, room)
+    assert public is not None
+    bob.db.run("UPDATE room SET public = ? WHERE room = ?", public.save(), room)
+    bob.do(notices.again, room)
+    assert bob.engine.requests() == []
+
+
+def test_a_notice_that_was_stored_in_a_log_that_is_read_anew_places_nothing() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    before = bob.db.one("SELECT seq, head, state FROM room")
+    bob.do(forget_group, room)
+    bob.db.run("UPDATE room SET public = NULL")
+    header = MessageHeader(bob.me.device, bytes(16), "notice", notice="leave")
+    request = Append(room=room, entries=(NewEntry(encode(header), b""),))
+    bob.do(notices.appended, request, Appended(first=9, at=world.now, chain=bytes(32)), room)
+    assert bob.db.one("SELECT seq, head, state FROM room") == before

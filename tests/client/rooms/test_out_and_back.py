@@ -8,12 +8,14 @@ from msgspec import structs
 from alcove.client.rooms import acting, approach
 from alcove.wire.base import Request
 from alcove.wire.content import Text
+from alcove.wire.devices import GetLists
 from alcove.wire.entries import Append, Appended, Entries, GetSnapshot
 from alcove.wire.errors import Code
 from alcove.wire.rooms import GetInbox
 from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
+from tests.client.test_restored import set_back
 from tests.client.world import Peer, World
 
 MINUTE_MS = 60_000
@@ -77,6 +79,28 @@ def test_who_was_removed_and_added_again_while_it_was_away_comes_in_without_a_we
     world.pass_time(MINUTE_MS)
     assert (state(bob, room), said(bob, room)) == ("active", ["there you are"])
     agree(world, room, ada, bob)
+
+
+def test_who_may_not_come_in_with_its_certificate_of_now_comes_in_with_the_next_one() -> None:
+    """A disk that was set back has an older one than the room wants, until its list has come."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    laptop = world.add_device(ada)
+    world.pass_time(MINUTE_MS)
+    image = laptop.db.raw.serialize()
+    world.add_device(ada)
+    world.pass_time(MINUTE_MS)
+    room = room_of(world, bob, ada)
+    say(world, bob, room, "hello")
+    set_back(laptop, image)
+    laptop.answers = refuse(GetLists, Code.BUSY, times=99)
+    assert laptop.connect() is None
+    world.pass_time(PAUSE_MS)
+    assert state(laptop, room) == "outside"
+    laptop.answers = lambda _: None
+    world.pass_time(MINUTE_MS)
+    assert said(laptop, room) == ["hello"]
+    agree(world, room, ada, bob, laptop)
 
 
 def test_the_list_of_rooms_does_not_end_what_is_on_its_way_into_one() -> None:

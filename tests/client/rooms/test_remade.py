@@ -1,6 +1,6 @@
 """Rooms that a restored server has lost altogether are made again, and go on."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_room_that_a_restored_server_never_had_goes_on(history: str, *, is_fir
 
 @pytest.mark.parametrize("history", ["open", "none"])
 def test_what_was_said_in_a_lost_room_is_said_again_though_its_founder_never_heard_of_it(
-    history: str,
+    history: Literal["open", "none"],
 ) -> None:
     """It is made again with Welcomes that nobody can open twice, and does not begin by these."""
     world = World()

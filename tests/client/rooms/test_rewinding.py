@@ -60,6 +60,30 @@ def test_what_nobody_can_give_back_is_given_up_after_some_tries(*, has_bodies: b
     agree(world, room, ada, bob)
 
 
+def test_where_a_device_came_in_moves_with_what_it_came_in_by() -> None:
+    """In a room that keeps nothing all that was sealed before that place is out of reach."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob, history="none")
+    image = back_up(world)
+    ada.hang_up()
+    bob.do(renew, room)
+    world.run()
+    restore(world, image)
+    come_back(world, ada)
+    ada.do(renew, room)  # Now the log has gone on otherwise, and Bob comes in anew.
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    say(world, ada, room, "one")
+    come_back(world, bob)
+    restore(world, image)
+    come_back(world, ada)
+    say(world, ada, room, "two")
+    come_back(world, bob)
+    assert said(ada, room) == said(bob, room) == ["one", "two"]
+    agree(world, room, ada, bob)
+
+
 # ---- The running hash ----
 
 

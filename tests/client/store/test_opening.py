@@ -185,10 +185,25 @@ def test_a_disk_that_fails_because_it_is_full_is_called_full(
 
     monkeypatch.setattr("shutil.disk_usage", usage)
     with pytest.raises(StoreError) as raised:
-        failures.blame(DiskError(), tmp_path)
+        failures.blame(DiskError(), tmp_path / "alcove.db")
     assert type(raised.value) is kind
     with pytest.raises(StoreError, match="SQLITE_IOERR"):
         failures.blame(DiskError(), None)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_page_that_is_none_is_damage_and_no_question_of_rights(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class DiskError(Exception):
+        sqlite_errorcode = 8
+        sqlite_errorname = "SQLITE_READONLY"
+
+    with pytest.raises(DamagedError, match="is damaged"):
+        failures.blame(DiskError(), path)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(StoreError, match="give its folder back"):
+        failures.blame(DiskError(), path)
 
 
 def test_a_database_that_another_program_keeps_is_named(path: Path, database: Database) -> None:

@@ -447,3 +447,21 @@ def test_the_rooms_own_roles_are_asked() -> None:
     assert taking.ROOM_RIGHTS.role_of is members.role_of
     assert RIGHTS.role_of is not members.role_of
     assert device.lines(OTHER_ROOM) == []
+
+
+def test_lines_are_read_on_from_any_of_them_and_found_by_the_time() -> None:
+    device = heard([entry(seq, MAX, f"text {seq}") for seq in (1, 2, 3, 4)])
+    numbers = [line.number for line in device.lines()]
+    for place, number in enumerate(numbers):
+        shown = timeline.lines_from(device.db, ROOM, number, 2)
+        assert [line.number for line in shown] == numbers[place : place + 2]
+        assert timeline.line_at(device.db, ROOM, NOW + place + 1) == number
+    assert timeline.lines_from(device.db, ROOM, 1) == []
+    assert timeline.line_at(device.db, ROOM, NOW + 5) is None
+
+
+def test_files_of_what_waits_no_more_complete_nothing() -> None:
+    device = heard([entry(1, MIA, "said")])
+    told = list(device.told)
+    device.do(timeline.completed, ROOM, identity(1), Text("other"))
+    assert (device.texts(), device.told) == (["said"], told)

@@ -3,13 +3,15 @@
 import asyncio
 import base64
 import contextlib
+import errno
 import hashlib
 import io
+import itertools
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +19,8 @@ from typing import Any, NamedTuple
 import pytest
 import uvloop
 
-from alcove.server.io.blobs import Parts
+from alcove.server.io import blobs as blobs_module
+from alcove.server.io.blobs import FileBlobs, Parts
 from alcove.server.io.places import blob_path
 from alcove.server.settings import Rate
 from alcove.server.store.database import StorageError
@@ -371,6 +374,60 @@ def test_parts_get_smaller_when_many_files_are_under_way() -> None:
             stack.enter_context(parts.one_more())
     assert (sizes[0], sizes[63], sizes[127], sizes[-1]) == (MIB, MIB, MIB // 2, 64 * 1024)
     assert parts.size == MIB
+
+
+# ---- The disk under a large upload ----
+
+
+def append(folder: Path, count: int) -> int:
+    """Add so many mebibytes to a blob, and return its size when they are safe."""
+    blob, blobs = bytes(16), FileBlobs(folder)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for number in range(count):
+            yield bytes((number,)) * MIB
+            await asyncio.sleep(0)
+
+    async def story() -> int:
+        await blobs.begin(blob)
+        return await blobs.append(blob, 0, parts(), count * MIB)
+
+    with asyncio.Runner() as runner:
+        return runner.run(story())
+
+
+def test_the_disk_works_while_more_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    sync = os.fdatasync
+
+    def noted(file: int) -> None:
+        synced.append(os.fstat(file).st_size)
+        sync(file)
+
+    monkeypatch.setattr(blobs_module, "SYNCED_BYTES", 2 * MIB)
+    monkeypatch.setattr(os, "fdatasync", noted)
+    assert append(tmp_path, 9) == 9 * MIB
+    assert len(synced) > 1
+    assert synced[-1] == 9 * MIB
+    assert blob_path(tmp_path, bytes(16)).read_bytes() == b"".join(
+        bytes((n,)) * MIB for n in range(9)
+    )
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_disk_that_fails_meanwhile_is_not_believed(
+    failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = itertools.count()
+
+    def broken(_: int) -> None:
+        if next(count) == failing:  # The system tells of it once.
+            raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(blobs_module, "SYNCED_BYTES", MIB)
+    monkeypatch.setattr(os, "fdatasync", broken)
+    with pytest.raises(OSError, match="broken"):
+        append(tmp_path, 9)
 
 
 # ---- Uploads that stall ----

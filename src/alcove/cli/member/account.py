@@ -52,7 +52,7 @@ phrase_option = click.option(
 )
 HISTORY_S = 20.0
 """So long the first program on a new machine waits for what was said before."""
-KEEPING = "Type its first word when it is written down (Enter: ask me again later)"
+KEEPING = "Type its first word when it is written down; Enter alone: ask me again later."
 NOT_IT = "That is not its first word: look again at what you have written down."
 LATER = "`alcove chat` reminds you, until `alcove recovery --saved` says that it is written down."
 
@@ -346,8 +346,9 @@ def _note_phrase(given: Given, profile: str, phrase: str) -> None:
     """Ask whether the phrase was written down; only then this device forgets it."""
     if not sys.stdin.isatty():
         return
+    say(KEEPING)
     for _ in range(TRIES_MAX):
-        typed = click.prompt(KEEPING, default="", show_default=False, prompt_suffix=": ")
+        typed = click.prompt("Its first word", default="", show_default=False, prompt_suffix=": ")
         if typed.strip().lower() == phrase.split(maxsplit=1)[0]:
             run(given._replace(profile=profile), _saved)
             return

@@ -151,7 +151,10 @@ HEADS = ("FILE", "NAME", "SIZE", "FROM", "KIND", "ROOM", "WHEN", "ENDS", "FETCHE
 def _row(one: Sent, counts: dict[bytes, int]) -> tuple[str, ...]:
     message, ends_at = one.message, one.ends_at
     count = counts.get(one.file.sealed.blob)
-    fetched = f"{count} times" if count is not None else "here" if one.is_saved else ""
+    if count is None:
+        fetched = "here" if one.is_saved else ""
+    else:
+        fetched = {0: "not yet", 1: "once"}.get(count, f"{count} times")
     return (
         one.handle,
         shown_name(one.file.name),
@@ -161,7 +164,7 @@ def _row(one: Sent, counts: dict[bytes, int]) -> tuple[str, ...]:
         message.room.title,
         saying.moment(message.at),
         "never" if ends_at is None else saying.moment(ends_at),
-        "once" if count == 1 else fetched,
+        fetched,
     )
 
 

@@ -45,7 +45,9 @@ def _in(name: str, summary: str) -> Promise:
 @click.group(
     cls=Lazy,
     promises={
-        "show": _in("show", "Show which account this is, and where."),
+        "show": _in(
+            "show", "Show which account this is, where, and since when it is on this machine."
+        ),
         "password": _in("password", "Take another password."),
         "passphrase": Promise(
             "alcove.cli.member.passphrases:passphrase",

@@ -42,6 +42,15 @@ def plan(tx: Tx, here: Room, group: Group, *, has_something_to_say: bool) -> Pla
     return Plan(planning.plan(group.public, group.me, renews=renews))
 
 
+def reopen(tx: Tx, here: Room, group: Group) -> Plan | None:
+    """Return a commit that renews the room key, where nothing can be said under the newest one."""
+    (not_before,) = tx.line("SELECT commit_at FROM room WHERE room = ?", here.room)
+    if not_before > tx.now:
+        tx.wake("room.look_after", here.room, not_before)
+        return None
+    return Plan(planning.plan(group.public, group.me, renews=True))
+
+
 def is_due(tx: Tx, here: Room, group: Group) -> bool:
     """Return whether this device should heal with what it sends next."""
     if len(tuple(islice(group.public.tree.leaves(), 2))) == 1:  # Not a thousand, for each message.

@@ -53,7 +53,7 @@ from alcove.wire.entries import (
     Snapshot,
     Stored,
 )
-from alcove.wire.errors import Code, Refusal, Refused
+from alcove.wire.errors import Code, Refusal
 from alcove.wire.ids import NOTHING_BEFORE, entry_name
 
 CONFLICT = b"conflict"  # Why handshakes are read: there are others than this device has followed.

@@ -218,8 +218,8 @@ def made(tx: Tx, request: CreateRoom, answer: Appended | Refusal, _: bytes) -> N
         handshake=NOTHING_BEFORE,
         chain=NOTHING_BEFORE,
     )
-    tx.run("UPDATE outbox SET request = NULL WHERE request = ?", request.id)
     log.place(tx, room, request.entries, answer)
+    tx.run("UPDATE outbox SET request = NULL WHERE request = ?", request.id)
     chats.asked_first(tx, request, answer)
     bring_siblings(tx, room)
     profiles.put(tx, room)

@@ -122,7 +122,7 @@ def handshakes_of(answer: Entries, since: int) -> Iterator[tuple[Stored, Handsha
 
 def end_of(answer: Entries, since: int) -> int:
     """Return how far a page goes that was read after a place."""
-    return max(since, *(stored.seq for stored in answer.entries[-1:]))
+    return max([since, *(stored.seq for stored in answer.entries[-1:])])
 
 
 def _step(tx: Tx, here: Room, survey: Survey, stored: Stored, header: HandshakeHeader) -> Survey:

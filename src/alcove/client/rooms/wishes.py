@@ -79,8 +79,11 @@ def _send(tx: Tx, here: Room, tasks: Tasks) -> None:
             return
     attaching.complete(tx, here.room)
     is_held = here.refused_at > 0 and healing.is_held(tx.db, here.room)
-    sealed = [] if is_silent or is_held else outbox.waiting(tx, here)
-    if planned is None:
+    is_shut = tasks.is_talking and not is_silent and outbox.is_shut(tx, here)
+    sealed = [] if is_silent or is_held or is_shut else outbox.waiting(tx, here)
+    if planned is None and is_shut:
+        planned = healing.reopen(tx, here, group)
+    elif planned is None:
         has_something_to_say = is_held or bool(sealed)
         planned = healing.plan(tx, here, group, has_something_to_say=has_something_to_say)
     if made is None and planned is not None and not planned.what.note.closes:

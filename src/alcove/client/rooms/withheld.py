@@ -37,7 +37,10 @@ def withhold(tx: Tx) -> None:
 
 
 def send(tx: Tx, room: bytes) -> None:
-    """Send those of a room of which its log cannot say what became of them; forget the others."""
+    """Send those of a room of which its log cannot say what became of them; forget the others.
+
+    Only for who is signed in: the log was read just now.
+    """
     for number, body, answered_by in tx.all(
         f"SELECT id, body, answered_by FROM request WHERE answered_by IN {APPENDS}"  # noqa: S608
         " AND not_before = ? ORDER BY id",
@@ -48,8 +51,7 @@ def send(tx: Tx, room: bytes) -> None:
             continue
         if answered_by == "notices.appended" or _is_pending(tx, request):
             tx.run("UPDATE request SET not_before = 0 WHERE id = ?", number)
-            if tx.memory.is_signed_in:
-                tx.sent.append(request)
+            tx.sent.append(request)
             continue
         tx.run("DELETE FROM request WHERE id = ?", number)
         tx.run("UPDATE outbox SET request = NULL WHERE request = ?", number)

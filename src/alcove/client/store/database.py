@@ -20,10 +20,8 @@ Line = tuple[Any, ...]
 class Database:
     """One open database.  Whoever changes something does it between `begin` and `commit`."""
 
-    def __init__(self, raw: Any, folder: Path | None = None) -> None:
-        self.raw = raw
-        self.folder = folder
-        """Where it lies; None in memory."""
+    def __init__(self, raw: Any, path: Path | None = None) -> None:
+        self.raw, self.path = raw, path
         raw.isolation_level = None  # We begin and commit ourselves.
         self._error: type[Exception] = raw.Error
 
@@ -32,7 +30,7 @@ class Database:
         try:
             line: Line | None = self.raw.execute(sql, values).fetchone()
         except self._error as error:
-            blame(error, self.folder)
+            blame(error, self.path)
             raise
         return line
 
@@ -41,7 +39,7 @@ class Database:
         try:
             lines: list[Line] = self.raw.execute(sql, values).fetchall()
         except self._error as error:
-            blame(error, self.folder)
+            blame(error, self.path)
             raise
         return lines
 
@@ -50,7 +48,7 @@ class Database:
         try:
             yield from self.raw.execute(sql, values)
         except self._error as error:
-            blame(error, self.folder)
+            blame(error, self.path)
             raise
 
     def run(self, sql: str, *values: Value) -> int:
@@ -58,7 +56,7 @@ class Database:
         try:
             changed: int = self.raw.execute(sql, values).rowcount
         except self._error as error:
-            blame(error, self.folder)
+            blame(error, self.path)
             raise
         return changed
 
@@ -67,7 +65,7 @@ class Database:
         try:
             self.raw.executemany(sql, lines)
         except self._error as error:
-            blame(error, self.folder)
+            blame(error, self.path)
             raise
 
     def script(self, sql: str) -> None:
@@ -75,7 +73,7 @@ class Database:
         try:
             self.raw.executescript(sql)
         except self._error as error:
-            blame(error, self.folder)
+            blame(error, self.path)
             raise
 
     def begin(self) -> None:

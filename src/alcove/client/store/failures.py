@@ -1,5 +1,6 @@
 """What may be wrong with a local database, each in one sentence: what happened, and what to do."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -44,17 +45,17 @@ _BUSY: Final = (
     " and do it again."
 )
 
-_IOERR, _DISK_FULL = 10, 13
-"""SQLite's codes SQLITE_IOERR and SQLITE_FULL."""
+_READONLY, _IOERR, _CORRUPT, _DISK_FULL = 8, 10, 11, 13
+"""Codes of SQLite that are looked at twice."""
 FREE_BYTES_MIN: Final = 64 * 1024
 """A disk with less than this is full: SQLite writes several pages at a time."""
 
 _SAID: Final[dict[int, tuple[type[StoreError], str]]] = {
     3: (StoreError, _CLOSED),  # SQLITE_PERM
     5: (StoreError, _BUSY),  # SQLITE_BUSY
-    8: (StoreError, _CLOSED),  # SQLITE_READONLY
+    _READONLY: (StoreError, _CLOSED),
     _IOERR: (StoreError, _FAILED),
-    11: (DamagedError, DAMAGED),  # SQLITE_CORRUPT
+    _CORRUPT: (DamagedError, DAMAGED),
     _DISK_FULL: (DiskFullError, _FULL),
     14: (StoreError, _CLOSED),  # SQLITE_CANTOPEN
     26: (DamagedError, DAMAGED),  # SQLITE_NOTADB
@@ -62,14 +63,21 @@ _SAID: Final[dict[int, tuple[type[StoreError], str]]] = {
 """By the primary result code of SQLite, which is the lowest byte of what an exception carries."""
 
 
-def blame(error: Exception, folder: Path | None) -> None:
-    """Raise what the world did to the database; return when the mistake is ours."""
+def blame(error: Exception, path: Path | None) -> None:
+    """Raise what the world did to the database at a path; return when the mistake is ours."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == _IOERR and folder is not None and _is_full(folder):
-        code = _DISK_FULL  # The file beside it that SQLite shares in memory could not grow.
-    kind, sentence = _SAID.get(code, (None, ""))
+    kind, sentence = _SAID.get(_cause(code, path), (None, ""))
     if kind is not None:
         raise kind(sentence.format(name=getattr(error, "sqlite_errorname", ""))) from error
+
+
+def _cause(code: int, path: Path | None) -> int:
+    """Return what stands behind a code that stands for several things."""
+    if code == _IOERR and path is not None and _is_full(path.parent):
+        return _DISK_FULL  # The file beside it that SQLite shares in memory could not grow.
+    if code == _READONLY and path is not None and os.access(path, os.W_OK):
+        return _CORRUPT  # After a page that is none SQLCipher writes nothing more.
+    return code
 
 
 def _is_full(folder: Path) -> bool:

@@ -181,7 +181,7 @@ def _connect(path: Path, key: bytes) -> Database:
         )
     except dbapi2.Error as error:
         raise StoreError(f"{path} cannot be opened ({error}): look at who may use it.") from error
-    database = Database(raw, path.parent)
+    database = Database(raw, path)
     try:
         # SQLCipher would write to our standard error what we are about to say in a sentence.
         database.one("PRAGMA cipher_log_level = NONE")

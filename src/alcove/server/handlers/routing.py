@@ -144,18 +144,16 @@ def _judge_roles(caller: Caller, state: RoomState, routing: Routing) -> None:
 def _judge_adds(tx: Tx, state: RoomState, routing: Routing, *, is_new: bool) -> None:
     """Who is added is a device that its account has on its list, and fits into the room.
 
+    It may be routed already: by a commit that counts for nobody, so that it has no leaf yet.
     One that was revoked since may stand in a commit of before a restore: nothing reaches it, and
     without that commit nobody could go on, not even to remove it.
     """
-    gone = {member.device for member in routing.removes}
-    new = [member for member in routing.adds if member.device not in gone]
-    for member in new:
-        refuse_unless(member.device not in state.members, Code.BAD_HEADER)
+    new = [member for member in routing.adds if member.device not in state.members]
     devices = [member.device for member in routing.adds]
     known = _accounts_of(tx, devices, even_revoked=not is_new)
     for member in routing.adds:
         refuse_unless(known.get(member.device) == member.account, Code.REVOKED)
-    refuse_unless(len({member.device for member in new}) == len(new), Code.BAD_HEADER)
+    refuse_unless(len(set(devices)) == len(devices), Code.BAD_HEADER)
     size = len(state.members) + len(new)
     most = tx.settings.room_devices_max
     if state.kind == "commons":

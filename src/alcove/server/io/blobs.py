@@ -47,6 +47,8 @@ PART_BYTES_MAX = 1024 * 1024
 """How much of a file is read or written at one time: a thread is woken for each part."""
 PART_BYTES_MIN = 64 * 1024
 """Smaller parts would take more time than they spare memory."""
+SYNCED_BYTES = 64 * 1024 * 1024
+"""After so much the disk is set to work while more comes, so that the end waits for little."""
 PARTS_BYTES_MAX = 64 * 1024 * 1024
 """What the parts of all files under way may take: when there are many of them they get smaller."""
 TUS_HEADERS = {
@@ -150,7 +152,8 @@ class FileBlobs:
         except FileNotFoundError as error:
             raise Refused(Code.UNKNOWN) from error  # It was deleted a moment ago.
         waiting: list[bytes] = []
-        size = 0
+        size = written = 0
+        syncing: asyncio.Future[None] | None = None
         try:
             os.lseek(file, offset, os.SEEK_SET)
             async for part in parts:
@@ -161,13 +164,25 @@ class FileBlobs:
                 size += len(part)
                 if size >= self._parts.size:
                     offset += await asyncio.to_thread(_write, file, waiting)
+                    written += size
                     waiting, size = [], 0
+                if written >= SYNCED_BYTES and (syncing is None or syncing.done()):
+                    if syncing is not None:
+                        syncing.result()  # The disk tells of a failure once.
+                    syncing = asyncio.ensure_future(asyncio.to_thread(os.fdatasync, file))
+                    written = 0
         finally:
             # What came before a connection broke is kept: the client asks for the offset.
-            if waiting and most >= 0:
-                offset += await asyncio.to_thread(_write, file, waiting)
-            await asyncio.to_thread(os.fdatasync, file)
-            os.close(file)
+            try:
+                if waiting and most >= 0:
+                    offset += await asyncio.to_thread(_write, file, waiting)
+                if syncing is not None:
+                    await syncing
+                await asyncio.to_thread(os.fdatasync, file)
+            finally:
+                if syncing is not None:
+                    await asyncio.gather(syncing, return_exceptions=True)
+                os.close(file)
         return offset
 
     def response(self, blob: bytes, sent: Sent) -> web.StreamResponse:
