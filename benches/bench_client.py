@@ -6,7 +6,8 @@
     python -m benches.bench_client --json        one {"name", "value", "unit"} a line
 
 Clients are those of the SDK, with their databases encrypted on a disk.  The server is the one that
-is shipped, in its own process on the first core; this process has the second core.
+is shipped, in its own process on the first core; this process has the second core.  What `talk` and
+`commands` start shares all cores, as on anybody's machine.
 """
 
 from __future__ import annotations

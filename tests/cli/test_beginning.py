@@ -67,7 +67,7 @@ def test_a_weak_password_needs_the_phrase_elsewhere_and_is_told_so(street: Stree
     assert (status, "only where you have written it" in sentence) == (1, True)
     assert "password is wrong" in bea.fail("recovery", text="Another-Horse8\n")[1]
     done = bea.run("chat", text="exit\n")
-    assert "your recovery phrase is not written down yet" in done.stdout
+    assert "Your recovery phrase is not written down yet" in done.stdout
     bea.say("recovery", "--saved")
     assert "not written down yet" not in bea.say("chat", text="exit\n")
 

@@ -52,12 +52,12 @@ def test_an_account_says_who_and_where_it_is(street: Street) -> None:
 
 
 def test_one_server_has_one_address_whatever_it_is_called(street: Street) -> None:
-    hal = street.terminal()
+    hob = street.terminal()
     named = street.address.replace("127.0.0.1", "localhost")
-    said = hal.say("register", named, "--name", "hal", *hal.password)
-    assert f"You are hal on {street.address}." in said
-    assert hal.json("account", "show", "--server", named)["server"] == street.address
-    assert street.address in hal.run("status", "--data", str(hal.folder)).stdout
+    said = hob.say("register", named, "--name", "hob", *hob.password)
+    assert f"You are hob on {street.address}." in said
+    assert hob.json("account", "show", "--server", named)["server"] == street.address
+    assert street.address in hob.run("status", "--data", str(hob.folder)).stdout
 
 
 def test_a_machine_takes_another_passphrase_or_its_keyring(

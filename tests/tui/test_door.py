@@ -2,7 +2,8 @@
 
 from textual.widgets import Button
 
-from alcove.desk import chats, messages, people
+from alcove.desk import chats, messages, people, profile
+from alcove.tui.shell import Tick
 from tests.client.io.live import PASSWORD
 from tests.tui.seats import Seat, seated
 
@@ -69,3 +70,43 @@ async def test_a_wrong_password_is_said_and_the_right_one_brings_another_device(
     await seat.press("enter")
     await seat.asked("heron")
     await seat.sees("Quick actions")
+
+
+@seated(size=(110, 32))
+async def test_an_invite_link_says_who_invites_and_lets_one_in_once(seat: Seat) -> None:
+    bob = await seat.square.newcomer("bob")
+    _, _, rest = (await bob.ask(profile.MakeInvite())).partition("/i/")
+    link = f"{seat.square.address}/i/{rest}"
+    await seat.sees("Create account")
+    await seat.fill("server", link)
+    await seat.press("tab")
+    await seat.sees("@bob invites you to")
+    await seat.fill("name", "ada")
+    await seat.fill("passphrase", "heron")
+    seat.app.screen.query_one("#written", Tick).value = True
+    seat.app.screen.query_one("#do", Button).press()
+    await seat.sees("Quick actions", "@ada")
+
+    await seat.press("ctrl+l")
+    await seat.sees("Welcome back")
+    await seat.press("down", "enter", "ctrl+s")
+    await seat.fill("server", link)
+    await seat.press("tab")
+    await seat.sees("This invite was used already")
+
+
+@seated(size=(110, 32), registration="password", server_password="the server's password")
+async def test_a_server_with_a_password_asks_for_it(seat: Seat) -> None:
+    await seat.sees("Create account")
+    await seat.fill("server", seat.square.address)
+    await seat.press("tab")
+    await seat.sees("asks for the server's password", "Password of the server")
+    await seat.fill("name", "ada")
+    await seat.fill("server_password", "a guess")
+    await seat.fill("passphrase", "heron")
+    seat.app.screen.query_one("#written", Tick).value = True
+    seat.app.screen.query_one("#do", Button).press()
+    await seat.until(lambda: "▲" in seat.screen and "password" in seat.screen.split("▲")[1])
+    await seat.fill("server_password", "the server's password")
+    seat.app.screen.query_one("#do", Button).press()
+    await seat.sees("Quick actions", "@ada")

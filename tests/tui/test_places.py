@@ -1,9 +1,12 @@
 """The other places: what is done there is so on the server, as somebody else's desk tells."""
 
-from alcove.desk import chats, files, messages, people, profile, rooms
-from alcove.desk.news import AskingChanged
+import json
+
+from alcove.desk import chats, door, files, messages, people, profile, rooms, security
+from alcove.desk.news import AskingChanged, Ended
 from alcove.tui.asking import Asking
 from alcove.tui.comparing import Comparing
+from tests.client.io.live import PASSWORD
 from tests.tui.seats import Seat, seated
 
 
@@ -160,3 +163,61 @@ async def test_others_see_the_name_that_is_chosen_and_leaving_clears_the_machine
     assert not seat.app.chats
     assert (await bob.ask(profile.GetMe())).connection.state == "online"
     assert room
+
+
+@seated(size=(110, 32))
+async def test_a_device_is_revoked_and_events_are_written_down(seat: Seat) -> None:
+    await seat.arrive("ada")
+    lost = await seat.square.face("lost")
+    await lost.ask(
+        door.SignIn(
+            server=seat.square.address, name="ada", password=PASSWORD, passphrase="heron"
+        )
+    )  # fmt: skip
+    await seat.press("4")
+    await seat.sees("Your devices 2", "this one")
+    devices = await seat.app.ask(security.GetDevices())
+    await seat.press(*(["down"] if devices[0].is_this else []), "enter")
+    await seat.sees("could read")
+    await seat.press("escape", "d")
+    await seat.asked("not my password", "")
+    await seat.until(lambda: seat.app._notifications)
+    await seat.press("d")
+    await seat.asked(PASSWORD, "")
+    await seat.told("is revoked")
+    await lost.sees(Ended)
+    await seat.sees("Your devices 1")
+
+    path = seat.square.folder / "events.json"
+    await seat.press("s")
+    await seat.asked(str(path))
+    await seat.told("events are in")
+    assert "device_revoked" in {one["kind"] for one in json.loads(path.read_text())}
+    assert oct(path.stat().st_mode)[-3:] == "600"
+
+
+@seated()
+async def test_nothing_rings_in_quiet_hours_nor_from_what_is_muted(seat: Seat) -> None:
+    await seat.arrive("ada")
+    bob, room = await seat.meet("bob")
+    rung: list[str] = []
+    seat.app.notice = rung.append  # type: ignore[method-assign]
+    seat.app.app_focus = False
+    await bob.ask(messages.Send(room=room, text="first"))
+    await seat.until(lambda: rung == ["bob: first"])
+    await seat.press("5", "q")
+    await seat.asked("half past nine")
+    await seat.told("such as 22:00-07:00")
+    await seat.press("q")
+    await seat.asked("0:00-23:59")
+    await seat.sees("00:00-23:59")
+    seat.app.app_focus = False
+    await bob.ask(messages.Send(room=room, text="second"))
+    await seat.until(lambda: seat.app.chats[room].last == "second")
+    await seat.press("q")
+    await seat.asked(" ")
+    await seat.sees("none")
+    seat.app.app_focus = False
+    await bob.ask(messages.Send(room=room, text="third"))
+    await seat.until(lambda: "bob: third" in rung)
+    assert rung == ["bob: first", "bob: third"]

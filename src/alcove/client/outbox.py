@@ -165,9 +165,7 @@ def is_shut(tx: Tx, here: Room) -> bool:
         for form, name in names.items():
             header = MessageHeader(tx.me.device, b"", form, name)
             messages.judge(tx, here.room, header, here.seq + 1)
-    except messages.NoKeyError:
-        return False
-    except PeerError:
+    except (PeerError, messages.NoKeyError):
         return True
     return False
 

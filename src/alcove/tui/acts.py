@@ -3,12 +3,14 @@
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.content import Content
 
+from alcove.client import ClientError
 from alcove.desk import chats, files, messages, shown
-from alcove.tui import look
+from alcove.tui import look, sounds
 from alcove.tui.choosing import Choice, Chooser, ShowText
 from alcove.tui.emoji import EMOJI, QUICK
 from alcove.tui.shell import Field, Form, Question, app_of
@@ -16,6 +18,8 @@ from alcove.tui.shell import Field, Form, Question, app_of
 if TYPE_CHECKING:
     from alcove.tui.room import RoomView
 
+SOUND: Final = "sound"
+"""What plays is a worker of this group: there is one at most."""
 CAUSES: Final = "docs/causes.md explains the code; most causes mend themselves, and say so here."
 
 
@@ -37,6 +41,8 @@ def keys(view: "RoomView") -> Sequence[tuple[str, str]]:
         found += [("r", "reply"), ("+", "react")]
     if line.poll is not None and not line.poll.is_over:
         found.append(("1-9", "vote"))
+    if _voice(line) is not None:
+        found.append(("space", "play or stop"))
     if line.files:
         found.append(("s", "save"))
     if line.reply is not None:
@@ -150,6 +156,33 @@ async def _save(view: "RoomView", line: shown.Line) -> None:
             app_of(view).tell(f"Saved as {path}; its hash was checked.", is_bad=False)
 
 
+def _voice(line: shown.Line) -> shown.Attached | None:
+    """Return the voice note of a message."""
+    return next((one for one in line.files if one.length_ms), None)
+
+
+def _play(view: "RoomView", line: shown.Line) -> Todo:
+    """Play the voice note of a message; what is playing already stops."""
+    voice = _voice(line)
+    playing = [one for one in view.workers if one.group == SOUND and one.is_running]
+    for one in playing:
+        one.cancel()
+    if voice is not None and not playing:
+        view.run_worker(_heard(view, line, voice), group=SOUND)
+    return None
+
+
+async def _heard(view: "RoomView", line: shown.Line, voice: shown.Attached) -> None:
+    with TemporaryDirectory(prefix="alcove-") as folder:
+        call = files.Save(line=line.number, place=voice.place, folder=folder)
+        path = await app_of(view).tried(call)
+        if path is not None:
+            try:
+                await sounds.play(Path(path))
+            except ClientError as error:
+                app_of(view).tell(str(error))
+
+
 def _pin(view: "RoomView", line: shown.Line) -> Todo:
     return app_of(view).tried(messages.Pin(line=line.number, on=not line.is_pinned))
 
@@ -202,7 +235,7 @@ async def _compare(view: "RoomView") -> None:
 _ACTS: Final[dict[str, Callable[["RoomView", shown.Line], Any]]] = {
     "reply": _reply, "edit": _edit, "react": _react, "delete": _delete, "copy": _copy,
     "save": _save, "pin": _pin, "forward": _forward, "why": _why, "drop": _drop,
-    "origin": _origin, "open": _open,
+    "origin": _origin, "open": _open, "play": _play,
 }  # fmt: skip
 
 

@@ -59,6 +59,7 @@ KEYS: Final = (
             ("p", "pin"),
             ("f", "forward"),
             ("s", "save its file"),
+            ("space", "play its voice note, or stop"),
             ("g", "to what it answers"),
             ("i", "why"),
             ("1 to 9", "vote"),

@@ -40,6 +40,7 @@ class Log(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Log {
         background: $bg; scrollbar-size-vertical: 1; scrollbar-color: $rule;
+        overflow-x: hidden; overflow-y: scroll;
         scrollbar-background: $bg;
     }
     """

@@ -45,6 +45,7 @@ class RoomView(Vertical):
         Binding("d", "act('delete')", show=False),
         Binding("y", "act('copy')", show=False),
         Binding("s", "act('save')", show=False),
+        Binding("space", "act('play')", show=False),
         Binding("p", "act('pin')", show=False),
         Binding("f", "act('forward')", show=False),
         Binding("i", "act('why')", show=False),

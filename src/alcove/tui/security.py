@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -31,7 +32,8 @@ WORDS_CELLS: Final = 60
 
 
 def _write(path: str, rows: list[dict[str, object]]) -> None:
-    with Path(path).expanduser().open("x", encoding="utf-8") as file:
+    new = os.open(Path(path).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(new, "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=2)
 
 

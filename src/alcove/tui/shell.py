@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from rich.segment import Segment
-from rich.style import Style
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.strip import Strip
+from textual.visual import Visual
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, OptionList, Static
 
@@ -214,10 +213,9 @@ class Rows(OptionList):
             return strip
         if strip.text[:1] != " " or not strip.text.strip():
             return strip
-        back = next(iter(strip)).style
-        accent = Style.parse(self.app.theme_variables["accent"])
-        edge = Segment(look.EDGE, accent if back is None else back + accent)
-        return Strip([edge, *strip.crop(1)], strip.cell_length)
+        style = self.get_visual_style("option-list--option-highlighted")
+        edge = Visual.to_strips(self, styled((look.EDGE, "$accent")), 1, 1, style)
+        return Strip.join([edge[0], strip.crop(1)])
 
 
 class Tick(Checkbox):

@@ -4,8 +4,10 @@ import pytest
 
 from alcove.client import asking, trust
 from alcove.client.errors import UsageError
+from alcove.client.keys.archive import archive_key
 from alcove.client.rooms import acting, making, messages
-from alcove.client.rooms.state import get_room
+from alcove.client.rooms.leaves import whose
+from alcove.client.rooms.state import Room, get_room
 from alcove.wire.codec import encode
 from tests.client.rooms.talk import names, room_of, said, say, state
 from tests.client.world import Peer, World
@@ -84,7 +86,7 @@ def test_keys_of_before_are_handed_to_nobody_who_has_another_identity() -> None:
     assert now.account == there.account
     assert not ada.do(asking._may_have, here, now, before[1])
     assert not cyn.do(asking._may_have, here, now, before[1])  # Who has not even looked.
-    key = asking.archive_key(bytes(range(32)))
+    key = archive_key(bytes(range(32)))
     question = encode(asking.Question((before[0],), key.public))
     inside = get_room_of(host, room)
     for device in (ada.me.device, cyn.me.device):
@@ -95,15 +97,17 @@ def test_keys_of_before_are_handed_to_nobody_who_has_another_identity() -> None:
 
 
 def _stay(peer: Peer, room: bytes, account: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    device, key, certificate = peer.db.one(
+    line = peer.db.one(
         """
         SELECT device, key, certificate FROM stay WHERE room = ? AND account = ?
         ORDER BY since DESC LIMIT 1
         """,
         room, account,
     )  # fmt: skip
-    return device, account, key, asking.whose(certificate).identity
+    assert line is not None
+    device, key, certificate = line
+    return device, account, key, whose(certificate).identity
 
 
-def get_room_of(peer: Peer, room: bytes) -> asking.Room:
+def get_room_of(peer: Peer, room: bytes) -> Room:
     return peer.do(get_room, room)

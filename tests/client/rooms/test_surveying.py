@@ -3,9 +3,10 @@
 import hashlib
 from typing import Any
 
+import pytest
 from msgspec import structs
 
-from alcove.client.rooms import acting, linking
+from alcove.client.rooms import acting, joining, linking, surveying
 from alcove.client.rooms.state import get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.base import Request
@@ -19,6 +20,7 @@ from alcove.wire.entries import (
     Snapshot,
     Stored,
 )
+from alcove.wire.ids import Position
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
 from tests.client.world import Peer, World
@@ -114,6 +116,7 @@ def test_seven_accounts_vouch_for_nothing() -> None:
 def test_what_is_not_vouched_for_is_begun_anew_twice_as_far_back() -> None:
     world = World()
     ada, others, room, link = crowd(world, 8)
+    newest = 0
     for one in others[:6]:
         heal(world, room, one)
         newest = put_snapshot(world, ada, room)  # The server keeps two that are so close together.
@@ -170,7 +173,9 @@ def test_where_the_first_handshakes_are_gone_a_room_begins_with_the_oldest_snaps
     agree(world, room, ada, cyn, dan)
 
 
-def test_who_is_shown_no_beginning_at_all_waits_for_one() -> None:
+@pytest.mark.parametrize("lie", ["no beginning", "nothing but the newest", "a gap"])
+@pytest.mark.parametrize("way", ["link", "welcome"])
+def test_who_is_shown_no_whole_log_waits_for_one(way: str, lie: str) -> None:
     world = World()
     ada, others, room, link = crowd(world, 2)
     heal(world, room, *others)
@@ -179,16 +184,41 @@ def test_who_is_shown_no_beginning_at_all_waits_for_one() -> None:
 
     def withheld(one: Any) -> Any:
         if isinstance(one, Entries):
-            return structs.replace(one, entries=one.entries[2:])
-        return structs.replace(one, seq=2**40) if isinstance(one, Snapshot) else one
+            left = 1 if lie == "a gap" and len(one.entries) > 2 else 0
+            return structs.replace(one, entries=one.entries[:left] + one.entries[left + 1 :])
+        if isinstance(one, Snapshot) and lie == "no beginning":
+            return structs.replace(one, body=None)
+        if isinstance(one, Snapshot) and lie == "nothing but the newest":
+            return structs.replace(one, seq=2**40, body=b"no tree")
+        return one
 
     cyn.hears = withheld
-    cyn.do(linking.join_by_link, link)
+    if way == "link":
+        cyn.do(linking.join_by_link, link)
+    else:
+        ada.do(acting.invite, room, cyn.me.account)
     world.pass_time(MINUTE_MS)
-    assert state(cyn, room) == "outside"
+    assert state(cyn, room) in {"outside", "joining"}
     cyn.hears = lambda one: one
-    world.pass_time(MINUTE_MS)
+    world.pass_time(20 * MINUTE_MS)
     assert state(cyn, room) == "active"
+    agree(world, room, ada, cyn)
+
+
+@pytest.mark.parametrize("why", [b"", surveying.SURVEY])
+def test_a_page_that_was_asked_for_before_changes_nothing(why: bytes) -> None:
+    world = World()
+    ada, _, room, _ = crowd(world, 2)
+    cyn = world.register("cyn")
+    cyn.hears = lambda one: None if isinstance(one, Snapshot) else one
+    ada.do(acting.invite, room, cyn.me.account)
+    world.pass_time(MINUTE_MS)
+    here = cyn.do(get_room, room)
+    assert here.state == "joining"
+    read = Read(room=room, since=Position(1, 0), lane="handshake")
+    page = world.ask(ada, read)
+    cyn.do(joining.handshakes_read, read, structs.replace(page, incarnation=here.incarnation), why)
+    assert cyn.do(get_room, room) == here
 
 
 def test_a_snapshot_that_is_none_is_passed_over() -> None:

@@ -7,8 +7,10 @@ from alcove.client.rooms.members import role_of
 from alcove.client.rooms.state import get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.content import Text
+from alcove.wire.signed import device_id
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
+from tests.client.test_devices import revoke
 from tests.client.test_restored import back_up, come_back, restore
 from tests.client.world import Peer, World
 
@@ -29,6 +31,13 @@ def undone(peer: Peer, room: bytes) -> list[str]:
     """Return what a device has in mind that has to be done again."""
     sql = "SELECT kind FROM undone WHERE room = ? ORDER BY kind, about"
     return [kind for (kind,) in peer.db.all(sql, room)]
+
+
+def devices(peer: Peer, room: bytes) -> list[bytes]:
+    """Return the devices in a room."""
+    public = peer.do(public_of, room)
+    assert public is not None
+    return [device_id(leaf.signature_key) for _, leaf in public.tree.leaves()]
 
 
 def go_on_otherwise(world: World, peer: Peer, room: bytes) -> None:
@@ -52,7 +61,7 @@ def test_who_was_removed_is_removed_again_before_anything_is_said() -> None:
     go_on_otherwise(world, cyn, room)
     assert dan.connect() is None
     world.pass_time(MINUTE_MS)
-    assert undone(dan, room) == ["device"]
+    assert undone(dan, room) == ["account"]
     dan.do(acting.say, room, Text("not for cyn"))
     world.pass_time(MINUTE_MS)
     assert "not for cyn" not in said(cyn, room)  # Dan may remove nobody, and waits.
@@ -88,8 +97,53 @@ def test_who_lost_a_role_loses_it_again() -> None:
     agree(world, room, ada, bob, cyn, dan)
 
 
-def test_who_has_another_device_that_was_not_removed_is_not_taken_out() -> None:
-    """A device was dropped from its account's list: that is for its account to do again."""
+def test_who_was_removed_stays_out_although_another_device_of_theirs_came_meanwhile() -> None:
+    world = World()
+    ada, bob, cyn, dan, room = four(world)
+    image = back_up(world)
+    ada.do(acting.remove, room, cyn.me.account)
+    world.run()
+    world.pass_time(PAUSE_MS)
+    say(world, bob, room, "without cyn")
+    restore(world, image)
+    assert cyn.connect() is None  # First of all, by the leaf that stands again.
+    world.run()
+    world.pass_time(MINUTE_MS)
+    second = world.add_device(cyn)
+    world.pass_time(2 * MINUTE_MS)
+    assert state(second, room) == "active"
+    come_back(world, bob, ada, dan)
+    world.pass_time(MINUTE_MS)
+    say(world, ada, room, "among us")
+    assert names(world, ada, room) == ["ada", "bob", "dan"]
+    for peer in (cyn, second):
+        assert state(peer, room) == "gone"
+        assert "among us" not in said(peer, room)
+    assert said(bob, room) == said(dan, room) == ["without cyn", "among us"]
+    agree(world, room, ada, bob, dan)
+
+
+def test_a_device_that_its_account_has_revoked_goes_again() -> None:
+    world = World()
+    ada, bob, cyn, dan, room = four(world)
+    second = world.add_device(cyn)
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    revoke(cyn, second.me.device)
+    world.run()
+    world.pass_time(MINUTE_MS)
+    restore(world, image)
+    go_on_otherwise(world, second, room)
+    come_back(world, bob)
+    assert undone(bob, room) == []
+    come_back(world, dan, ada, cyn)
+    world.pass_time(MINUTE_MS)
+    assert second.me.device not in devices(ada, room)
+    say(world, bob, room, "here we are")
+    assert said(dan, room) == ["here we are"]
+
+
+def test_a_device_that_its_account_has_on_its_list_may_stay() -> None:
     world = World()
     ada, bob, cyn, _, room = four(world)
     world.add_device(cyn)
@@ -103,8 +157,9 @@ def test_who_has_another_device_that_was_not_removed_is_not_taken_out() -> None:
             get_room(tx, room).seq,
         )
     )
-    assert bob.do(waits, room)
+    assert not bob.do(waits, room)
     assert bob.db.all("SELECT * FROM wish") == []
+    assert undone(bob, room) == []
     assert names(world, ada, room) == ["ada", "bob", "cyn", "dan"]
 
 

@@ -12,8 +12,9 @@ from alcove.client.rooms.leaves import key_hash
 from alcove.client.rooms.messages import RENEWALS
 from alcove.client.rooms.state import get_room, public_of
 from alcove.mls import Extension, decode_group_info, decode_key_package
+from alcove.mls.codec import opaque
 from alcove.mls.context import new_context, sign_group_info
-from alcove.mls.group import EXTERNAL_PUB, opaque
+from alcove.mls.extensions import EXTERNAL_PUB
 from alcove.wire.codec import encode
 from alcove.wire.content import Text
 from alcove.wire.devices import Claim

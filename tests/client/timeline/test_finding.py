@@ -150,7 +150,7 @@ def test_a_step_that_failed_leaves_the_search_as_it_was() -> None:
 
     with pytest.raises(ZeroDivisionError):
         device.do(fails)
-    device.memory.forget(device.memory.number)
+    device.memory.forget(frozenset())
     device.hears(entry(1, MAX, "tea"))
     assert device.finds("tea") == ["tea"]
     assert indexed(device, "tea") == 0

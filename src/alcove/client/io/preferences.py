@@ -1,6 +1,6 @@
 """How programs on this machine show things: light or dark, and when nothing rings.
 
-    HOME/preferences.json       beside the profiles; it holds nothing about anybody
+They stand in `HOME/preferences.json`, beside the profiles; it holds nothing about anybody.
 """
 
 from pathlib import Path

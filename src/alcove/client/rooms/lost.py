@@ -158,12 +158,13 @@ def resume(tx: Tx) -> None:
 
 def resync(tx: Tx, room: bytes) -> None:
     """Come back into a room by a commit of its own, once its log is read to the end."""
-    from alcove.client.rooms import joining, log  # noqa: PLC0415
+    from alcove.client.rooms import joining, log, rewinding  # noqa: PLC0415
 
     here = find_room(tx, room)
     if here is None or not tx.memory.is_signed_in or not _has_to(tx, here):
         return
-    if here.state != "active" or here.seq < here.head or room in tx.memory.reading:
+    is_read = here.state == "active" and here.seq >= here.head and room not in tx.memory.reading
+    if not is_read or not rewinding.is_known(tx, room):
         log.read_on(tx, room)
         tx.wake(RESYNC, room, tx.now + AGAIN_MS)
     elif not is_coming(tx, room):

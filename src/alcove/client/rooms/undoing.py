@@ -6,6 +6,7 @@ over, too, when the log itself has gone on: who was removed was added anew, the 
 
 from typing import Final
 
+from alcove.client import trust
 from alcove.client.restored import VOID
 from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.leaves import certificate_of, identity_hash, key_hash
@@ -16,19 +17,29 @@ from alcove.mls import LeafNode, PublicGroup
 from alcove.wire.signed import device_id
 
 RANKS: Final = ("member", "admin", "owner")
+Undone = tuple[bytes, bytes, int]
+"""What a line of the table `undone` says: about whom, the detail, and up to where."""
 
 
 def remember(tx: Tx, room: bytes) -> None:
-    """Keep in mind who was removed and who lost a role on a branch that is void."""
-    for device, account in tx.all(
+    """Keep in mind who was removed and who lost a role on a branch that is void.
+
+    Of an account that had no device there at its end none may stand there again, whichever it is.
+    """
+    for device, account, is_there in tx.all(
         """
-        SELECT device, account FROM stay s WHERE room = ? AND until >= ? AND NOT EXISTS (
+        SELECT device, account, EXISTS (
+            SELECT 1 FROM stay WHERE room = s.room AND account = s.account AND until IS NULL
+        ) FROM stay s WHERE room = ? AND until >= ? AND NOT EXISTS (
             SELECT 1 FROM stay WHERE room = s.room AND device = s.device AND until IS NULL
         ) ORDER BY device
         """,
         room, VOID,
     ):  # fmt: skip
-        _undone(tx, room, "device", device, account)
+        if is_there:
+            _undone(tx, room, "device", device, account)
+        else:
+            _undone(tx, room, "account", account, b"")
     for account, newest in tx.all(
         "SELECT account, role FROM rank WHERE room = ? AND since >= ? ORDER BY since", room, VOID
     ):
@@ -93,34 +104,9 @@ def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
     )
     if not lines:
         return False
-    there = {device_id(leaf.signature_key): leaf for _, leaf in public.tree.leaves()}
-    state = state_of(public)
-    mine = key_hash(tx.me.identity)
-    gone = [about for kind, about, *_ in lines if kind == "device"]
     left = 0
     for kind, about, detail, seq in lines:
-        if kind == "device":
-            leaf = there.get(about)
-            is_done = leaf is None or _was_added_anew(tx, room, detail, seq)
-            others = [
-                device for device, one in there.items() if certificate_of(one).account == detail
-            ]
-            if (
-                leaf is not None
-                and not is_done
-                and all(one in gone for one in others)
-                and may_remove(state, mine, identity_hash(certificate_of(leaf)))
-            ):
-                add_wish(tx, room, "drop", detail, is_quiet=True)
-        else:
-            leaf = next(
-                (one for one in there.values() if certificate_of(one).account == about), None
-            )
-            wanted = detail.decode("ascii")
-            is_done = leaf is None or role(state, _identity(leaf)) == wanted
-            is_done = is_done or _has_changed(tx, room, about, wanted, seq)
-            if not is_done and may(state, mine, "settings"):
-                add_wish(tx, room, "role", about, detail, is_quiet=True)
+        is_done = IS_DONE[kind](tx, room, public, (about, detail, seq))
         left += not is_done
         if is_done:
             tx.run(
@@ -128,6 +114,50 @@ def waits(tx: Tx, room: bytes, public: PublicGroup) -> bool:
                 room, kind, about,
             )  # fmt: skip
     return left > 0
+
+
+def _account(tx: Tx, room: bytes, public: PublicGroup, undone: Undone) -> bool:
+    """Take an account out that has no device in a room, unless it was added anew since."""
+    account, _, seq = undone
+    leaf = _leaf_of(public, account)
+    if leaf is None or _was_added_anew(tx, room, account, seq):
+        return True
+    if may_remove(state_of(public), key_hash(tx.me.identity), _identity(leaf)):
+        add_wish(tx, room, "drop", account, is_quiet=True)
+    return False
+
+
+def _device(tx: Tx, room: bytes, public: PublicGroup, undone: Undone) -> bool:
+    """Take one device of an account out; what its account still has on its list may stay."""
+    device, account, _ = undone
+    is_here = any(device_id(leaf.signature_key) == device for _, leaf in public.tree.leaves())
+    pin = trust.pin_of(tx.db, account)
+    if not is_here or pin is None or device in trust.devices_pinned(tx.db, account):
+        return True
+    add_wish(tx, room, "drop_device", device, pin.signed, is_quiet=True)
+    return False
+
+
+def _role(tx: Tx, room: bytes, public: PublicGroup, undone: Undone) -> bool:
+    """Take a role from an account, unless it had the other one since."""
+    account, detail, seq = undone
+    leaf, wanted, state = _leaf_of(public, account), detail.decode("ascii"), state_of(public)
+    if leaf is None or role(state, _identity(leaf)) == wanted:
+        return True
+    if _has_changed(tx, room, account, wanted, seq):
+        return True
+    if may(state, key_hash(tx.me.identity), "settings"):
+        add_wish(tx, room, "role", account, detail, is_quiet=True)
+    return False
+
+
+IS_DONE: Final = {"account": _account, "device": _device, "role": _role}
+"""Each wishes for what is still to be done, and returns whether nothing is."""
+
+
+def _leaf_of(public: PublicGroup, account: bytes) -> LeafNode | None:
+    leaves = (leaf for _, leaf in public.tree.leaves())
+    return next((leaf for leaf in leaves if certificate_of(leaf).account == account), None)
 
 
 def _identity(leaf: LeafNode) -> bytes:

@@ -18,12 +18,12 @@ CREATE TABLE doubt (
     PRIMARY KEY (room, account)
 ) STRICT, WITHOUT ROWID;
 
--- What a restored server has undone: devices that this one saw removed, roles that it saw taken.
+-- What a restored server has undone: who this device saw removed, and roles that it saw taken.
 CREATE TABLE undone (
     room BLOB NOT NULL,
-    kind TEXT NOT NULL,                      -- device or role
-    about BLOB NOT NULL,                     -- the device; the account
-    detail BLOB NOT NULL,                    -- its account; the role that it had at last
+    kind TEXT NOT NULL,                      -- account, device or role
+    about BLOB NOT NULL,                     -- the account; the device
+    detail BLOB NOT NULL,                    -- nothing; its account; the role that it had at last
     seq INTEGER NOT NULL,                    -- up to here the log is as it was
     PRIMARY KEY (room, kind, about)
 ) STRICT, WITHOUT ROWID;
