@@ -86,10 +86,11 @@ soak: $(DEV) $(NODE) $(INTEROP) ## Run the long tests: walks, fuzzers and kills 
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m tests.soak $(ARGS)
 
 .PHONY: bench
-bench: $(DEV) $(BENCH) ## Measure speed, of the library, the server and the client (ARGS=--json for a file)
+bench: $(DEV) $(BENCH) ## Measure speed, of library, server, client and terminal app (ARGS=--json for a file)
 	@$(PY) -m benches.bench_mls $(ARGS)
 	@$(PY) -m benches.bench_server $(ARGS)
 	@$(PY) -m benches.bench_client $(ARGS)
+	@$(PY) -m benches.bench_terminal $(ARGS)
 
 .PHONY: vectors
 vectors: $(DEV) ## Run test vector files (VECTORS='folder/*.json')

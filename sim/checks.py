@@ -218,7 +218,7 @@ class Checks:
         stored = {id(said) for room in self.logs for _, said in self.said(room)}
         liars = [one.id for one in self.people.devices if one not in self.devices]
         inside = {room: frozenset(self.members(room)) for room in self.logs}
-        stored |= self.people.record.taken_away()
+        stored |= self.people.record.taken_away() | self._removed()
         for one in self.people.record.said:
             if not one.is_certain or id(one) in stored or one.device in liars:
                 continue
@@ -226,6 +226,18 @@ class Checks:
                 continue
             if one.device in inside.get(one.room, frozenset()) and not self._was_told(one):
                 yield f"lost: {one.text!r} ({one.kind}) in {self.name(one.room)}"
+
+    def _removed(self) -> set[int]:
+        """Return the ids of edits whose message a log has the removal of: those need not leave."""
+        gone = {
+            id(said.target)
+            for room in self.logs
+            for _, said in self.said(room)
+            if said.kind == "delete"
+        }
+        return {
+            id(one) for one in self.people.record.said if one.kind == "edit" and id(one.target) in gone
+        }
 
     def _was_told(self, one: Utterance) -> bool:
         """Return whether its writer was told that the room does not let them say this any more."""

@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 
 from alcove.client import archive, history
+from alcove.client.errors import UsageError
 from alcove.client.keys.archive import seal_archived
 from alcove.client.keys.sealing import seal_chain_row
 from alcove.client.rooms import acting, handshakes, making
@@ -554,6 +555,25 @@ def test_answers_about_a_past_that_nobody_fetches_any_more_are_dropped() -> None
     ada.do(history.page, request, answer, b"")
     ada.do(history.handshakes_read, request, answer, b"")
     assert (ada.db.all("SELECT * FROM stay"), said(ada, room)) == before
+
+
+def test_what_the_owner_cannot_do_meanwhile_does_not_stop_the_walk_through_the_past() -> None:
+    world = World()
+    ada, _, room = past(world)
+
+    def hears(message: Any) -> Any:
+        if room in cyn.engine._memory.walks:
+            with pytest.raises(UsageError):
+                cyn.do(acting.invite, room, ada.me.account)
+            refused.append(message)
+        return message
+
+    cyn, refused = world.register("cyn"), list[Any]()
+    cyn.hears = hears
+    ada.do(acting.invite, room, cyn.me.account)
+    world.run()
+    assert refused
+    assert said(cyn, room) == TEXTS
 
 
 def test_what_waits_for_its_key_of_somebody_who_was_never_there_ends() -> None:

@@ -21,6 +21,7 @@ from alcove.server.tx import World as ServerWorld
 from alcove.wire.content import Said, Text
 from alcove.wire.entries import Append, PutSnapshot, Snapshot
 from alcove.wire.errors import Code, Refusal
+from alcove.wire.rooms import GetRooms
 from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import (
     PAUSE_MS,
@@ -340,6 +341,28 @@ def test_who_is_ahead_of_a_log_that_went_on_without_it_comes_in_anew() -> None:
     agree(world, room, ada, bob, cyn)
 
 
+def test_who_has_to_come_back_finds_its_place_in_a_restored_log_first() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob, history="none")
+    say(world, ada, room, "one")
+    world.pass_time(MINUTE_MS)
+    disk, image = ada.db.raw.serialize(), back_up(world)
+    say(world, bob, room, "two")
+    set_back(ada, disk)
+    ada.answers = refuse(Append, Code.TOO_SOON, retry_after_ms=MINUTE_MS)
+    ada.do(restored.was_set_back, 0)
+    assert ada.connect() is None
+    world.run()
+    restore(world, image)
+    ada.answers = refuse(GetRooms, Code.BUSY, retry_after_ms=1_000)
+    come_back(world, ada, bob)
+    assert "fork" not in warnings(ada)
+    say(world, ada, room, "three")
+    assert said(bob, room)[-1] == "three"
+    agree(world, room, ada, bob)
+
+
 def test_a_room_that_a_restored_server_never_had_is_made_again() -> None:
     world = World()
     ada, bob = world.register("ada"), world.register("bob")
@@ -450,3 +473,17 @@ def test_a_device_of_ones_own_that_has_read_another_log_is_told_apart() -> None:
     laptop.do(claim, room)
     world.run()
     assert warnings(ada) == ["own-log-differs"]
+
+
+def test_a_group_that_was_left_when_a_disk_was_copied_is_forgotten() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    world.pass_time(MINUTE_MS)
+    bob.db.run("UPDATE room SET state = 'gone' WHERE room = ?", room)
+    image = bob.db.raw.serialize()
+    set_back(bob, image)
+    (counter,) = bob.db.one("SELECT counter FROM me") or (0,)
+    bob.do(restored.was_set_back, counter + 1)
+    assert bob.do(group_of, room) is None
+    assert state(bob, room) == "gone"

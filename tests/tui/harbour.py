@@ -152,6 +152,7 @@ def stage(*, is_offline: bool = False) -> Stage:
     _rooms(found)
     _others(found)
     _noted(found)
+    _filed(found)
     if is_offline:
         _nobody_is_known(found)
     return found
@@ -265,6 +266,9 @@ def _noted(found: Stage) -> None:
             (NOW - 2 * DAY_MS, "room_link_created", "", "198.51.100.7", False),
         )
     )
+
+
+def _filed(found: Stage) -> None:
     found.transfers = (
         shown.Transfer(
             number=1, name="safety-words.pdf", is_upload=True, size=1_500_000, done=930_000,

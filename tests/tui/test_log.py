@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+from msgspec.structs import replace
 from textual.app import App, ComposeResult
 
 from alcove.desk import shown
 from alcove.tui import look
-from alcove.tui.log import HELD_LINES_MAX, Log
+from alcove.tui.log import BURST_LINES, HELD_LINES_MAX, Log
 
 PAGE = 60
 LINES = 100_000
@@ -125,3 +126,33 @@ async def test_who_reads_above_is_not_moved_by_what_comes(
     log.action_newest()
     log.change([made_up(LINES + 2)], [], 0)
     assert log.is_at_end
+
+
+@room
+async def test_of_a_burst_only_the_newest_are_drawn_and_the_rest_is_there_for_who_scrolls(
+    app: Room, pause: Callable[[], object]
+) -> None:
+    log = app.log_of
+    await pause()  # type: ignore[misc]
+    log.change([made_up(one) for one in range(LINES, LINES + 300)], [], 0)
+    await pause()  # type: ignore[misc]
+    assert [one.number for one in log.lines] == [*range(LINES + 300 - BURST_LINES, LINES + 300)]
+    assert log.is_at_end
+    assert log.has_older
+    while log.lines[0].number > LINES - PAGE:
+        log.scroll_home(animate=False, immediate=True)
+        await pause()  # type: ignore[misc]
+    held = [one.number for one in log.lines]
+    assert held == [*range(held[0], held[0] + len(held))]
+
+
+@room
+async def test_only_what_is_other_is_drawn_again(app: Room, pause: Callable[[], object]) -> None:
+    log = app.log_of
+    await pause()  # type: ignore[misc]
+    before = dict(log._drawn)
+    newest = log.lines[-1]
+    log.change([replace(newest, text="edited"), made_up(LINES)], [], 0)
+    assert {number for number, one in log._drawn.items() if before.get(number) is not one} == {
+        newest.number, LINES,
+    }  # fmt: skip

@@ -201,7 +201,7 @@ async def test_nothing_rings_in_quiet_hours_nor_from_what_is_muted(seat: Seat) -
     await seat.arrive("ada")
     bob, room = await seat.meet("bob")
     rung: list[str] = []
-    seat.app.notice = rung.append  # type: ignore[method-assign]
+    seat.app.notice = rung.append  # type: ignore[method-assign, assignment]
     seat.app.app_focus = False
     await bob.ask(messages.Send(room=room, text="first"))
     await seat.until(lambda: rung == ["bob: first"])

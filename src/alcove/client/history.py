@@ -133,10 +133,16 @@ def _in_vain(tx: Tx, room: bytes) -> None:
 
 def resume(tx: Tx) -> None:
     """Go on with what was not fetched to its end."""
-    for (room,) in tx.all("SELECT room FROM past WHERE is_done = 0 ORDER BY room"):
-        here = find_room(tx, room)
-        if here is not None and here.state == "active":
-            tx.ask(GetRows(room=room, kind="chain"), "history.chain")
+    for (room,) in tx.all("SELECT room FROM past ORDER BY room"):
+        resume_in(tx, room)
+
+
+def resume_in(tx: Tx, room: bytes) -> None:
+    """Go on in a room with what was not fetched to its end."""
+    here = find_room(tx, room)
+    is_open = tx.one("SELECT 1 FROM past WHERE room = ? AND is_done = 0", room) is not None
+    if is_open and here is not None and here.state == "active":
+        tx.ask(GetRows(room=room, kind="chain"), "history.chain")
 
 
 # ---- Keys: from each to the one before ----
@@ -311,7 +317,7 @@ def handshakes_read(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) 
     walked: Walked | None = tx.memory.walks.get(room)
     if line is None or walked is None or walked.since != request.since.seq:
         return  # It is not followed any more, or from somewhere else.
-    (known, base, context), steps = line, walked.steps
+    (known, base, context), steps = line, [*walked.steps]
     for stored in answer.entries:
         if stored.seq > known:
             break

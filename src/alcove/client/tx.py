@@ -141,7 +141,6 @@ class Memory:
         self.me = None
         self.groups.clear()
         self.keys.clear()
-        self.walks.clear()
         self.between.clear()
         self.due = UNKNOWN
         self.signals.clear()

@@ -17,7 +17,7 @@ from alcove.client.io.place import Place
 from alcove.client.store.database import open_memory
 from alcove.client.tx import Tx
 from alcove.wire.accounts import Registered
-from alcove.wire.codec import encode, encode_frame
+from alcove.wire.codec import FRAME_MESSAGES_MAX, encode, encode_frame
 from alcove.wire.errors import Code
 from alcove.wire.greeting import Announcement
 from tests.server.io.live import Live, serving
@@ -121,7 +121,9 @@ def say_goodbye(live: Live) -> None:
 
 def tell(device: Device, *messages: Any) -> None:
     """Let a device hear something as if its server had said it."""
-    device.link.receive(encode_frame(messages), device._clock())
+    for first in range(0, len(messages), FRAME_MESSAGES_MAX):
+        frame = encode_frame(messages[first : first + FRAME_MESSAGES_MAX])
+        device.link.receive(frame, device._clock())
     device._move()
 
 

@@ -8,7 +8,7 @@ from alcove.client.events import Warned
 from alcove.client.rooms import acting, healing, making
 from alcove.client.rooms.claims import Package
 from alcove.client.rooms.leaves import leaf_hash
-from alcove.client.rooms.state import group_of
+from alcove.client.rooms.state import get_room, group_of
 from alcove.client.rooms.wish import add_wish
 from alcove.client.tx import Tx
 from alcove.wire.base import Request
@@ -237,3 +237,14 @@ def test_no_refusal_of_any_kind_loses_a_message_or_stops_the_room() -> None:
         assert states(ada, room)[code] in {"stored", "delivered"}, code
         assert said(bob, room)[-1] == code
     agree(world, room, ada, bob)
+
+
+def test_healing_that_has_to_wait_keeps_nothing_back() -> None:
+    world = World()
+    ada, bob, _, room = three(world)
+    before = ada.do(get_room, room).handshake
+    ada.db.run("UPDATE room SET healed_at = 0 WHERE room = ?", room)
+    ada.do(healing.postpone, room, world.now + DAY_MS)
+    say(world, ada, room, "meanwhile")
+    assert said(bob, room)[-1] == "meanwhile"
+    assert ada.do(get_room, room).handshake == before

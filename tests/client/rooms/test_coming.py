@@ -15,7 +15,7 @@ from alcove.wire.errors import SENTENCES, Code, Refusal
 from alcove.wire.ids import Position
 from alcove.wire.rooms import GetInbox, Inbox, NewLetter, RoomChanged
 from tests.client.rooms.mischief import refuse
-from tests.client.rooms.talk import PAUSE_MS, agree, gaps, names, room_of, said, say, state
+from tests.client.rooms.talk import PAUSE_MS, agree, gaps, names, room_of, said, say, state, states
 from tests.client.world import Peer, World
 
 MINUTE_MS = 60_000
@@ -280,3 +280,11 @@ def test_who_stands_in_a_room_without_keys_comes_back_at_the_next_sign_in() -> N
     assert said(ada, room) == said(bob, room) == ["hello", "hi"]
     assert gaps(bob, room) == []
     agree(world, room, ada, bob)
+
+
+def test_what_is_said_where_nothing_is_known_of_a_room_waits() -> None:
+    world = World()
+    _, bob, room = without_keys(world)
+    bob.db.run("UPDATE room SET state = 'active', public = NULL")
+    bob.do(acting.say, room, Text("waits"))
+    assert states(bob, room) == {"waits": "waiting"}

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from alcove.client.events import Warned
-from alcove.client.rooms import acting, listing, making
+from alcove.client.rooms import acting, listing, making, welcomes
 from alcove.client.rooms.state import get_room
 from alcove.wire.base import Request
 from alcove.wire.content import Text
@@ -15,6 +15,7 @@ from alcove.wire.errors import Code
 from alcove.wire.ids import Position
 from alcove.wire.rooms import GetInbox, GetRooms, Inbox, Letter, RoomChanged, Rooms
 from tests.client.rooms.mischief import refuse
+from tests.client.rooms.people import Person
 from tests.client.rooms.talk import (
     PAUSE_MS,
     agree,
@@ -79,6 +80,31 @@ def test_a_welcome_that_is_none_is_told_and_the_room_is_not_lost(body: bytes) ->
     say(world, bob, room, "here I am")
     assert said(ada, room) == ["here I am"]
     agree(world, room, ada, bob)
+
+
+def test_a_message_of_another_kind_is_no_welcome() -> None:
+    world = World()
+    package = Person("mal").device().package.message()
+    ada, bob, room = invited(
+        world,
+        lambda inbox: structs.replace(
+            inbox, letters=tuple(Letter(*(*_most(one), package)) for one in inbox.letters)
+        ),
+    )
+    assert "not-a-welcome" in warned(bob)
+    assert state(bob, room) == "active"  # By a commit of his own.
+    agree(world, room, ada, bob)
+
+
+def test_a_welcome_into_a_room_that_cannot_be_leads_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What commits could not have led to; here it looks so to Bob alone."""
+    world = World()
+    monkeypatch.setattr(welcomes, "check_standing", lambda _: "room-epoch")
+    _, bob, room = invited(world, lambda inbox: inbox)
+    assert "room-epoch" in warned(bob)
+    assert said(bob, room) == []
 
 
 def _most(letter: Letter) -> tuple[Any, ...]:

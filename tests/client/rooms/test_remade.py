@@ -3,12 +3,13 @@
 from typing import Any, Literal
 
 import pytest
+from msgspec import structs
 
 from alcove.client.events import Warned
 from alcove.client.rooms import acting, making
 from alcove.wire.entries import Appended, Read
 from alcove.wire.errors import Code
-from alcove.wire.rooms import CreateRoom
+from alcove.wire.rooms import CreateRoom, Rooms
 from tests.client.rooms.mischief import breaking, refuse
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
@@ -148,3 +149,31 @@ def test_a_room_that_was_left_meanwhile_is_not_made_again() -> None:
         ada.engine.receive(one, world.now)
     world.run()
     assert state(ada, room) == "gone"
+
+
+def test_a_room_that_the_list_leaves_out_and_that_is_there_is_not_made_again() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    restore(world, back_up(world))
+    asked: list[Any] = []
+    ada.answers = lambda one: asked.append(one) if isinstance(one, CreateRoom) else None
+    ada.hears = lambda one: structs.replace(one, rooms=()) if isinstance(one, Rooms) else one
+    come_back(world, ada, bob)
+    assert asked == []
+    assert state(ada, room) == "active"
+    ada.hears = lambda one: one
+    ada.hang_up()
+    come_back(world, ada)
+    say(world, bob, room, "one")
+    assert said(ada, room) == ["one"]
+    agree(world, room, ada, bob)
+
+
+def test_a_room_whose_founding_its_maker_has_forgotten_is_not_made_of_what_is_left() -> None:
+    world, ada, bob, room = lost_room()
+    held: list[CreateRoom] = []
+    ada.answers = lambda one: held.append(one) if isinstance(one, CreateRoom) else None
+    ada.db.run("UPDATE handshake SET header = NULL, body = NULL WHERE room = ? AND seq > 1", room)
+    come_back(world, ada, bob)
+    assert [len(one.entries) for one in held] == [1]

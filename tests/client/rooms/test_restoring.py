@@ -65,7 +65,10 @@ def test_what_was_taken_away_before_a_restore_stays_away() -> None:
     agree(world, room, ada, bob)
 
 
-def test_who_was_on_its_way_into_a_room_at_a_restore_reads_all_of_the_new_log() -> None:
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_who_was_on_its_way_into_a_room_at_a_restore_reads_all_of_the_new_log(
+    *, is_listed: bool
+) -> None:
     """What it knows of the old log's places is no word on what stands there now."""
     world = World()
     ada, bob = world.register("ada"), world.register("bob")
@@ -84,7 +87,7 @@ def test_who_was_on_its_way_into_a_room_at_a_restore_reads_all_of_the_new_log() 
     assert state(bob, room) == "outside"
     restore(world, image)
     bob.answers = lambda _: None
-    come_back(world, ada, bob)
+    come_back(world, *((ada, bob) if is_listed else (bob, ada)))
     assert said(bob, room) == said(ada, room) == ["one", "two"]
     agree(world, room, ada, bob)
 

@@ -10,10 +10,11 @@ from alcove.client.rooms.state import get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.base import Request
 from alcove.wire.content import Text
-from alcove.wire.entries import Append, Appended, Entries, GetSnapshot, Read, Snapshot
+from alcove.wire.entries import Append, Appended, Entries, GetSnapshot, NewEntry, Read, Snapshot
 from alcove.wire.ids import NOTHING_BEFORE, Position
 from alcove.wire.rooms import Room as Listed
 from alcove.wire.rooms import RoomChanged
+from tests.client.rooms.mischief import Vandal
 from tests.client.rooms.talk import PAUSE_MS, agree, names, notes, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
 from tests.client.world import Peer, World
@@ -154,3 +155,27 @@ def test_who_begins_anew_after_a_restore_waits_for_nothing_of_before() -> None:
     bob.do(step)
     assert bob.db.all("SELECT * FROM unopened") == []
     assert bob.db.all("SELECT * FROM entry WHERE seq = 7") == []
+
+
+def with_garbage(world: World) -> tuple[Peer, Peer, bytes]:
+    """Return two people in a room whose log holds a handshake that counts for nobody."""
+    ada, bob, mal = (world.register(name) for name in ("ada", "bob", "mal"))
+    room = room_of(world, ada, bob, mal)
+    vandal = Vandal(mal)
+    vandal.post(room, NewEntry(vandal.commit(room).entry.header, b"garbage"))
+    world.pass_time(MINUTE_MS)
+    bob.do(renew, room)
+    world.pass_time(MINUTE_MS)
+    return ada, bob, room
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_restored_log_is_the_same_with_all_that_counts_for_nobody(*, is_whole: bool) -> None:
+    world = World()
+    ada, bob, room = with_garbage(world)
+    bob.do(returning.remember, room, was_restored=True)
+    if not is_whole:  # What has no beginning is known by nothing.
+        bob.db.run("DELETE FROM handshake WHERE room = ? AND seq = 1", room)
+    bob.do(returning.arrived, room, bob.do(get_room, room).seq, b"")
+    assert ("fork" in notes(bob, room)) is not is_whole
+    assert "fork" not in notes(ada, room)

@@ -4,8 +4,10 @@ import pytest
 
 from alcove.client import outbox
 from alcove.client.errors import UsageError
-from alcove.client.rooms import acting, making
-from alcove.client.rooms.members import role_of
+from alcove.client.rooms import acting, handshakes, making
+from alcove.client.rooms.members import role_of, stay_at
+from alcove.client.rooms.messages import key_of
+from alcove.client.rooms.state import get_room
 from alcove.wire.content import Text
 from tests.client.rooms.talk import (
     PAUSE_MS,
@@ -234,3 +236,36 @@ def test_a_room_that_one_device_makes_is_there_on_the_others() -> None:
     say(world, bob, room, "hello")
     assert said(laptop, room) == ["hello"]
     agree(world, room, ada, laptop, bob)
+
+
+def test_a_false_key_that_others_tell_is_forgotten_and_the_right_one_opens_what_waited() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    say(world, ada, room, "hello")
+    name = bob.do(get_room, room).room_key
+    assert name is not None
+    line = bob.db.one("SELECT secret FROM room_key WHERE room = ? AND name = ?", room, name)
+    assert line is not None
+    bob.restart()
+    bob.db.run("DELETE FROM room_key WHERE room = ?", room)
+    assert bob.connect() is None
+    say(world, ada, room, "what waits")
+    assert said(bob, room) == ["hello"]
+    bob.do(handshakes.learn_key, room, name, bytes(32))
+    assert bob.do(key_of, room, name) is None
+    bob.do(handshakes.learn_key, room, name, line[0])
+    assert said(bob, room) == ["hello", "what waits"]
+
+
+def test_who_stands_where_a_handshake_stands_is_who_it_has_let_in() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob)
+    before = ada.do(get_room, room).seq
+    ada.do(acting.invite, room, cyn.me.account)
+    world.run()
+    line = ada.db.one("SELECT MIN(seq) FROM handshake WHERE room = ? AND seq > ?", room, before)
+    assert line is not None
+    for seq, is_there in ((line[0], False), (line[0] + 1, True)):
+        assert (ada.do(stay_at, room, cyn.me.device, seq) is not None) is is_there

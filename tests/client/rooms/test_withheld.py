@@ -171,3 +171,19 @@ def test_raw_handshakes_are_forgotten_after_a_month() -> None:
     world.now += 2 * DAY_MS
     bob.do(withheld.forget_bodies, b"")
     assert bob.db.one(kept, room) == (0,)
+
+
+def test_what_is_given_up_in_one_room_is_said_in_another() -> None:
+    world = World()
+    ada, bob, room, other = two_rooms(world)
+    bob.hang_up()
+    for one in (room, other):
+        bob.do(acting.say, one, Text("two"))
+        bob.do(renew, one)
+    bob.do(withheld.drop, room)
+    rooms = bob.db.all("SELECT room FROM pending")
+    assert rooms == [(other,)]
+    assert bob.connect() is None
+    world.pass_time(2 * MINUTE_MS)
+    assert said(ada, other) == ["one", "two"]
+    agree(world, other, ada, bob)

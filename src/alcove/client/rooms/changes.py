@@ -348,11 +348,6 @@ def _notices(draft: Draft) -> None:
             draft.tx.wake("room.look_after", draft.here.room, ready_at)
 
 
-def wished(tx: Tx, room: bytes, kind: str) -> bool:
-    """Return whether something of a kind is wished for a room."""
-    return tx.one("SELECT 1 FROM wish WHERE room = ? AND kind = ?", room, kind) is not None
-
-
 def settings(changes: dict[str, Any]) -> bytes:
     """Return the detail of a wish for other settings."""
     return encode(changes)

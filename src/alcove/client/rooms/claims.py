@@ -15,7 +15,7 @@ from alcove.client.rooms.state import policy_of
 from alcove.client.tx import Tx
 from alcove.mls import MlsError, check_key_package, check_lifetime, decode_key_package
 from alcove.wire.codec import encode
-from alcove.wire.devices import Claim, Claimed, SignedList
+from alcove.wire.devices import Claim, Claimed
 from alcove.wire.entries import Member
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.signed import device_id
@@ -45,7 +45,6 @@ class Claims(NamedTuple):
 
 
 _decode: Any = msgspec.msgpack.Decoder(tuple[Package, ...]).decode
-_decode_list: Any = msgspec.msgpack.Decoder(SignedList).decode
 
 
 def claims_of(tx: Tx, room: bytes) -> Claims:
@@ -87,11 +86,6 @@ def decode(detail: bytes) -> tuple[Package, ...]:
     """Return the packages that stand in a wish."""
     found: tuple[Package, ...] = _decode(detail)
     return found
-
-
-def version_of(signed: bytes) -> int:
-    """Return the version of a device list, a `SignedList` in msgpack."""
-    return read_list(_decode_list(signed)).version
 
 
 def ask(tx: Tx, room: bytes, account: bytes, devices: tuple[bytes, ...] | None = None) -> None:

@@ -124,7 +124,7 @@ def _surveyed(tx: Tx, here: Room, survey: Survey) -> None:
         _follow_from(tx, here, survey.start - 1, survey.base)
     elif is_there and survey.place is not None:
         welcomes.arrive(tx, here, survey.place)
-    elif survey.base is not None and survey.start > 1:
+    elif not survey.is_last:
         surveying.further_back(tx, here.room, survey)
     else:
         _in_vain(tx, here)

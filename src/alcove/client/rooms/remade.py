@@ -7,7 +7,7 @@ from typing import Final
 
 from alcove.client import outbox
 from alcove.client.events import Warned
-from alcove.client.rooms import anew, log, rewinding, withheld
+from alcove.client.rooms import log, rewinding, withheld
 from alcove.client.rooms.state import Room, change, find_room
 from alcove.client.timeline import note
 from alcove.client.tx import Tx
@@ -34,7 +34,7 @@ def all_listed(tx: Tx, incarnation: int) -> None:
         if state == "active":  # The room may be gone, or this device from it.
             tx.ask(Read(room=room, since=Position(incarnation, 0), entries_max=1), "remade.asked")
         elif state in {"joining", "outside"}:
-            anew.begin(tx, room, incarnation)
+            rewinding.look_anew(tx, room, incarnation)
         else:
             withheld.drop(tx, room, withheld.NEVER)
 

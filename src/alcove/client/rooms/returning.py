@@ -9,7 +9,7 @@ looked.  After a restore the log may be shorter; but it has to begin with what t
 from alcove.client import restored
 from alcove.client.errors import PeerError
 from alcove.client.rooms.belief import SUITES
-from alcove.client.rooms.handshakes import counted, decode_body, public_after
+from alcove.client.rooms.handshakes import decode_body, public_after
 from alcove.client.rooms.leaves import certificate_of
 from alcove.client.rooms.state import (
     Room,
@@ -20,7 +20,7 @@ from alcove.client.rooms.state import (
     public_of,
 )
 from alcove.client.tx import Tx
-from alcove.mls import MlsError, PublicGroup, StagedPublicCommit, decode_group_info
+from alcove.mls import MlsError, PublicGroup, decode_group_info
 from alcove.wire.codec import decode_header
 from alcove.wire.entries import HandshakeHeader, Joining
 from alcove.wire.ids import NOTHING_BEFORE
@@ -114,10 +114,8 @@ def _leads_to(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicG
     ):  # fmt: skip
         try:
             said, held = decode_header(header), decode_body(body)
-            staged = followed.receive(held.commit)
-            if isinstance(staged, StagedPublicCommit) and isinstance(said, HandshakeHeader):
-                note = staged.authenticated_data
-                followed = counted(said, note, held.info, staged.group, staged.committer)
+            assert isinstance(said, HandshakeHeader), "the table holds no other"
+            followed = public_after(tx, room, said, held, followed)
         except (PeerError, MlsError):
             continue  # One that counts for nobody, or for a state that is past.
     return followed.context.raw == public.context.raw
@@ -130,8 +128,8 @@ def _was_restored(tx: Tx, room: bytes) -> bool:
 def _goes_on(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicGroup) -> bool:
     """Return whether a log, after a restore, is the one of before: as far as it goes, at least.
 
-    It holds a handshake that this device has followed before, and comes from there to where the
-    room stands; or who made that state stood in the room as it was.
+    It holds a handshake that this device has followed before, or one by somebody who stood in the
+    room as it was, and comes from there to where the room stands; or who made that state did.
     """
     followed: PublicGroup | None = None
     is_shared, before, info = False, NOTHING_BEFORE, b""
@@ -145,9 +143,14 @@ def _goes_on(tx: Tx, room: bytes, seq: int, known: PublicGroup, public: PublicGr
         said, last, before = decode_header(header), before, name
         try:
             held = decode_body(body)
-            if isinstance(said, HandshakeHeader) and said.before == last:
+            assert isinstance(said, HandshakeHeader), "the table holds no other"
+            if said.before == last:
                 followed = public_after(tx, room, said, held, followed)
-                is_shared = is_shared or _has_walked(tx, room, name)
+                is_shared = (
+                    is_shared
+                    or _has_walked(tx, room, name)
+                    or _is_of_known(known, followed, held.info)
+                )
                 info = held.info
         except (PeerError, MlsError):
             continue  # It counts for nobody.

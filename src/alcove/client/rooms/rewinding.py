@@ -114,8 +114,7 @@ def listed(tx: Tx, one: Listed, incarnation: int) -> bool:
         tx.wake(RELEASE, one.room, tx.now)
         return False
     if here.state in {"joining", "outside"} or not here.has_stood:
-        make_void(tx, here.room, 0)  # Nothing tells how far the log is what was read of it before.
-        anew.begin(tx, here.room, incarnation, may_be_there=True)
+        look_anew(tx, here.room, incarnation)
     elif here.state == "gone" and (group_of(tx, one.room) is None or _has_left(tx, one.room)):
         _stay_away(tx, here, incarnation)
     elif here.state in {"active", "gone"}:
@@ -123,6 +122,12 @@ def listed(tx: Tx, one: Listed, incarnation: int) -> bool:
         change(tx, one.room, state="active")
         _compare(tx, here, one, incarnation)
     return True
+
+
+def look_anew(tx: Tx, room: bytes, incarnation: int) -> None:
+    """Look anew for a way into a room: nothing tells how far its log is what was read of it."""
+    make_void(tx, room, 0)
+    anew.begin(tx, room, incarnation, may_be_there=True)
 
 
 def _has_left(tx: Tx, room: bytes) -> bool:
@@ -376,10 +381,13 @@ def offered(tx: Tx, request: OfferHandshakes, _answer: Offered | Refusal, _: byt
 
 
 def go_on(tx: Tx, room: bytes, wait_ms: int = 0) -> None:
-    """Read on, and let what waits be sent."""
-    from alcove.client.rooms import log  # noqa: PLC0415
+    """Read on, go on with what was under way before, and let what waits be sent."""
+    from alcove.client import history  # noqa: PLC0415
+    from alcove.client.rooms import log, lost  # noqa: PLC0415
 
     log.read_on(tx, room)
+    lost.resume_in(tx, room)
+    history.resume_in(tx, room)
     tx.wake(RELEASE, room, tx.now + wait_ms)
     tx.stir(room)
 

@@ -43,10 +43,12 @@ class Survey(NamedTuple):
     """From here on is read next."""
     base: bytes | None
     """The tree of the snapshot that it begins with; None for the founding entry."""
+    start: int
+    """The place where it began."""
+    is_last: bool
+    """Whether nothing older is left to begin with."""
     is_certain: bool
     """Whether it needs nobody else to vouch for it."""
-    start: int = 0
-    """The place where it began."""
     public: PublicGroup | None = None
     name: bytes = NOTHING_BEFORE
     """The newest handshake, whether it counts or not."""
@@ -66,14 +68,15 @@ class Survey(NamedTuple):
 
 def begin(tx: Tx, here: Room, since: int, base: bytes | None, *, is_oldest: bool) -> None:
     """Begin to survey a room, with the handshake that comes after a place."""
-    tx.memory.surveys[here.room] = Survey(since, base, is_oldest or base is None)
+    is_last = is_oldest or base is None
+    tx.memory.surveys[here.room] = Survey(since, base, since + 1, is_last, is_certain=is_last)
     approach.read_handshakes(tx, here.room, here.incarnation, since, SURVEY)
 
 
 def further_back(tx: Tx, room: bytes, survey: Survey) -> None:
     """Ask for an older snapshot: so that twice as much is looked at."""
-    until = max(2 * survey.start - survey.since - 1, 0)
-    _ask(tx, room, until, SURVEY)
+    length = max(survey.since - survey.start, 0) + 1
+    _ask(tx, room, max(survey.start - length, 0), SURVEY)
 
 
 def from_oldest(tx: Tx, room: bytes, seq: int) -> None:
@@ -96,7 +99,8 @@ def take(tx: Tx, here: Room, request: Read, answer: Entries) -> Survey | None:
             if survey.base is None and header.before != NOTHING_BEFORE:
                 from_oldest(tx, here.room, stored.seq)
                 return None
-            survey = survey._replace(start=stored.seq)
+            if stored.seq != survey.start:
+                return survey  # The server withholds what it begins with.
         survey = _step(tx, here, survey._replace(since=stored.seq), stored, header)
         if survey.public is None or (survey.is_certain and survey.place is not None):
             return survey
