@@ -236,7 +236,9 @@ class Checks:
             if said.kind == "delete"
         }
         return {
-            id(one) for one in self.people.record.said if one.kind == "edit" and id(one.target) in gone
+            id(one)
+            for one in self.people.record.said
+            if one.kind == "edit" and id(one.target) in gone
         }
 
     def _was_told(self, one: Utterance) -> bool:
@@ -404,16 +406,18 @@ class Checks:
         times: list[tuple[int, int]] = []
         since = 0
         for place in self.logs[room]:
-            if not isinstance(place.header, HandshakeHeader):
+            if isinstance(place.header, MessageHeader):
+                has_left = place.header.notice == "leave" and history == "none"
+                if has_left and there.pop(place.header.sender, None):  # It is sent nothing more.
+                    times.append((since, place.seq))
                 continue
             was_there = bool(there)
             routing = place.header.routing
             for one in (*routing.removes, *routing.adds):
                 if one.account == account and (history == "closed" or one.device == device.id):
                     there.pop(one.device, None)
-            for one in routing.adds:
-                if one.account == account and (history == "closed" or one.device == device.id):
-                    there[one.device] = place.seq
+                    if one in routing.adds:
+                        there[one.device] = place.seq
             came_anew = history == "none" and place.seq in there.values()
             if was_there and (came_anew or not there):
                 times.append((since, place.seq))

@@ -286,7 +286,11 @@ class Device:
         self._calls.clear()
         if event.was_in:
             self._enter(life, lambda: self.engine.hung_up(self.now))
-        if event.retry_at is None and not self.turned_away:
+        if event.retry_at is None:  # What it was turned away for comes first.
+            self._enter(life, partial(self._retry, life))
+
+    def _retry(self, life: int) -> None:
+        if not self.turned_away:
             self.world.later(RETRY_MS, self._want, life)
 
     def call(self, request: Request, then: Callable[[Any], None]) -> None:

@@ -283,19 +283,31 @@ class Knowledge:
                 if place < least:
                     yield f"{name} has read {self.name(room)} to {place}, its owner to {least}"
 
+    def _said_since(self, room: bytes, first: int) -> dict[tuple[bytes, bytes], None]:
+        """Return what stands in a log from a place on: the accounts, and the contents' ids."""
+        return {
+            (self._checks.accounts[place.header.sender], place.header.content): None
+            for place in self._checks.logs[room]
+            if place.seq >= first and isinstance(place.header, MessageHeader)
+        }
+
     def _newcomers_read_nothing_of_before(self, room: bytes) -> Iterator[str]:
-        """Where newcomers read nothing of before, it is not on their disks."""
+        """Where newcomers read nothing of before, it is not on their disks.
+
+        What a disk that was set back says once more, they may read.
+        """
         histories = self.house.look("SELECT history FROM room WHERE room = ?", room)
         if histories == [("open",)] or self._checks.was_opened(room):
             return
         for device in self._checks.inside(room):
             times = self._checks.time_there(room, device)
             first = min((since for since, _ in times), default=0)
-            before = [
+            before = [  # What a disk that was set back has said again counts from there on.
                 said
-                for seq, said in self._checks.said(room)
+                for seq, said in self._checks.said(room, first.__le__)
                 if seq < first and said.kind in {"text", "edit"}
                 and said.account != self._checks.accounts[device.id]
+                and (said.account, said.content) not in self._said_since(room, first)
             ]  # fmt: skip
             if not before:
                 continue

@@ -8,7 +8,7 @@ finds other things than one in which everybody removes everybody.
 from collections.abc import Callable
 from typing import Any, Final
 
-from alcove.client import chats, receipts
+from alcove.client import chats, receipts, trust
 from alcove.client.account import open_request
 from alcove.client.devices import revoke
 from alcove.client.errors import ClientError
@@ -41,6 +41,8 @@ ROOMS_MAX: Final = 4
 """More rooms than that cost time and find nothing."""
 ROLL_CALL_MS: Final = 20_000
 """When everybody says something once more, after a server has lied."""
+LOOK_MS: Final = 1_000
+"""How soon an owner compares a number with somebody of whose devices there are two lists."""
 LATELY: Final = 6
 """People react to what was said lately."""
 
@@ -117,6 +119,8 @@ class People:
         if isinstance(event, Warned):
             self.warned.append((device.name, event.code, event.about))
             device.tell(f"warns: {event.code} ({self.world.name(event.about)})")
+            if event.code == "keys-forked" and self.faults.counts["server is restored"]:
+                self.world.later(LOOK_MS, self._look, device, event.about)
         elif isinstance(event, Mended):
             self.mended[event.cause] = self.mended.get(event.cause, 0) + 1
             if event.cause.startswith("lost"):
@@ -124,6 +128,13 @@ class People:
             elif event.cause == "found":
                 self.faults.count("devices were found")
             device.tell(f"mends: {event.cause} at {event.seq} in {self.world.name(event.room)}")
+
+    def _look(self, device: Device, account: bytes) -> None:
+        """Have an owner go on with somebody whose newest list a restored server has lost."""
+        if not device.is_free:
+            self.world.later(LOOK_MS, self._look, device, account)
+        elif device.disk.one("SELECT 1 FROM me WHERE account = ?", account) is None:
+            self.ask(device, trust.seen, account)
 
     def _call_the_roll(self) -> None:
         """Everybody says something in each room: then all can know what the others have read."""

@@ -319,6 +319,16 @@ def test_a_device_that_was_revoked_while_it_was_away_brings_nothing_back() -> No
     assert len(devices.own_devices(ada.db)) == 1
 
 
+def test_a_device_that_a_server_knows_again_is_in_again() -> None:
+    world = World()
+    ada = world.register("ada")
+    laptop = world.add_device(ada)
+    laptop.hang_up()
+    laptop.do(devices.revoked)  # By the word of a server that had lost its list.
+    assert laptop.connect() is None
+    assert laptop.me.state == "in"
+
+
 def test_a_list_that_cannot_be_given_back_is_compared_with_what_is_there() -> None:
     ada = World().register("ada")
     request = PutList(id=1, list=list_of(ada))
@@ -478,6 +488,27 @@ def test_the_archive_is_read_even_when_nobody_tells_the_lists_of_before() -> Non
     tablet.db.run("INSERT INTO archive_seeds (one, seeds) VALUES (1, x'90')")
     tablet.do(devices.earlier, request, refusal, b"")
     assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", account.ARCHIVE) == (1,)
+
+
+@pytest.mark.parametrize(("history", "since"), [("open", None), ("closed", 2_000), ("none", 7_000)])
+def test_a_lost_device_could_read_what_its_account_could_but_where_nothing_is_kept(
+    history: str, since: int | None
+) -> None:
+    world = World()
+    ada = world.register("ada")
+    laptop = world.add_device(ada)
+    ada.db.run(
+        """
+        INSERT INTO room (room, kind, history, state, chain, handshake)
+        VALUES (?, 'group', ?, 'active', zeroblob(32), zeroblob(32))
+        """,
+        ROOM, history,
+    )  # fmt: skip
+    stand(ada, ROOM, ada, 2)
+    stand(ada, ROOM, laptop, 7)
+    assert devices.reach(ada.db, laptop.me.device) == [
+        devices.Reach(ROOM, 7, since, None, None),
+    ]
 
 
 def test_a_renewed_certificate_does_not_make_two_stays_of_one() -> None:

@@ -19,7 +19,7 @@ from alcove.wire.devices import Devices, GetDevices
 from alcove.wire.directory import SetVisibility
 from alcove.wire.entries import Append
 from alcove.wire.errors import Code
-from alcove.wire.greeting import Announcement
+from alcove.wire.greeting import Announcement, SignedIn
 from tests.client.rooms.mischief import Killer, refuse
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said
 from tests.client.world import Peer, World
@@ -287,3 +287,29 @@ def test_who_is_leaving_brings_nobody_along() -> None:
         wished = ada.db.one("SELECT COUNT(*) FROM wish WHERE kind = 'add_device'")
         assert wished == (int(not is_leaving),)
         ada.db.run("DELETE FROM wish WHERE kind = 'leave'")
+
+
+def test_what_the_server_says_before_it_is_known_whose_device_this_is_is_passed_over() -> None:
+    world = World()
+    ada = world.register("ada")
+    ada.heard()
+    nobody = SignedIn(
+        id=1, account=bytes(16), name="ada", host=False, bot=False, proof=bytes(64),
+        counter=0, incarnation=1, list_version=1, list_hash=bytes(32), packages=0, inbox=0,
+    )  # fmt: skip
+
+    def enter(tx: Tx, entered: SignedIn | None) -> None:
+        tx.memory.entered = entered
+
+    for entered, count in ((nobody, 0), (None, 1)):
+        ada.do(enter, entered)
+        ada.engine.receive(Announcement(text="soon", at=1), world.now)
+        assert len(ada.heard(Pushed)) == count
+
+
+def test_a_request_that_could_not_be_read_again_is_not_kept() -> None:
+    world = World()
+    ada = world.register("ada")
+    with pytest.raises(UsageError):
+        ada.do(lambda tx: tx.order(Append(room=b"short", entries=()), "owner"))
+    assert ada.db.all("SELECT * FROM request") == []

@@ -22,6 +22,7 @@ from tests.client.refusing import answer, refuse, watch
 from tests.client.rooms.talk import PAUSE_MS, room_of, say
 from tests.client.world import Peer, World
 
+DAY_MS = 24 * 60 * 60 * 1000
 MOMENT_MS = 8_000
 """So long it takes until everybody has heard what others have stored and read."""
 
@@ -318,6 +319,20 @@ def test_nothing_is_told_of_a_room_that_this_device_has_left() -> None:
     assert bob.engine.requests() == []
 
 
+def test_what_is_read_after_a_clock_was_set_right_is_told_at_once() -> None:
+    world, ada, bob, room = pair()
+    say(world, bob, room, "one")
+    world.now += DAY_MS
+    read_all(ada, room)
+    world.pass_time(MOMENT_MS)
+    assert states(bob, room) == ["read"]
+    world.now -= DAY_MS
+    say(world, bob, room, "two")
+    read_all(ada, room)
+    world.pass_time(MOMENT_MS)
+    assert states(bob, room) == ["read", "read"]
+
+
 def test_one_slot_is_on_its_way_at_a_time() -> None:
     world, ada, bob, room = pair()
     say(world, ada, room, "one", "two")
@@ -390,3 +405,14 @@ def test_without_an_answer_the_next_one_tells() -> None:
     ada.do(lambda tx: tx.ask(GetMembers(room=room), "receipts.members"))
     assert refuse(ada, GetMembers, Code.BUSY) == 1
     assert states(ada, room) == ["stored"]
+
+
+def test_a_mark_of_ones_own_tells_no_key_while_a_newer_one_is_still_to_be_said() -> None:
+    world, ada, bob, room = pair()
+    say(world, bob, room, "one")
+    read_all(ada, room)
+    world.pass_time(MOMENT_MS)
+    older = ada.do(slot, room, ada.me.account, Mark(1, 0))
+    ada.db.run("UPDATE slot SET seq = ? WHERE room = ?", receipts.UNSAID, room)
+    answer(ada, SlotsChanged(room=room, slots=(Slot(ada.me.account, older),)))
+    assert ada.db.one("SELECT seq FROM slot WHERE room = ?", room) == (receipts.UNSAID,)

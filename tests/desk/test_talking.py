@@ -1,6 +1,11 @@
 """What two people see who talk with each other."""
 
-from alcove.desk import chats, messages, people, profile
+from collections.abc import Callable
+
+import pytest
+
+from alcove.client import signals
+from alcove.desk import chats, desk, messages, people, profile
 from alcove.desk.news import AskingChanged, Called, ChatsChanged, LinesChanged
 from tests.desk.desks import Square, sat
 
@@ -40,3 +45,30 @@ async def test_two_people_meet_and_talk(square: Square) -> None:
     assert answer.reply is not None
     assert (answer.reply.by, answer.reply.text, answer.calls_me) == ("ada", "are you there?", True)
     assert (await ada.sees(Called)).title == "bob"
+
+
+@sat()
+async def test_who_writes_is_shown_until_it_comes_or_nothing_more_does(square: Square) -> None:
+    ada, bob = await square.newcomer("ada"), await square.newcomer("bob")
+    room = await ada.ask(people.Direct(name="bob"))
+    await ada.ask(messages.Send(room=room, text="are you there?"))
+    await bob.sees(AskingChanged)
+    await bob.ask(people.Accept(room=room))
+    await bob.until(chats.GetChats(), lambda found: bool(found and found[0].last))
+    await ada.until(chats.GetChats(), lambda found: not found[0].waits_for)
+
+    def writes(who: tuple[str, ...]) -> Callable[[ChatsChanged], bool]:
+        return lambda news: news.chats[0].typing == who
+
+    await bob.ask(chats.Type(room=room))
+    await ada.sees(ChatsChanged, writes(("bob",)))
+    await bob.ask(messages.Send(room=room, text="yes"))
+    told = await ada.sees(ChatsChanged, lambda news: news.chats[0].last == "yes")
+    assert told.chats[0].typing == ()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk, "TYPING_MS", 200)
+        patch.setattr(signals, "TYPING_MS", 0)  # It may be said again at once.
+        ada.news.clear()
+        await bob.ask(chats.Type(room=room))
+        await ada.sees(ChatsChanged, writes(("bob",)))
+        await ada.sees(ChatsChanged, writes(()))

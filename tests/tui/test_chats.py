@@ -1,5 +1,7 @@
 """Talking: each act changes something on the server, and somebody else's desk reads it back."""
 
+from textual.widgets import OptionList
+
 from alcove.desk import chats, messages, shown
 from alcove.tui.log import Log
 from tests.desk.desks import Face
@@ -147,3 +149,17 @@ async def test_without_a_line_all_is_kept_and_goes_when_it_is_mended(seat: Seat)
         wire.mend()
         assert (await line(bob, room, "later")).text == "later"
         await seat.sees("connected", "✓")
+
+
+@seated()
+async def test_a_filter_that_finds_nothing_is_left_by_escape(seat: Seat) -> None:
+    await seat.arrive("ada")
+    await seat.meet("bob")
+    await seat.open("bob")
+    for way in ("escape", "ctrl+k"):
+        await seat.press("ctrl+k", "slash")
+        await seat.type("nobody")
+        rows = seat.app.screen.query_one("#chats", OptionList)
+        await seat.until(lambda: not rows.option_count)  # noqa: B023 - It is asked at once.
+        await seat.press(way)
+        await seat.until(lambda: rows.option_count == 1 and rows.has_focus)  # noqa: B023

@@ -1,6 +1,7 @@
 """The door: coming in, for the first time and again."""
 
-from textual.widgets import Button
+from textual import events
+from textual.widgets import Button, Input
 
 from alcove.desk import chats, messages, people, profile
 from alcove.tui.shell import Tick
@@ -110,3 +111,15 @@ async def test_a_server_with_a_password_asks_for_it(seat: Seat) -> None:
     await seat.fill("server_password", "the server's password")
     seat.app.screen.query_one("#do", Button).press()
     await seat.sees("Quick actions", "@ada")
+
+
+@seated()
+async def test_what_a_program_types_in_one_go_lands_in_its_fields(seat: Seat) -> None:
+    await seat.sees("Create account")
+    await seat.press("ctrl+e")
+    seat.app.screen.query_one("#name").focus()
+    await seat.pilot.pause()
+    for key in ("a", "d", "a", "tab", "x", "y", "shift+tab", "n"):
+        seat.app.post_message(events.Key(key, key if len(key) == 1 else None))
+    values = {name: seat.app.screen.query_one(f"#{name}", Input) for name in ("name", "password")}
+    await seat.until(lambda: values["name"].value == "adan" and values["password"].value == "xy")

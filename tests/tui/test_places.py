@@ -221,3 +221,17 @@ async def test_nothing_rings_in_quiet_hours_nor_from_what_is_muted(seat: Seat) -
     await bob.ask(messages.Send(room=room, text="third"))
     await seat.until(lambda: "bob: third" in rung)
     assert rung == ["bob: first", "bob: third"]
+
+
+@seated()
+async def test_a_group_with_somebody_unknown_asks_again_with_what_was_typed(seat: Seat) -> None:
+    await seat.arrive("ada")
+    await seat.press("2", "ctrl+n")
+    await seat.asked("Harbour", "boats", "nosuch")
+    await seat.sees("Who comes later")
+    await seat.press("enter")
+    await seat.told("nosuch")
+    await seat.sees("New group", "Harbour", "boats", "nosuch")
+    await seat.asked("", "", " ")
+    await seat.press("enter")
+    await seat.sees("# Harbour", "encrypted")

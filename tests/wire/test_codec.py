@@ -182,6 +182,7 @@ def test_an_answer_that_was_stored_is_read_again() -> None:
         b"\xc1",
         codec.encode({"type": "x"}),
         codec.encode({"type": "m", "sender": ROOM, "content": ROOM, "form": "plain"}),
+        codec.encode({"type": "m", "content": ROOM, "sender": ROOM, "form": "notice"}),
         codec.encode(MessageHeader(sender=ROOM, content=ROOM, form="notice")) + b"\x00",
         codec.encode({"type": "m", "sender": ROOM, "content": ROOM, "form": "a"}).replace(
             b"\xa1a", b"\xa1\xff"

@@ -57,8 +57,10 @@ class Reach(NamedTuple):
 
     room: bytes
     since: int
-    """The place of the handshake that brought it; what came before only where history is open."""
+    """The place of the handshake that brought it."""
     since_at: Millis | None
+    """Since when it could read: from the beginning (None) where history is open, since its account
+    came where it is closed, and only where nothing is kept since it came itself."""
     until: int | None
     """The place of the one that took it away; None while it stands there."""
     until_at: Millis | None
@@ -82,8 +84,15 @@ def reach(db: Database, device: bytes) -> list[Reach]:
     """Return what a device could read, and since when: what to tell after it was lost."""
     lines = db.all(
         """
-        SELECT s.room, s.since, a.at, s.until, b.at
+        SELECT s.room, s.since, CASE r.history
+            WHEN 'open' THEN NULL
+            WHEN 'closed' THEN (
+                SELECT h.at FROM stay f JOIN handshake h ON h.room = f.room AND h.seq = f.since
+                WHERE f.room = s.room AND f.account = s.account ORDER BY f.since LIMIT 1
+            )
+            ELSE a.at END, s.until, b.at
         FROM stay s
+        LEFT JOIN room r ON r.room = s.room
         LEFT JOIN handshake a ON a.room = s.room AND a.seq = s.since
         LEFT JOIN handshake b ON b.room = s.room AND b.seq = s.until
         WHERE s.device = ? ORDER BY s.room, s.since
@@ -213,6 +222,8 @@ def signed_in(tx: Tx, answer: SignedIn) -> None:
     """Compare what the server says of this device and its account with what is known here."""
     me = tx.me
     tx.memory.has_offered = False
+    if me.state == "revoked" and me.device in trust.devices_pinned(tx.db, me.account):
+        tx.change_me("state", "in")  # A server that was restored has its list again.
     tx.run("UPDATE me SET is_host = ?, is_bot = ?", int(answer.host), int(answer.bot))
     pin = trust.pin_of(tx.db, me.account)
     assert pin is not None

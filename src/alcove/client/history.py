@@ -133,7 +133,7 @@ def _in_vain(tx: Tx, room: bytes) -> None:
 
 def resume(tx: Tx) -> None:
     """Go on with what was not fetched to its end."""
-    for (room,) in tx.all("SELECT room FROM past ORDER BY room"):
+    for (room,) in tx.all("SELECT room FROM past WHERE is_done = 0 ORDER BY room"):
         resume_in(tx, room)
 
 
@@ -188,8 +188,7 @@ def go_on(tx: Tx, room: bytes) -> None:
     low, known, tries, _ = line
     if low <= 1 or here.history == "none":
         tx.run("UPDATE past SET is_done = 1 WHERE room = ?", room)
-        if here.history == "closed":
-            messages.settle(tx, room)
+        messages.settle(tx, room)
     elif known < low:
         since = max(known - 1, low - 1 - PAGE_ENTRIES, 0)
         request = Read(
@@ -252,6 +251,12 @@ def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) ->
 
     stay = stay_at(tx, room, header.sender, stored.seq)
     if stay is None:
+        return
+    if tx.one(
+        "SELECT 1 FROM entry WHERE room = ? AND device = ? AND content = ?",
+        room, header.sender, header.content,
+    ):  # fmt: skip
+        _remember(tx, room, stored, header.sender, None, "twice")
         return
     cause = None
     if stored.body is None:

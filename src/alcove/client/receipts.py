@@ -246,7 +246,9 @@ def members(tx: Tx, request: GetMembers, answer: Members | Refusal, _: bytes) ->
 def say(tx: Tx, room: bytes) -> None:
     """Have this account's slot in a room stored soon."""
     line = tx.one("SELECT at FROM slot WHERE room = ?", room)
-    tx.wake(SLOT, room, tx.now if line is None else max(tx.now, line[0] + SLOT_MS))
+    # A time to come is of a clock that was set back since.
+    due = tx.now if line is None else min(line[0], tx.now) + SLOT_MS
+    tx.wake(SLOT, room, max(tx.now, due))
 
 
 def say_again(tx: Tx, room: bytes) -> None:

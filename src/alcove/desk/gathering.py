@@ -82,6 +82,8 @@ class Gathered:
 
     def _line(self, message: "Message", *, calls: bool) -> None:
         self.chats[message.line.room] = None
+        if calls and message.author is not None:  # What they wrote has come.
+            self._typing.setdefault(message.line.room, {})[message.author.name] = False
         if calls and (message.mentions_me or message.room.kind == "direct"):
             self._called[message.number] = None
         self._lines.setdefault(message.line.room, {})[message.number] = None

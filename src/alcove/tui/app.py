@@ -39,6 +39,8 @@ for _digit in "12345":
 
 REST: Final = 2
 """After news was drawn, nothing is drawn of it for so many times as long as that took."""
+REST_MAX_S: Final = 0.25
+"""It is no longer: a screen that had nothing to draw says so late."""
 CHIME_S: Final = 8.0
 """How long a notice stays."""
 
@@ -245,7 +247,7 @@ class Alcove(App[None]):
     def _rest(self, begun_s: float) -> None:
         if self._loop is not None:
             now_s = self._loop.time()
-            self._rests_until_s = now_s + REST * (now_s - begun_s)
+            self._rests_until_s = now_s + min(REST * (now_s - begun_s), REST_MAX_S)
 
     def _show(self, news: list[News]) -> None:
         for one in news:

@@ -50,6 +50,7 @@ class Chats(Place):
         Binding("m", "mute", show=False),
         Binding("p", "pin", show=False),
         Binding("u", "unread", show=False),
+        Binding("escape", "all", show=False),
     ]
 
     def compose(self) -> ComposeResult:
@@ -384,6 +385,11 @@ class Chats(Place):
     def action_find(self) -> None:
         """Find a chat or a person."""
         self.query_one("#find", Input).focus()
+
+    def action_all(self) -> None:
+        """Look for nothing any more: the whole list is there."""
+        self.query_one("#find", Input).value = ""
+        self.back()
 
     def action_find_here(self) -> None:
         """Find what was said."""

@@ -18,7 +18,7 @@ from alcove.tui import look
 from alcove.tui.choosing import ShowText
 from alcove.tui.lines import Lines, hanging, stacked
 from alcove.tui.look import styled
-from alcove.tui.shell import Box, Field, Form, Keys, Rows, Tick, TopBar, app_of
+from alcove.tui.shell import NEXT_FIELD, Box, Field, Form, Keys, Rows, Tick, TopBar, app_of
 
 R = TypeVar("R")
 BITS = 64.0
@@ -74,6 +74,7 @@ class Door(Screen[None]):
         Binding("ctrl+e", "own_words", "my own words", priority=True, show=False),
         Binding("ctrl+s", "other_way", "the other way in", priority=True, show=False),
         Binding("escape", "accounts", "accounts", show=False),
+        *NEXT_FIELD,
     ]
 
     def __init__(self, accounts: tuple[shown.Account, ...]) -> None:

@@ -253,25 +253,37 @@ class Groups(Place):
     async def action_new(self) -> None:
         """Make a group."""
         app = app_of(self)
-        asked = await app.push_screen_wait(Form("New group", [
-            Field("Name", id="name"), Field("What it is about", id="topic"),
-            Field("People, by user name", note="@jonas @priya", id="people"),
-        ], "next"))  # fmt: skip
-        if asked is None or not asked["name"].strip():
-            return
+        asked = {"name": "", "topic": "", "people": ""}
+        room: str | None = None
+        while room is None:  # What was typed is there again when it could not be done.
+            filled = await app.push_screen_wait(Form("New group", [
+                Field("Name", value=asked["name"], id="name"),
+                Field("What it is about", value=asked["topic"], id="topic"),
+                Field(
+                    "People, by user name", note="@jonas @priya", value=asked["people"], id="people"
+                ),
+            ], "next"))  # fmt: skip
+            if filled is None or not filled["name"].strip():
+                return
+            asked = filled
+            room = await self._make(asked)
+        if room:
+            await self._talk(room)
+
+    async def _make(self, asked: dict[str, str]) -> str | None:
+        """Make a group of what was typed: the room, nothing (left in the middle), or None."""
+        app = app_of(self)
         history = await app.push_screen_wait(
             Chooser("Who comes later", [Choice(kind, words) for kind, words in HISTORY.items()])
         )
         if history is None:
-            return
+            return ""
         people = tuple(asked["people"].replace(",", " ").split())
-        room = await app.tried(
+        return await app.tried(
             rooms.CreateGroup(
                 name=asked["name"].strip(), members=people, topic=asked["topic"], history=history
             )
         )
-        if room is not None:
-            await self._talk(room)
 
     async def _talk(self, room: str) -> None:
         from alcove.tui.chats import Chats  # noqa: PLC0415

@@ -29,9 +29,9 @@ STRIPS_MAX: Final = 2_000
 """So many drawn lines of cells are kept before they are drawn anew."""
 
 
-def _place(line: shown.Line) -> tuple[bool, int, int]:
-    """Return what the order of the log goes by: what waits comes last."""
-    return line.seq is None, line.seq or 0, line.number
+def _place(line: shown.Line) -> tuple[bool, int, str, int]:
+    """Return what the order of the log goes by, as its pages do: what waits comes last."""
+    return line.seq is None, line.seq or 0, line.cause, line.number
 
 
 class Log(ScrollView, can_focus=True):

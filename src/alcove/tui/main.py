@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input, TextArea
 
 from alcove.desk.news import ConnectionChanged, News
 from alcove.tui.shell import PLACES, Keys, TopBar, app_of
@@ -28,7 +28,7 @@ class Main(Screen[None]):
             Binding(f"alt+{number}", f"go({number - 1})", show=False, priority=True)
             for number in range(1, 6)
         ),
-        Binding("ctrl+k", "go(0)", "chats", priority=True, show=False),
+        Binding("ctrl+k", "chats", "chats", priority=True, show=False),
         Binding("ctrl+s", "switch", "switch account", priority=True, show=False),
         Binding("ctrl+l", "lock", "lock", priority=True, show=False),
     ]
@@ -79,15 +79,23 @@ class Main(Screen[None]):
         """Show a place, by its key."""
         self.go(number)
 
+    def action_chats(self) -> None:
+        """Show the whole list of chats, wherever one is."""
+        from alcove.tui.chats import Chats  # noqa: PLC0415
+
+        self.go(0)
+        self.query_one(Chats).action_all()
+
     def show_keys(self) -> None:
         """Show the keys of what has the focus now."""
         self.query_one(Keys).tell(self.keys())
 
     def keys(self) -> Sequence[tuple[str, str]]:
         """Return what can be done here."""
+        is_writing = isinstance(self.focused, Input | TextArea)
         return (
             *self.place.keys(),
-            ("1-5", "places"),
+            ("alt 1-5" if is_writing else "1-5", "places"),
             ("^s", "switch account"),
             ("^l", "lock"),
             ("^q", "quit"),

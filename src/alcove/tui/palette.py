@@ -79,7 +79,7 @@ COMMANDS: Final = (
     Command("log out, and clear this machine", "", lambda main: _profile(main).action_log_out()),
     Command("my recovery phrase", "", lambda main: _security(main).action_phrase()),
     Command("quiet hours: when nothing rings", "", lambda main: _profile(main).action_quiet()),
-    Command("light or dark", "", lambda main: app_of(main).action_other_light()),
+    Command("theme: light or dark", "", lambda main: app_of(main).action_other_light()),
     Command("switch account", "^s", lambda main: main.action_switch()),
     Command("lock", "^l", lambda main: main.action_lock()),
     Command("quit", "^q", lambda main: app_of(main).action_leave()),

@@ -1,8 +1,9 @@
 """What every screen shares: the bar at the top, the keys at the bottom, boxes and questions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -171,6 +172,13 @@ class Box(Vertical):
         self.border_title = styled((title, "bold $ink"))
 
 
+NEXT_FIELD: Final = (
+    Binding("tab", "app.focus_next", show=False, priority=True),
+    Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+)
+"""For screens with fields: what comes right behind a tab, as programs type, is the next field's."""
+
+
 class Field(Input):
     """A line to type into, with its name in its border."""
 
@@ -268,7 +276,7 @@ class Question(ModalScreen[bool]):
 class Form(ModalScreen[dict[str, str] | None]):
     """A few fields that are filled in together."""
 
-    BINDINGS = [("escape", "drop", "Leave it")]  # noqa: RUF012
+    BINDINGS = [("escape", "drop", "Leave it"), *NEXT_FIELD]  # noqa: RUF012
 
     def __init__(self, title: str, fields: Sequence[Field], do: str, about: str = "") -> None:
         super().__init__()

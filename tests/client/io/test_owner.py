@@ -116,6 +116,8 @@ async def test_a_lost_device_is_taken_off_and_reads_nothing_new(town: Town) -> N
     await phone.line._until(lambda: phone.line.turned_away is not None, PATIENCE_S)
     assert phone.line.turned_away is not None
     assert phone.line.turned_away.code == "revoked"
+    with pytest.raises(UsageError, match="removed from your account"):
+        await phone.room(room.id).send("to nobody")
     assert [one.id for one in await ada.owner.devices()] == [here.id]
     assert [one.room for one in ada.owner.reach(here.id)] == [room]
     await (await room.send("after")).sent(PATIENCE_S)

@@ -73,7 +73,9 @@ def test_keys_of_before_are_handed_to_nobody_who_has_another_identity() -> None:
     account = bob.me.account
     there = asking.Sender(*_stay(ada, room, account))
     here = get_room_of(ada, room)
-    assert ada.do(asking._may_have, here, there, before[1])
+    own = asking.Sender(*_stay(cyn, room, ada.me.account))
+    for asker in (there, own):
+        assert ada.do(asking._may_have, here, asker, before[1])
     host = reset(world, bob)
     world.pass_time(5 * MINUTE_MS)
     ada.do(acting.remove, room, account)

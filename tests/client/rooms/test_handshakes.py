@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from alcove.client.errors import PeerError
 from alcove.client.events import Mended
 from alcove.client.rooms import acting
 from alcove.client.rooms.belief import SUITES, policy
 from alcove.client.rooms.committing import Made
-from alcove.client.rooms.handshakes import Body, decode_body
+from alcove.client.rooms.handshakes import Body, decode_body, staged_by
 from alcove.client.rooms.note import Note, encode_note
 from alcove.client.rooms.state import get_room
-from alcove.mls import CommitOptions, load_group, save_group
+from alcove.mls import CommitOptions, Remove, load_group, save_group
+from alcove.mls.context import sign_group_info
 from alcove.wire.codec import decode_header, encode
 from alcove.wire.content import Text
 from alcove.wire.entries import Appended, HandshakeHeader, NewEntry
@@ -115,6 +117,19 @@ def forged_info(_mal: Vandal, _room: bytes, made: Made) -> NewEntry:
     return NewEntry(made.entry.header, body_of(made, info=info[:-1] + bytes([info[-1] ^ 1])))
 
 
+def info_of_another(mal: Vandal, _room: bytes, made: Made) -> NewEntry:
+    """A GroupInfo that another member has signed, who agreed to the lie."""
+    (_, bob, *_) = mal.world.peers
+    public = made.after.public
+    (signer,) = [
+        index for index, leaf in public.tree.leaves() if leaf.signature_key == bob.me.key.public
+    ]
+    info = sign_group_info(
+        public.suite, bob.me.key, public.context, (), public.confirmation_tag, signer
+    )
+    return NewEntry(made.entry.header, body_of(made, info=info.message()))
+
+
 def noteless(mal: Vandal, room: bytes, _made: Made) -> NewEntry:
     """A commit that says nothing about itself."""
     return bare(mal, room, b"")
@@ -153,6 +168,7 @@ BAD: list[tuple[Bad, str]] = [
     (no_info, "codec-truncated"),
     (old_info, "group-info-context"),
     (forged_info, "group-info-signature"),
+    (info_of_another, "group-info-signer"),
     (noteless, "note-form"),
     (strange_note, "note-form"),
     (of_another, "not-its-writer"),
@@ -242,3 +258,12 @@ def leaf(peer: Peer, other: Peer, room: bytes) -> int:
     assert line is not None
     number: int = line[0]
     return number
+
+
+def test_a_proposal_is_no_commit_even_where_the_rules_would_let_it_by() -> None:
+    _, _, mal, room = trio(World())
+    lax = replace(policy(mal.peer.me.server), rule=lambda *_: None, proposal=lambda *_: None)
+    group = load_group(save_group(mal.group(room)), lax, suites=SUITES)
+    proposal = group.propose(Remove(0), mal.peer.random, private=False).message
+    with pytest.raises(PeerError, match="not-a-commit"):
+        staged_by(group.public, proposal)

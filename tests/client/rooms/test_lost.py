@@ -17,7 +17,7 @@ from alcove.mls import Group
 from alcove.mls.pyca import Pyca
 from alcove.wire.codec import decode_header, encode
 from alcove.wire.content import Text
-from alcove.wire.entries import Append, Appended, HandshakeHeader, NewEntry
+from alcove.wire.entries import Append, Appended, Entries, HandshakeHeader, NewEntries, NewEntry
 from tests.client.rooms.talk import (
     PAUSE_MS,
     agree,
@@ -215,3 +215,23 @@ def test_a_bit_that_the_server_turns_removes_no_innocent_member(*, is_told: bool
     assert "somebody-has-your-device" not in notes(bob, room)
     assert ("altered" in notes(bob, room)) is not is_told  # Else he has seen that it is a fork.
     assert ("fork" in notes(bob, room)) is is_told
+
+
+def test_who_was_lost_comes_in_by_a_welcome_that_is_ahead_of_the_log() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob, cyn)
+    say(world, bob, room, "before")
+    world.pass_time(MINUTE_MS)
+    lose(world, bob, room, spared=1)
+    assert is_lost(cyn, room)
+    cyn.hears = lambda one: None if isinstance(one, NewEntries | Entries) else one
+    world.pass_time(MINUTE_MS)
+    cyn.hears = lambda one: one
+    cyn.hang_up()
+    assert cyn.connect() is None
+    world.pass_time(3 * MINUTE_MS)
+    assert not is_lost(cyn, room)
+    say(world, ada, room, "after")
+    assert said(cyn, room) == ["before", "after"]
+    agree(world, room, ada, bob, cyn)

@@ -188,3 +188,38 @@ def test_who_is_led_to_a_state_without_its_place_looks_again_ever_later() -> Non
     world.pass_time(20 * MINUTE_MS)
     assert said(bob, room) == ["hello"]
     agree(world, room, ada, bob)
+
+
+# ---- The past ----
+
+
+def test_what_stands_in_the_past_twice_counts_once_and_is_known_at_both_places() -> None:
+    world = World()
+    ada, bob, room = past(world)
+    vandal = Vandal(bob)
+    again = vandal.kept(room, Text("again"))
+    vandal.post(room, again)
+    vandal.post(room, again)
+    cyn = coming(world, ada, room)
+    assert said(cyn, room) == [*TEXTS, "again"]
+    causes = cyn.db.all("SELECT cause FROM entry WHERE room = ? AND cause NOT NULL", room)
+    assert causes == [("twice",)]
+
+
+def test_what_was_not_fetched_when_a_room_was_gone_is_fetched_after_a_restore() -> None:
+    world = World()
+    ada, bob, room = past(world)
+
+    def busy(request: Request) -> Refusal | None:
+        is_past = isinstance(request, Read) and request.lane is None and not request.follow
+        return Refusal(request.id, Code.BUSY, SENTENCES[Code.BUSY]) if is_past else None
+
+    cyn = coming(world, ada, room, answers=busy)
+    cyn.db.run("UPDATE room SET state = 'gone' WHERE room = ?", room)
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    say(world, bob, room, "late")
+    restore(world, image)
+    cyn.answers = lambda _: None
+    come_back(world, bob, ada, cyn)
+    assert said(cyn, room) == [*TEXTS, "late"]

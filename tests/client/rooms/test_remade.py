@@ -6,7 +6,9 @@ import pytest
 from msgspec import structs
 
 from alcove.client.events import Warned
-from alcove.client.rooms import acting, making
+from alcove.client.rooms import acting, making, remade
+from alcove.client.rooms.state import get_room
+from alcove.client.tx import Tx
 from alcove.wire.entries import Appended, Read
 from alcove.wire.errors import Code
 from alcove.wire.rooms import CreateRoom, Rooms
@@ -177,3 +179,21 @@ def test_a_room_whose_founding_its_maker_has_forgotten_is_not_made_of_what_is_le
     ada.db.run("UPDATE handshake SET header = NULL, body = NULL WHERE room = ? AND seq > 1", room)
     come_back(world, ada, bob)
     assert [len(one.entries) for one in held] == [1]
+
+
+def test_who_is_asked_into_a_room_to_which_it_has_a_way_looks_for_it_anew() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    here = bob.do(get_room, room)
+    bob.db.run("UPDATE room SET state = 'outside', incarnation = 1 WHERE room = ?", room)
+
+    def listed(tx: Tx) -> None:
+        tx.memory.listed[room] = None
+        remade.all_listed(tx, here.incarnation)
+
+    bob.do(listed)
+    world.pass_time(MINUTE_MS)
+    assert bob.do(get_room, room).incarnation == here.incarnation
+    say(world, bob, room, "one")
+    assert said(ada, room) == ["one"]

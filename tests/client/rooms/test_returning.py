@@ -179,3 +179,17 @@ def test_a_restored_log_is_the_same_with_all_that_counts_for_nobody(*, is_whole:
     bob.do(returning.arrived, room, bob.do(get_room, room).seq, b"")
     assert ("fork" in notes(bob, room)) is not is_whole
     assert "fork" not in notes(ada, room)
+
+
+def test_who_came_after_a_restore_is_known_by_who_has_let_them_in() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob)
+    bob.do(returning.remember, room, was_restored=True)
+    bob.db.run("DELETE FROM walked")  # It had come in a moment before.
+    ada.do(acting.invite, room, cyn.me.account)
+    world.pass_time(MINUTE_MS)
+    cyn.do(renew, room)
+    world.pass_time(MINUTE_MS)
+    bob.do(returning.arrived, room, bob.do(get_room, room).seq, b"")
+    assert "fork" not in notes(bob, room)

@@ -196,3 +196,29 @@ def test_who_begins_anew_remembers_no_settings_of_what_is_void() -> None:
     assert bob.db.all("SELECT * FROM posting WHERE room = ? AND since >= 99", room) == []
     say(world, bob, room, "three")
     assert "three" in said(ada, room) or not ada.is_online
+
+
+def test_who_has_left_before_a_restore_leaves_again() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    bob.do(acting.leave, room)
+    world.run()
+    world.pass_time(MINUTE_MS)
+    restore(world, image)
+    come_back(world, bob, ada)
+    world.pass_time(5 * MINUTE_MS)
+    assert state(bob, room) == "gone"
+    assert names(world, ada, room) == ["ada"]
+
+
+def test_who_has_to_come_back_into_a_room_that_was_gone_does_so_once_it_is_compared() -> None:
+    world, ada, bob, room = restored_room()
+    bob.db.run("UPDATE room SET state = 'gone' WHERE room = ?", room)
+    bob.db.run("INSERT INTO trouble (room, must_return) VALUES (?, 1)", room)
+    come_back(world, bob, ada)
+    say(world, bob, room, "three")
+    assert said(ada, room) == ["one", "two", "three"]
+    agree(world, room, ada, bob)

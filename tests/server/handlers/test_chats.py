@@ -336,7 +336,9 @@ def test_who_declines_is_gone_for_itself_and_waits_for_all_others(house: House) 
     house.start()
     assert house.ask(ada.phone, GetMembers(room=talk.room)) == before
     added = house.handshake(ada.phone, talk, adds=(member(bob.phone),))
-    assert code(house.append(ada.phone, talk, added)) == "bad_header"
+    assert isinstance(house.append(ada.phone, talk, added), Appended)  # He is routed already.
+    assert house.ask(ada.phone, GetMembers(room=talk.room)) == before
+    assert house.ask(bob.phone, GetRooms()).rooms == ()
     assert events(house, bob.account) == ["request_declined"]
     (unwanted,) = house.tx().all("SELECT device, address FROM event WHERE kind = ?", UNWANTED)
     assert unwanted == (None, "")

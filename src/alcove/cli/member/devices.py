@@ -102,6 +102,7 @@ async def with_code(do: "Callable[[Callable[[], str] | None], Awaitable[T]]") ->
 
 
 def _reach(client: "Client", device: str, *, as_json: bool) -> list[dict[str, Any]]:
+    reached = client.owner.reach(device)
     found = [
         {
             "room": one.room.id,
@@ -109,12 +110,16 @@ def _reach(client: "Client", device: str, *, as_json: bool) -> list[dict[str, An
             "since": saying.stamp(one.since),
             "until": saying.stamp(one.until),
         }
-        for one in client.owner.reach(device)
+        for one in reached
     ]
     if not as_json:
         rows = [
-            (str(one["title"]), str(one["since"] or "the beginning"), str(one["until"] or "now"))
-            for one in found
+            (
+                one.room.title,
+                saying.moment(one.since) if one.since else "the beginning",
+                saying.moment(one.until) if one.until else "now",
+            )
+            for one in reached
         ]
         if rows:
             click.echo("What this device could read:")

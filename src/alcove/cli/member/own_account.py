@@ -51,7 +51,7 @@ def _in(name: str, summary: str) -> Promise:
         "password": _in("password", "Take another password."),
         "passphrase": Promise(
             "alcove.cli.member.passphrases:passphrase",
-            "Take another passphrase for this machine, or the system's keyring.",
+            "Take another passphrase for this machine, or let the system's keyring keep the key.",
         ),
         "leaked": _in("leaked", "The password leaked: take new keys of every kind."),
         "authenticator": _in(

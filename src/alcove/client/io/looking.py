@@ -60,7 +60,7 @@ async def look_at(server: str) -> ServerLook:
         found = await _get(session, f"{address}/i/{name}", _Invite)
     return ServerLook(
         address=address,
-        name=shown_name(found.server),
+        name=shown_name(found.server) if found.server else "",
         registration=status.registration,
         invite=found.state,
         inviter=shown_name(found.inviter) if found.inviter else "",

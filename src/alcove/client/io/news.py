@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from alcove.client import events, pairing, timeline
+from alcove.client import events, pairing, timeline, trust
 from alcove.client.io.messages import Message
 from alcove.client.io.people import Person
 from alcove.client.link_events import TurnedAway as SentAway
@@ -155,27 +155,29 @@ SENTENCES = {
     "not-joined": "The room does not let you in; ask who is in it.",
     "not-published": "The server did not take the public name: somebody has it, or its host gives"
     " none. Choose another one, or ask the host.",
-    "not-added": "Somebody could not be added: they have not answered yet, or let nobody add them.",
+    "not-added": "{who} could not be added: they have not answered yet, or let nobody add them.",
     "not-possible": "What you wished for in a room is not allowed there (any more): look at its"
     " members and settings.",
-    "block-refused": "Somebody could not be blocked: try again.",
+    "block-refused": "{who} could not be blocked: try again.",
     "room-refused": "A room could not be made: look there for what became of your messages.",
     "another-log": "Others see another version of a room than you: the server may be lying. Tell"
     " its members by another way; nothing is sent there until `alcove room overlook`.",
-    "keys-rotated": "The keys of somebody have changed, and the old ones agreed: compare your"
+    "keys-rotated": "The keys of {who} have changed, and the old ones agreed: compare your"
     " safety number again.",
-    "keys-reset": "The keys of somebody are new: make sure that it is still them before you write.",
-    "keys-forked": "The server shows two different lists of somebody's devices: it may be lying.",
+    "keys-reset": "The keys of {who} are new: make sure that it is still them before you write.",
+    "keys-forked": "The server shows two different lists of the devices of {who}: it may be lying.",
 }
 """What people are told, by the code of a warning."""
 SOMETHING = "Something went wrong, and was put right as far as possible ({code})."
 
 
-def sentence(code: str) -> str:
+def sentence(code: str, who: str = "somebody") -> str:
     """Return what people are told of a warning: by its code, or by what stands before its colon."""
     for one in (code, code.partition(":")[0]):
         if one in SENTENCES:
-            return SENTENCES[one] if one == code else f"{SENTENCES[one]} ({code})"
+            said = SENTENCES[one].format(who=who)
+            said = said[0].upper() + said[1:]
+            return said if one == code else f"{said} ({code})"
     return SOMETHING.format(code=code)
 
 
@@ -189,7 +191,9 @@ def news_of(client: "Client", event: object) -> News | None:
         case SentAway(code=code, why=why, is_final=True):
             return TurnedAway(code, why)
         case events.Warned(code=code, about=about):
-            return Alert(code, sentence(code), about)
+            pin = trust.pin_of(client.db, about)
+            who = "somebody" if pin is None else f"@{pin.name}"
+            return Alert(code, sentence(code, who), about)
         case events.Pushed(push=Announced(text=text)):
             return Announcement(text)
     return _around(client, event)

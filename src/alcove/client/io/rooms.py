@@ -10,6 +10,7 @@ from alcove.client import chats, outbox, profiles, restored, timeline
 from alcove.client.errors import UsageError
 from alcove.client.io.images import avatar
 from alcove.client.io.messages import ALL, Message, checked, checked_text, names_in
+from alcove.client.io.news import SENTENCES
 from alcove.client.io.people import Person, moment
 from alcove.client.io.reading import Read
 from alcove.client.rooms import acting, healing, linking, public, successors
@@ -239,6 +240,8 @@ class Room(Read):
 
     def say(self, content: Content, expires_ms: int | None = None) -> Message:
         """Say any content.  An edit or a reaction shows no line: its target is returned."""
+        if self.client.who.state == "revoked":
+            raise UsageError(SENTENCES["revoked"])
         number = self.client.do(acting.say, self.room, checked(content), expires_ms)
         return self.client.message_of(number)
 

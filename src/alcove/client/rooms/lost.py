@@ -145,13 +145,19 @@ def resume(tx: Tx) -> None:
             AND room NOT IN (SELECT room FROM group_epoch)
         """
     )
-    for (room,) in tx.all("SELECT room FROM room ORDER BY room"):
+    for (room,) in tx.all(
+        """
+        SELECT room FROM room WHERE is_lost UNION SELECT room FROM trouble WHERE must_return
+        ORDER BY room
+        """
+    ):
         resume_in(tx, room)
 
 
 def resume_in(tx: Tx, room: bytes) -> None:
     """Go on coming back into a room, if this device has to."""
-    if _has_to(tx, get_room(tx, room)):
+    here = find_room(tx, room)
+    if here is not None and _has_to(tx, here):
         wait_ms = 0 if restored.must_return(tx, room) else RESYNC_MS
         tx.wake(RESYNC, room, tx.now + wait_ms)
 

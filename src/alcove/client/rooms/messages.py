@@ -93,11 +93,12 @@ def opened(stored: Stored, header: MessageHeader, stay: Stay, said: Said | None)
 
 
 def settle(tx: Tx, room: bytes) -> None:
-    """The past of a room that is closed to newcomers is fetched: what is still sealed stays so."""
+    """The past of a room is fetched: what was sealed while it was closed to newcomers stays so."""
     for seq, named in tx.all(
         """
         SELECT u.seq, h.seq FROM unopened u JOIN handshake h ON h.room = u.room AND h.name = u.key
-        WHERE u.room = ? ORDER BY u.seq
+        JOIN room r ON r.room = u.room
+        WHERE u.room = ? AND (r.history = 'closed' OR h.seq < r.opened_seq) ORDER BY u.seq
         """,
         room,
     ):

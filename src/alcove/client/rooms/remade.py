@@ -29,12 +29,12 @@ def all_listed(tx: Tx, incarnation: int) -> None:
     for room, state in tx.all(
         "SELECT room, state FROM room WHERE incarnation NOT IN (0, ?) ORDER BY room", incarnation
     ):
-        if room in tx.memory.listed:
-            continue
-        if state == "active":  # The room may be gone, or this device from it.
-            tx.ask(Read(room=room, since=Position(incarnation, 0), entries_max=1), "remade.asked")
-        elif state in {"joining", "outside"}:
+        if state in {"joining", "outside"}:  # It may be asked into a room to which it has a link.
             rewinding.look_anew(tx, room, incarnation)
+        elif room in tx.memory.listed:
+            continue
+        elif state == "active":  # The room may be gone, or this device from it.
+            tx.ask(Read(room=room, since=Position(incarnation, 0), entries_max=1), "remade.asked")
         else:
             withheld.drop(tx, room, withheld.NEVER)
 
