@@ -215,10 +215,11 @@ class Checks:
 
     def nothing_is_lost_or_doubled(self) -> Iterator[str]:
         """What a device said was stored stands in its room's log."""
-        stored = {id(said) for room in self.logs for _, said in self.said(room)}
+        there = [said for room in self.logs for _, said in self.said(room)]
+        stored = {id(said) for said in there} | self.people.record.not_needed(there)
         liars = [one.id for one in self.people.devices if one not in self.devices]
         inside = {room: frozenset(self.members(room)) for room in self.logs}
-        stored |= self.people.record.taken_away() | self._removed()
+        stored |= self.people.record.taken_away()
         for one in self.people.record.said:
             if not one.is_certain or id(one) in stored or one.device in liars:
                 continue
@@ -226,20 +227,6 @@ class Checks:
                 continue
             if one.device in inside.get(one.room, frozenset()) and not self._was_told(one):
                 yield f"lost: {one.text!r} ({one.kind}) in {self.name(one.room)}"
-
-    def _removed(self) -> set[int]:
-        """Return the ids of edits whose message a log has the removal of: those need not leave."""
-        gone = {
-            id(said.target)
-            for room in self.logs
-            for _, said in self.said(room)
-            if said.kind == "delete"
-        }
-        return {
-            id(one)
-            for one in self.people.record.said
-            if one.kind == "edit" and id(one.target) in gone
-        }
 
     def _was_told(self, one: Utterance) -> bool:
         """Return whether its writer was told that the room does not let them say this any more."""
@@ -395,10 +382,13 @@ class Checks:
         account came; where nothing is kept, since itself came.
         """
         ((history,),) = self.house.look("SELECT history FROM room WHERE room = ?", room)
-        if self.was_opened(room):
+        changes = self._changes(room)
+        is_kept = history == "open"
+        if len(changes) > 1:
             history = "none"  # What was before a change need not be readable, nor hidden.
         if history == "none" and self.people.liars:
-            return []  # Who was lost has not read what was said meanwhile, and never will.
+            # Who was lost has not read what was said meanwhile, and never will, unless it is kept.
+            return [(changes[-1], NO_PLACE)] if is_kept else []
         if history == "open":
             return [(0, NO_PLACE)]
         account = self.accounts[device.id]
@@ -438,14 +428,17 @@ class Checks:
         """Return from where to where a device need not know a log, because its disk was set back.
 
         It reads on where the old disk ends, and comes in anew.  What was said between is sealed
-        for the device that it was, or under keys that only the others hold who were there.
+        for the device that it was, or under keys that only the others hold who were there.  Who
+        comes later has no more of that than they.
         """
         gaps = self._gaps(room, device)
         policies = self.house.look("SELECT history FROM room WHERE room = ?", room)
         if policies == [("none",)] or self.was_opened(room):
             return gaps
-        others = [one for one in self.inside(room) if one is not device]
-        return [gap for gap in gaps if not any(self._knows(room, one, gap) for one in others)]
+        inside = self.inside(room)
+        came = min(self.arrivals(self.logs[room], device), default=0)
+        gaps += [gap for one in inside for gap in self._gaps(room, one) if gap[1] <= came]
+        return [gap for gap in gaps if not any(self._knows(room, one, gap) for one in inside)]
 
     def _gaps(self, room: bytes, device: Device) -> list[tuple[int, int]]:
         log = self.logs[room]
@@ -485,12 +478,15 @@ class Checks:
 
     def was_opened(self, room: bytes) -> bool:
         """Return whether a room's history was changed at some time."""
-        policies = [
-            place.header.routing.history
+        return len(self._changes(room)) > 1
+
+    def _changes(self, room: bytes) -> list[int]:
+        """Return the places at which it was said what is kept of a room."""
+        return [
+            place.seq
             for place in self.logs[room]
             if isinstance(place.header, HandshakeHeader) and place.header.routing.history
         ]
-        return len(policies) > 1
 
     def is_withheld(self, room: bytes, seq: int, keys: dict[int, int] | None = None) -> bool:
         """Return whether a liar has said something under a key that liars alone may have.

@@ -72,6 +72,11 @@ class Record:
             if one.target is not None and one.number <= self.lost_until and id(one) not in there
         }
 
+    def not_needed(self, stored: list[Utterance]) -> set[int]:
+        """Return the ids of edits of what was removed: one that waits then is never sent."""
+        gone = {id(one.target) for one in stored if one.kind == "delete"}
+        return {id(one) for one in self.said if one.kind == "edit" and id(one.target) in gone}
+
     def taken_away(self) -> set[int]:
         """Return the ids of what nobody has any more, to say it again after a restore.
 

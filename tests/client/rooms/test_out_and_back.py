@@ -9,13 +9,14 @@ from alcove.client.rooms import acting, approach
 from alcove.wire.base import Request
 from alcove.wire.content import Text
 from alcove.wire.devices import GetLists
-from alcove.wire.entries import Append, Appended, Entries, GetSnapshot
-from alcove.wire.errors import Code
+from alcove.wire.entries import Append, Appended, Entries, GetSnapshot, Read
+from alcove.wire.errors import SENTENCES, Code, Refusal
 from alcove.wire.rooms import GetInbox
-from tests.client.rooms.mischief import refuse
+from tests.client.rooms.mischief import Vandal, refuse
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
-from tests.client.test_restored import set_back
+from tests.client.test_history import TEXTS, coming, past
+from tests.client.test_restored import back_up, come_back, restore, set_back
 from tests.client.world import Peer, World
 
 MINUTE_MS = 60_000

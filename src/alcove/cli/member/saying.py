@@ -300,6 +300,19 @@ def guess(request: "Request") -> str:
     return "looks like spam" if request.suspicion.is_spam else ""
 
 
+def look_first(room: "Room", verify: str = "alcove verify", seen: str = "--accept-change") -> str:
+    """Return why what is said to a person waits, when their keys have changed; else nothing."""
+    person = room.partner
+    if person is None or person.state != "changed":
+        return ""
+    name = shown_name(person.name)
+    return (
+        f"What you say waits here: the keys of @{name} have changed, after a reset perhaps."
+        f" Ask them by another way and compare with `{verify} @{name}`; then go on with"
+        f" `{verify} @{name} {seen}`."
+    )
+
+
 def not_accepted(room: "Room") -> str:
     """Return a sentence about those who were asked and have not accepted yet; empty for nobody."""
     waiting = room.asked

@@ -95,6 +95,9 @@ class Talk:
             self.screen.show(self.line(message))
         if room.asked:
             self.screen.show(f"· {saying.not_accepted(room)}")
+        waits = saying.look_first(room, "/verify", "seen")
+        if waits:
+            self.screen.show(f"! {waits}")
         await room.read()
         self.set_prompt()
 
@@ -210,6 +213,9 @@ class Talk:
         if room.asked and room.room not in self._warned:
             self._warned.add(room.room)
             self.screen.show(f"· {saying.not_accepted(room)}")
+        waits = saying.look_first(room, "/verify", "seen")
+        if waits:
+            self.screen.show(f"! {waits}")
 
     def here(self) -> "Room":
         """Return the room where what is typed goes."""
@@ -301,7 +307,10 @@ class Talk:
         """Show a safety number, or compare one."""
         name, _, number = rest.partition(" ")
         person = await self.client.person(name)
-        if number:
+        if number == "seen":
+            await person.accept_change()
+            self.screen.show(f"· you go on with the new keys of {shown_name(person.name)}")
+        elif number:
             is_right = await person.verify(number)
             words = "it is the same: checked" if is_right else "! it is NOT the same: be careful"
             self.screen.show(f"· {words}")
@@ -442,8 +451,8 @@ ORDERS: Final[dict[str, Order]] = {
     "block": Order(Talk.block, PEOPLE, "/block @name", "you hear nothing more of them", "", _NAME),
     "unblock": Order(Talk.unblock, PEOPLE, "/unblock @name", "you hear them again", "", _NAME),
     "verify": Order(
-        Talk.verify, PEOPLE, "/verify @name [NUMBER]", "your safety number, or compares it", "",
-        _NAME,
+        Talk.verify, PEOPLE, "/verify @name [NUMBER|seen]", "your safety number, or compares it",
+        "", _NAME,
     ),
     **orders_said.ORDERS,
     **orders_rooms.ORDERS,

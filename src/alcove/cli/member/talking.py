@@ -12,7 +12,7 @@ import click
 
 from alcove.cli.advice import say
 from alcove.cli.member import saying
-from alcove.cli.member.ending import Failed
+from alcove.cli.member.ending import NO_LINE, Failed
 from alcove.cli.member.opening import (
     LINE_S,
     Given,
@@ -147,6 +147,9 @@ def send(
         except OfflineError:
             if as_json:
                 saying.emit(saying.message_shape(message.refreshed()))
+            waits = saying.look_first(message.room)
+            if waits:
+                raise Failed(waits, NO_LINE) from None
             raise stored_only("What you said", is_online=client.is_online) from None
         except DiskFullError:  # It was stored before.
             raise full_disk("What you said") from None
