@@ -90,8 +90,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "client/rooms/wishes.py",
-        'tx.run("UPDATE outbox SET request = NULL, seq = ? WHERE request = ?", '
-        "answer.first, request.id)",
+        "outbox.placed(tx, request, answer)",
         'tx.run("UPDATE outbox SET request = NULL WHERE request = ?", request.id)',
     ),
     # The log, entry by entry.
@@ -103,15 +102,17 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "client/rooms/walk.py",
-        "self.chain = next_chain(self.chain, seq, name)",
-        "self.chain = next_chain(self.chain, seq, self.handshake)",
+        "else next_chain(self.chain, seq, name)",
+        "else next_chain(self.chain, seq, self.handshake)",
     ),
     Mutant("client/rooms/messages.py", "if count >= RENEWALS:", "if count >= 1:"),
     Mutant("client/rooms/messages.py", "if closing:", "if count:"),
     Mutant(
         "client/rooms/messages.py",
-        'tx.run("DELETE FROM outbox WHERE room = ? AND content = ?", walk.room, header.content)',
-        "pass",
+        "walk.remember(header.sender, header.content)\n"
+        '    tx.run("DELETE FROM outbox WHERE room = ? AND content = ?", '
+        "walk.room, header.content)",
+        "walk.remember(header.sender, header.content)",
     ),
     # Handshakes, and what they make of a room.
     Mutant(
@@ -142,16 +143,16 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "client/rooms/committing.py",
-        'return new.history == "open" or not adds_identity(note, before, after)',
+        'return new == "open" or not adds',
         "return True",
     ),
     # What was said before.
     Mutant(
         "client/history.py",
-        "handshakes.learn_key(tx, request.room, link.name, link.secret, is_archived=True)",
+        "handshakes.learn_key(tx, room, link.name, link.secret, is_archived=True)",
         "pass",
     ),
-    Mutant("client/history.py", 'rows.append(Row("chain", name, body))', "pass"),
+    Mutant("client/mending.py", 'rows.append(Row("chain", now.name, body))', "pass"),
     # MLS itself.
     Mutant(
         "mls/secret_tree.py",

@@ -233,11 +233,8 @@ class Model:
 
     def _judge_adds(self, room: Room, routing: Routing) -> Codes:
         codes: Codes = set()
-        gone = [one.device for one in routing.removes]
-        new = [one for one in routing.adds if one.device not in gone]
-        if any(one.device in room.members for one in new):
-            codes.add("bad_header")
-        if len({one.device for one in new}) < len(new):
+        new = [one for one in routing.adds if one.device not in room.members]
+        if len({one.device for one in routing.adds}) < len(routing.adds):
             codes.add("bad_header")
         if any(self.devices.get(one.device) != one.account for one in routing.adds):
             codes.add("revoked")

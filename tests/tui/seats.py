@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Checkbox, Input
+from textual.widgets import Button, Checkbox, Input
 
 from alcove.client.io import vault
 from alcove.client.rooms import handshakes
@@ -188,7 +188,7 @@ class Seat:
         if self.app.screen.query_one("#passphrase").display:
             await self.fill("passphrase", "heron")
         self.app.screen.query_one("#written", Checkbox).value = True
-        await self.pilot.click("#do")
+        self.app.screen.query_one("#do", Button).press()
         await self.sees("Quick actions")
 
 

@@ -253,8 +253,8 @@ def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) ->
     if stay is None:
         return
     if tx.one(
-        "SELECT 1 FROM entry WHERE room = ? AND device = ? AND content = ?",
-        room, header.sender, header.content,
+        "SELECT 1 FROM entry WHERE room = ? AND device = ? AND content = ? AND seq < ?",
+        room, header.sender, header.content, stored.seq,
     ):  # fmt: skip
         _remember(tx, room, stored, header.sender, None, "twice")
         return
