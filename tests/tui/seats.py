@@ -203,6 +203,9 @@ def seated(
             monkeypatch.setattr(vault, "ARGON2_MEMORY_KIB", CHEAP_KIB)
             monkeypatch.setattr(vault, "ARGON2_PASSES", 1)
             monkeypatch.setattr(handshakes, "ARCHIVE_MS", SOON_MS)
+            # Who sits here has neither a keyring nor a passphrase in a file.
+            monkeypatch.setattr(vault, "protecting", lambda _: None)
+            monkeypatch.delenv(vault.PASSPHRASE_VARIABLE, raising=False)
             (tmp_path / "server").mkdir()
 
             failures: list[BaseException] = []
