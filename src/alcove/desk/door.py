@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from alcove.client import (
@@ -168,12 +169,11 @@ async def sign_in(desk: "Desk", call: SignIn) -> bool:
 
 
 async def _come(desk: "Desk", client: Client) -> None:
-    await client.open()
-    try:
+    async with AsyncExitStack() as leaving:
+        await client.open()
+        leaving.push_async_callback(client.close, 0)
         await client.online(LINE_S)
-    except BaseException:
-        await client.close(0)
-        raise
+        leaving.pop_all()  # It is there, and stays.
     await desk.take(client)
 
 
