@@ -72,6 +72,8 @@ class Arrival:
 
     def _do(self, step: Any, *args: Any) -> None:
         device = self.device
+        if device.is_in:
+            return  # It was refused twice, has asked twice, and one answer was enough.
         try:
             device.engine.do(step, device.now, *args)
         finally:  # Who is killed after the commit is in all the same.

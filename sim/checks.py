@@ -23,7 +23,7 @@ from sim.endings import Endings
 from sim.house import House
 from sim.knowledge import Knowledge
 from sim.people import MARKS, People
-from sim.places import NO_PLACE, Place, Shown, is_readable, without
+from sim.places import NO_PLACE, Place, Shown, is_readable, stays, without
 from sim.record import Utterance
 from sim.sealings import Sealings
 from sim.world import World
@@ -155,7 +155,7 @@ class Checks:
         for room in self.logs:
             found: dict[tuple[int, bytes], list[str]] = {}
             for device in self.inside(room):
-                group = self._group(device, room)
+                group = self.group(device, room)
                 if group is None:
                     yield f"{device.name} has no group in {self.name(room)}"
                 else:
@@ -165,7 +165,8 @@ class Checks:
             if len(found) > 1:
                 yield f"{self.name(room)} has split: {' | '.join(map(str, found.values()))}"
 
-    def _group(self, device: Device, room: bytes) -> Group | None:
+    def group(self, device: Device, room: bytes) -> Group | None:
+        """Return a device's group in a room, as it stands on its disk."""
         line = device.disk.one(
             """
             SELECT group_epoch.body, group_messages.body FROM group_epoch JOIN group_messages
@@ -238,7 +239,7 @@ class Checks:
         """Every device shows what the log says, in its order, and nothing else."""
         for room in self.logs:
             for device in self.inside(room):
-                yield from self._compare(device, room)
+                yield from self.compare(device, room)
 
     def want(self, room: bytes, device: Device) -> dict[int, Shown]:
         """Work out what a device is to show, from what was said and the order of the log.
@@ -292,7 +293,8 @@ class Checks:
             for one in texts
         }
 
-    def _compare(self, device: Device, room: bytes) -> Iterator[str]:
+    def compare(self, device: Device, room: bytes) -> Iterator[str]:
+        """Yield where a device does not show in a room what it must."""
         where = f"{device.name} in {self.name(room)}"
         got = self.shown(device, room)
         for seq, shown in self.want(room, device).items():
@@ -381,39 +383,16 @@ class Checks:
         Where all is kept and open, everything.  Where newcomers read nothing of before, since its
         account came; where nothing is kept, since itself came.
         """
-        ((history,),) = self.house.look("SELECT history FROM room WHERE room = ?", room)
+        ((kept,),) = self.house.look("SELECT history FROM room WHERE room = ?", room)
         changes = self._changes(room)
-        is_kept = history == "open"
-        if len(changes) > 1:
-            history = "none"  # What was before a change need not be readable, nor hidden.
+        # What was before a change need not be readable, nor hidden.
+        history = "none" if len(changes) > 1 else kept
+        log, account = self.logs[room], self.accounts[device.id]
         if history == "none" and self.people.liars:
             # Who was lost has not read what was said meanwhile, and never will, unless it is kept.
-            return [(changes[-1], NO_PLACE)] if is_kept else []
-        if history == "open":
-            return [(0, NO_PLACE)]
-        account = self.accounts[device.id]
-        there: dict[bytes, int] = {}
-        times: list[tuple[int, int]] = []
-        since = 0
-        for place in self.logs[room]:
-            if isinstance(place.header, MessageHeader):
-                has_left = place.header.notice == "leave" and history == "none"
-                if has_left and there.pop(place.header.sender, None):  # It is sent nothing more.
-                    times.append((since, place.seq))
-                continue
-            was_there = bool(there)
-            routing = place.header.routing
-            for one in (*routing.removes, *routing.adds):
-                if one.account == account and (history == "closed" or one.device == device.id):
-                    there.pop(one.device, None)
-                    if one in routing.adds:
-                        there[one.device] = place.seq
-            came_anew = history == "none" and place.seq in there.values()
-            if was_there and (came_anew or not there):
-                times.append((since, place.seq))
-            if there and (came_anew or not was_there):
-                since = place.seq
-        return [*times, (since, NO_PLACE)] if there else times
+            before = [(-1, changes[-1])]
+            return [] if kept == "none" else without(stays(log, device.id, account, kept), before)
+        return stays(log, device.id, account, history)
 
     def arrivals(self, log: list[Place], device: Device) -> list[int]:
         """Return the places at which a device came, as the headers say."""
@@ -450,7 +429,7 @@ class Checks:
             for one in here
         ]
         # It has thrown away what opens a Welcome of that time, and has come in by itself later.
-        heads = [one.head for one in here] or [0] * bool(device.rollbacks)
+        heads = [one.head for one in here] + [0] * (len(here) < device.rollbacks)
         by_itself = [
             one.seq
             for one in log

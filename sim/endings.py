@@ -8,6 +8,7 @@ import msgspec
 from alcove.client.outbox import MAY_NOT_POST
 from alcove.wire.devices import SignedList
 from sim.devices import Device
+from sim.promises import Promises
 
 if TYPE_CHECKING:
     from sim.checks import Checks
@@ -43,6 +44,7 @@ class Endings:
         yield from self.logs_are_read_to_their_ends()
         yield from self.nobody_waits()
         yield from self.who_is_out_knows_it()
+        yield from Promises(self._checks).all()
 
     def _revoked(self) -> list[bytes]:
         """Return the devices that are on no list any more: taken off, or lost with a restore.

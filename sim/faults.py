@@ -4,6 +4,7 @@ Each world draws for each kind of fault whether it is off, rare or frequent: a s
 differ finds more than many worlds that are alike, because some faults hide others.
 """
 
+import random
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -50,7 +51,7 @@ FAULTS: Final = {
     "a member lies to joiners": Chances(0.02, 0.1),
     "a member seals badly": Chances(0.05, 0.4),
     # A server that lies, each time that it could:
-    "the server withholds": Chances(0.02, 0.1),
+    "the server withholds": Chances(0.05, 0.4),
     "the server hides lists": Chances(0.1, 0.5),
     "the server moves bodies": Chances(0.005, 0.05),
     "the server reorders": Chances(0.005, 0.05),
@@ -66,6 +67,8 @@ LIES: Final = tuple(name for name in FAULTS if name.startswith("the server "))
 """What only a server does that lies: most worlds have none."""
 LIES_LIKELY: Final = 0.15
 """In so many of all worlds there is one."""
+LIES_ALONE: Final = 0.5
+"""In so many of these everything else works: new connections hide what a lie has done."""
 
 LEFT_OUT: Final[dict[str, str]] = {}
 """Faults that the product does not stand yet, and why: tests and soak leave them out."""
@@ -91,6 +94,8 @@ class Faults:
             self.levels |= dict.fromkeys(HARM, "off")
         if not world.chance(LIES_LIKELY):
             self.levels |= dict.fromkeys(LIES, "off")
+        elif random.Random(f"{world.seed} machines").random() < LIES_ALONE:
+            self.levels |= {name: "off" for name in FAULTS if name not in LIES}
         if only is not None:
             self.levels = {name: "frequent" if name == only else "off" for name in FAULTS}
         self.levels |= dict.fromkeys(without, "off")

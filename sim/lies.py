@@ -33,6 +33,8 @@ class Lies:
         """Devices that were told another log of a room, and since which place."""
         self._bodies: list[bytes] = []
         self._packages: list[ClaimedPackage] = []
+        self._withheld: dict[tuple[bytes, bytes], bool] = {}
+        """Who was given nothing, when it asked last for a room's log."""
         self._begins_at = world.now + BEGIN_MS
 
     def tell(self, device: bytes, frame: bytes) -> bytes:
@@ -60,9 +62,14 @@ class Lies:
         strikes, dice = self.faults.strikes, self.world.dice
         self._bodies += [one.body for one in said.entries if one.body is not None]
         del self._bodies[:-BODIES_MAX]
-        if strikes("the server withholds"):
+        asked = isinstance(said, Entries)
+        # An answer is not withheld twice: the second time that would only be slow.
+        if not (asked and self._withheld.pop((device, said.room), False)) and strikes(
+            "the server withholds"
+        ):
             if isinstance(said, NewEntries):
                 return []
+            self._withheld[device, said.room] = True
             before = said.entries[0].seq - 1
             return [structs.replace(said, entries=(), head=before, more=False)]
         entries = list(said.entries)

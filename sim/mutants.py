@@ -120,7 +120,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "return after.with_past_of(newest) if newest is not None and is_next else after",
         "return after",
     ),
-    Mutant("client/rooms/handshakes.py", "outbox.stop(tx, walk.room)", "pass"),
+    Mutant("client/rooms/handshakes.py", "walk.is_lost = 0", "pass"),
     Mutant(
         "client/rooms/standing.py",
         "if new.get(index) is not leaf and _other(leaf, new.get(index)):",
@@ -139,7 +139,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "client/rooms/changes.py",
         "draft.removes |= dict.fromkeys(there)",
-        "draft.removes |= dict.fromkeys(there[:1])",
+        "pass",
     ),
     Mutant(
         "client/rooms/committing.py",

@@ -5,6 +5,7 @@ shells call.  What somebody may do and when is drawn anew for each world: one wi
 finds other things than one in which everybody removes everybody.
 """
 
+import random
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ ROLL_CALL_MS: Final = 20_000
 """When everybody says something once more, after a server has lied."""
 LOOK_MS: Final = 1_000
 """How soon an owner compares a number with somebody of whose devices there are two lists."""
+TAKEN_BACK: Final = 0.5
+"""How often it is taken back what somebody was given, where a role changes."""
 LATELY: Final = 6
 """People react to what was said lately."""
 
@@ -84,14 +87,20 @@ class People:
         """Links that were handed on."""
         self.liars: list[str] = []
         """Who does harm in this world."""
+        self.stuck: list[str] = []
+        """Who was seen to know of more than it had read, for too long."""
         self._number = 0
+        self._ranked: list[tuple[bytes, Person]] = []
+        """Who was made owner or admin of a room."""
+        self._moods = random.Random(f"{world.seed} moods")
+        """Dice for what came later than most, so that the same seed is nearly the same world."""
         dice = world.dice
         self._pause_ms = dice.choice(PAUSE_MS)
         self._weights = {name: dice.choice(choices) for name, choices in DOINGS.items()}
         for name in NAMES[: dice.randint(2, 4)]:
             person = Person(Account(house, name))
             self.people.append(person)
-            self._new_device(person)
+            self.new_device(person)
         for person in self.people:
             world.later(world.wait_ms(self._pause_ms), self._act, person)
         if faults.has_lies:
@@ -106,7 +115,8 @@ class People:
         """All devices of all."""
         return [device for person in self.people for device in person.devices]
 
-    def _new_device(self, person: Person) -> None:
+    def new_device(self, person: Person) -> None:
+        """Give somebody a device that comes in by itself."""
         name = f"{person.account.name}'s {GADGETS[len(person.devices)]}"
         device = Device(self.world, self.faults, self.house, self.network, self.sealings, name)
         Arrival(person.account, device, is_first=not person.devices)
@@ -134,7 +144,9 @@ class People:
         if not device.is_free:
             self.world.later(LOOK_MS, self._look, device, account)
         elif device.disk.one("SELECT 1 FROM me WHERE account = ?", account) is None:
-            self.ask(device, trust.seen, account)
+            pin = trust.pin_of(device.disk, account)
+            assert pin is not None, "it was told of their keys"
+            self.ask(device, trust.seen, account, pin.identity)
 
     def _call_the_roll(self) -> None:
         """Everybody says something in each room: then all can know what the others have read."""
@@ -330,11 +342,16 @@ class People:
         room, others = self._group(device), self._others(person)
         if room is None or not others:
             return False
-        about = self.world.dice.choice(others)
+        self._with(self.world.dice.choice(others), device, room, does, step, *more)
+        return True
+
+    def _with(
+        self, about: Person, device: Device, room: bytes, does: str, step: Callable[..., Any],
+        *more: Any,
+    ) -> None:  # fmt: skip
         what = " ".join((does, about.account.name, *map(str, more)))
         device.tell(f"{what} in {self.world.name(room)}")
         self.ask(device, step, room, about.id, *more)
-        return True
 
     def do_add(self, person: Person, device: Device) -> bool:
         """Bring somebody into a group."""
@@ -345,9 +362,21 @@ class People:
         return self._with_somebody(person, device, "removes", acting.remove)
 
     def do_role(self, person: Person, device: Device) -> bool:
-        """Give somebody another role."""
+        """Give somebody another role, or take back what somebody was given."""
         role = self.world.dice.choice(("owner", "admin", "member"))
-        return self._with_somebody(person, device, "makes", acting.set_role, role)
+        if self._ranked and self._moods.random() < TAKEN_BACK:
+            where, whom = self._moods.choice(self._ranked)
+            if where in self._rooms(device) and whom is not person:
+                self._with(whom, device, where, "makes", acting.set_role, "member")
+                return True
+        room, others = self._group(device), self._others(person)
+        if room is None or not others:
+            return False
+        about = self.world.dice.choice(others)
+        self._with(about, device, room, "makes", acting.set_role, role)
+        if role != "member":
+            self._ranked.append((room, about))
+        return True
 
     def do_settings(self, _person: Person, device: Device) -> bool:
         """Change what a group allows."""
@@ -420,7 +449,7 @@ class People:
         """Get another device."""
         if len(person.devices) == len(GADGETS) or len(self.devices) >= DEVICES_MAX:
             return False
-        self._new_device(person)
+        self.new_device(person)
         return True
 
     def do_revoke(self, person: Person, device: Device) -> bool:

@@ -47,3 +47,31 @@ def without(times: list[tuple[int, int]], gaps: list[tuple[int, int]]) -> list[t
             if piece[0] + 1 < piece[1]
         ]
     return times
+
+
+def stays(log: list[Place], device: bytes, account: bytes, history: str) -> list[tuple[int, int]]:
+    """Return from where to where a log is meant for a device, where so much of it is kept."""
+    if history == "open":
+        return [(0, NO_PLACE)]
+    there: dict[bytes, int] = {}
+    times: list[tuple[int, int]] = []
+    since = 0
+    for place in log:
+        if isinstance(place.header, MessageHeader):
+            has_left = place.header.notice == "leave" and history == "none"
+            if has_left and there.pop(place.header.sender, 0):  # It is sent nothing more.
+                times.append((since, place.seq))
+            continue
+        was_there = bool(there)
+        routing = place.header.routing
+        for one in (*routing.removes, *routing.adds):
+            if one.account == account and (history == "closed" or one.device == device):
+                there.pop(one.device, None)
+                if one in routing.adds:
+                    there[one.device] = place.seq
+        came_anew = history == "none" and place.seq in there.values()
+        if was_there and (came_anew or not there):
+            times.append((since, place.seq))
+        if there and (came_anew or not was_there):
+            since = place.seq
+    return [*times, (since, NO_PLACE)] if there else times

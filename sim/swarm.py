@@ -12,15 +12,19 @@ from alcove.client import packages
 from sim.checks import Checks
 from sim.faults import FAULTS, RESULTS, Faults
 from sim.house import House
+from sim.latecomers import Latecomer
 from sim.mishaps import Mishaps
 from sim.network import Network
 from sim.people import People
 from sim.sealings import Sealings
 from sim.telling import told
+from sim.watching import Watch
 from sim.world import Mad, World
 
 WORLD_CPU_SECONDS = 20
 """A world takes less than one; in one that takes so long, something never ends."""
+MOMENT_MS = 1_000
+MOMENTS_MAX = 3
 BROKEN = "sim.checks.Broken: "
 """What stands before what the checks say."""
 
@@ -44,12 +48,28 @@ class Life:
         self.sealings = Sealings()
         self.people = People(self.world, self.faults, self.house, self.network, self.sealings)
         self.mishaps = Mishaps(self.world, self.faults, self.house, self.people)
+        Watch(self.world, self.house, self.people)
 
     def run(self) -> None:
         """Let it happen, and check it.  Raises `AssertionError` where something is not right."""
         with self.sealings.watch():
             self.world.run(self.world.ends_at)
-        Checks(self.world, self.house, self.people, self.sealings).all()
+            self._hear_out()
+            self.checks().all()
+            Latecomer(self.people, self.checks).come()
+
+    def _hear_out(self) -> None:
+        """Let what was asked in the last moment be answered: that is not left over."""
+        for _ in range(MOMENTS_MAX):
+            if any(
+                device.disk.one("SELECT 1 FROM request WHERE not_before = 0")
+                for device in self.people.devices
+            ):
+                self.world.run(self.world.now + MOMENT_MS)
+
+    def checks(self) -> Checks:
+        """Return what looks at the world as it is now."""
+        return Checks(self.world, self.house, self.people, self.sealings)
 
 
 class Result(NamedTuple):
@@ -80,7 +100,7 @@ def live(seed: int, *, only: str | None = None, without: Sequence[str] = ()) -> 
         return Result(seed, failure, "", took, 0, {})
     story = life.world.story()
     if failure:
-        story += "\n" + told(Checks(life.world, life.house, life.people, life.sealings))
+        story += "\n" + told(life.checks())
     return Result(seed, failure, story, took, life.world.events, life.faults.counts)
 
 

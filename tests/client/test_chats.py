@@ -55,7 +55,7 @@ def test_a_request_waits_until_it_is_accepted_and_then_all_is_there() -> None:
     assert (ask.room, ask.kind, ask.name, ask.suspicion.is_spam) == (room, "direct", "ada", False)
     assert len(bob.heard(AsksChanged)) == 1
     assert state(bob, room) == "unknown"
-    assert notes(ada, room) == ["founded", "joined", "waits-to-accept"]
+    assert notes(ada, room) == ["founded", "waits-to-accept"]
     assert not_answered(ada.db, room) == [bob.me.account]
     world.pass_time(1_000)
     assert trust.pin_of(bob.db, ada.me.account) is not None
@@ -91,6 +91,30 @@ def test_what_is_answered_offline_is_carried_out_later() -> None:
     assert bob.db.all("SELECT 1 FROM ask") == []
 
 
+def test_who_was_removed_and_is_asked_again_while_away_is_not_in_until_it_accepts() -> None:
+    world = World(requests="all")
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.do(chats.accept, room)
+    world.run()
+    world.pass_time(PAUSE_MS)
+    bob.hang_up()
+    ada.do(acting.remove, room, bob.me.account)
+    world.pass_time(PAUSE_MS)
+    ada.do(acting.invite, room, bob.me.account)
+    world.pass_time(PAUSE_MS)
+    assert bob.connect() is None
+    world.run()
+    assert [one.room for one in asks(bob.db)] == [room]
+    assert state(bob, room) == "gone"
+    bob.do(chats.accept, room)
+    world.run()
+    world.pass_time(PAUSE_MS)
+    say(world, ada, room, "welcome back")
+    assert said(bob, room)[-1:] == ["welcome back"]
+    agree(world, room, ada, bob)
+
+
 def test_nobody_is_told_of_a_request_that_was_declined() -> None:
     world, (ada, bob) = strangers()
     room = write(world, ada, bob)
@@ -100,7 +124,7 @@ def test_nobody_is_told_of_a_request_that_was_declined() -> None:
     assert asks(bob.db) == []
     assert state(bob, room) == "unknown"
     assert not_answered(ada.db, room) == [bob.me.account]
-    assert notes(ada, room) == ["founded", "joined", "waits-to-accept"]
+    assert notes(ada, room) == ["founded", "waits-to-accept"]
     bob.do(chats.decline_all)  # There is nothing, and nothing happens.
     world.run()
 
@@ -201,6 +225,11 @@ def test_somebody_who_was_asked_already_does_not_hold_up_a_group() -> None:
     assert names(world, ada, room) == ["ada", "cyn"]
     assert not_answered(ada.db, room) == [cyn.me.account]
     assert "waits-to-accept" in notes(ada, room)
+    assert notes(ada, room).count("joined") == 0
+    cyn.do(chats.accept, room)
+    world.run()
+    world.pass_time(PAUSE_MS)
+    assert notes(ada, room)[-2:] == ["waits-to-accept", "accepted"]
 
 
 # ---- Blocks ----

@@ -305,6 +305,44 @@ def test_a_device_that_a_restored_server_does_not_know_brings_its_own_list() -> 
     assert connection.one("SELECT list_version FROM account") == (3,)
 
 
+def test_who_has_just_come_waits_for_the_lists_that_only_others_can_give_back() -> None:
+    world = World()
+    ada = world.register("ada")
+    first = list_of(ada)
+    world.add_device(ada).hang_up()
+    tablet = world.add_peer("ada")
+    tablet.phrase = ada.phrase
+    world.try_to_enter(tablet)  # The list of before is not here yet.
+    world.run()
+    ada.hang_up()
+    connection = world.server.connection
+    connection.run("DELETE FROM device_list WHERE version > 1")
+    connection.run("DELETE FROM device WHERE device != ?", ada.me.device)
+    connection.run("UPDATE account SET list_version = 1, list_hash = ?", list_hash(first))
+    for _ in range(devices.OFFERS_MAX - 1):
+        (offer,) = tablet.do(devices.turned_away, Code.REVOKED)
+        assert isinstance(world.exchange(world.greeted(), offer), Refusal)
+    assert tablet.me.state == "in"
+    assert ada.connect() is None
+    world.run()
+    assert tablet.connect() is None
+    world.run()
+    assert connection.one("SELECT list_version FROM account") == (3,)
+
+
+def test_who_has_just_come_and_is_on_no_list_is_revoked_in_the_end() -> None:
+    world = World()
+    ada = world.register("ada")
+    laptop = world.add_peer("ada")
+    laptop.phrase = ada.phrase
+    world.try_to_enter(laptop)
+    world.run()
+    revoke(ada, laptop.me.device)
+    world.run()
+    assert laptop.connect() is not None
+    assert laptop.me.state == "revoked"
+
+
 def test_a_device_that_was_revoked_while_it_was_away_brings_nothing_back() -> None:
     world = World()
     ada = world.register("ada")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from alcove.client import packages
 from alcove.client.engine import Engine
 from alcove.client.errors import StoreError, UsageError
 from alcove.client.events import Answered, Offline, Online, Pushed
@@ -149,6 +150,18 @@ def test_what_is_refused_in_passing_waits_for_the_line_too() -> None:
     agree(world, room, ada)
 
 
+def test_no_server_makes_a_device_wait_for_longer_than_a_day() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    ada.answers = refuse(Append, Code.TOO_SOON, retry_after_ms=2**52)
+    ada.do(acting.change_settings, room, may_invite="admins")
+    world.run()
+    world.pass_time(DAY_MS + MINUTE_MS)
+    assert ada.db.all("SELECT kind FROM wish") == []
+    agree(world, room, ada, bob)
+
+
 def test_a_clock_that_was_set_right_while_the_program_did_not_run_holds_nothing_up() -> None:
     world = World()
     ada = world.register("ada")
@@ -164,6 +177,36 @@ def test_a_clock_that_was_set_right_while_the_program_did_not_run_holds_nothing_
     world.pass_time(2 * MINUTE_MS)
     assert ada.db.all("SELECT seq FROM outbox") == []
     agree(world, room, ada)
+
+
+def test_what_was_done_by_a_clock_that_was_far_ahead_was_done_now_at_the_latest() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    last = "SELECT MAX(made_at) FROM package"
+    world.now += 400 * DAY_MS
+    for step in (packages.replace_all, healed_now):
+        ada.do(step)
+    ada.do(acting.say, room, Text("ahead"))
+    world.run()
+    world.now -= 400 * DAY_MS
+    asked = len(ada.db.all("SELECT 1 FROM package"))
+    for peer in (ada, bob):
+        peer.engine.tick(world.now)
+    world.pass_time(MINUTE_MS)
+    assert max(*ada.db.all("SELECT healed_at, renewed_at, refused_at FROM room")[0]) <= world.now
+    assert ada.db.all(last)[0][0] <= world.now
+    assert len(ada.db.all("SELECT 1 FROM package")) > asked  # Those count from now on.
+    before = ada.db.all("SELECT name FROM handshake")
+    world.pass_time(3 * DAY_MS)
+    ada.do(acting.say, room, Text("later"))
+    world.run()
+    assert len(ada.db.all("SELECT name FROM handshake")) > len(before)  # It heals after a day.
+
+
+def healed_now(tx: Tx) -> None:
+    tx.run("UPDATE room SET healed_at = ?1, renewed_at = ?1, refused_at = ?1", tx.now)
+    tx.run("UPDATE notice SET ready_at = ?", tx.now)
 
 
 def test_whoever_runs_an_engine_is_told_that_the_clock_was_set_back() -> None:

@@ -16,14 +16,12 @@ from alcove.client.rooms.state import get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.accounts import GetArchive, PutArchive
 from alcove.wire.base import Request
-from alcove.wire.codec import decode_header
 from alcove.wire.content import Text
 from alcove.wire.entries import (
     Append,
     DropBodies,
     Entries,
     GetSnapshot,
-    MessageHeader,
     NewEntry,
     PutSnapshot,
     Read,
@@ -607,87 +605,3 @@ def test_what_waits_for_its_key_of_somebody_who_was_never_there_ends() -> None:
     bob.do(wait)
     assert bob.db.all("SELECT seq FROM unopened") == []
     assert bob.db.one("SELECT cause FROM entry WHERE seq = 9") == ("not-a-member",)
-
-
-# ---- What a server keeps back ----
-
-
-def keep_back(times: int, is_kept: Any) -> Any:
-    """Return a line on which some answers come empty, so often."""
-    left = [times]
-
-    def hears(message: Any) -> Any:
-        if left[0] and isinstance(message, Entries) and message.entries and is_kept(message):
-            left[0] -= 1
-            return structs.replace(message, entries=(), more=False)
-        return message
-
-    return hears
-
-
-@pytest.mark.parametrize("times", [1, 6])
-def test_an_empty_page_of_the_past_is_asked_for_again(times: int) -> None:
-    world = World()
-    ada, _, room = past(world)
-    cyn = coming(
-        world,
-        ada,
-        room,
-        hears=keep_back(times, lambda one: one.entries[0].seq == 1 and any_said(one)),
-    )
-    world.pass_time(5 * MINUTE_MS)
-    assert said(cyn, room) == TEXTS
-
-
-def any_said(page: Entries) -> bool:
-    """Return whether a page holds messages, and is not of handshakes alone."""
-    return any(isinstance(decode_header(one.header), MessageHeader) for one in page.entries)
-
-
-def test_a_page_with_a_gap_is_taken_up_to_there_and_the_rest_is_asked_for() -> None:
-    world = World()
-    ada, _, room = past(world)
-    holes = [1]
-
-    def hears(message: Any) -> Any:
-        if (
-            isinstance(message, Entries)
-            and len(message.entries) > 3
-            and any_said(message)
-            and holes
-        ):
-            holes.pop()
-            return structs.replace(
-                message, entries=(*message.entries[:2], *message.entries[3:]), more=False
-            )
-        return message
-
-    cyn = coming(world, ada, room, hears=hears)
-    world.pass_time(5 * MINUTE_MS)
-    assert holes == []
-    assert said(cyn, room) == TEXTS
-
-
-def test_a_walk_through_the_past_that_leads_nowhere_is_tried_again_from_the_founding() -> None:
-    world = World()
-    ada, _, room = past(world)
-    cyn = world.register("cyn")
-    asked: list[Any] = []
-
-    def watch(request: Request) -> None:
-        asked.append(request)
-
-    def hears(message: Any) -> Any:
-        is_past = isinstance(message, Snapshot) and isinstance(asked[-1], GetSnapshot)
-        is_false = is_past and asked[-1].until is not None
-        return (
-            structs.replace(message, seq=3, name=bytes(32), body=b"no tree")
-            if is_false
-            else message
-        )
-
-    cyn.answers, cyn.hears = watch, hears
-    ada.do(acting.invite, room, cyn.me.account)
-    world.run()
-    world.pass_time(5 * MINUTE_MS)
-    assert said(cyn, room) == TEXTS

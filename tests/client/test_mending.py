@@ -7,12 +7,15 @@ import pytest
 from alcove.client import account, mending, profiles, receipts, restored
 from alcove.client.profiles import AccountProfile, person, room_profile
 from alcove.client.receipts import read_place
-from alcove.client.rooms import acting
+from alcove.client.rooms import acting, handshakes
 from alcove.client.rooms.messages import LOOK_AGAIN_MS
 from alcove.wire.base import Request
+from alcove.wire.codec import encode
+from alcove.wire.entries import HandshakeHeader, NewEntry
 from alcove.wire.errors import Code, Refusal
+from alcove.wire.ids import entry_name
 from alcove.wire.rooms import GetRows, PutRows, RoomRows, SendLetter
-from tests.client.rooms.mischief import refuse
+from tests.client.rooms.mischief import Vandal, refuse
 from tests.client.rooms.talk import agree, gaps, room_of, said, say, state
 from tests.client.test_devices import revoke
 from tests.client.test_restored import back_up, come_back, restore, warnings
@@ -26,6 +29,24 @@ def rows(world: World, peer: Peer, room: bytes, kind: Literal["profile", "chain"
     answer = world.ask(peer, GetRows(room=room, kind=kind))
     assert isinstance(answer, RoomRows)
     return [one.name for one in answer.rows]
+
+
+def test_rows_that_were_put_after_a_backup_are_put_back_though_the_log_is_whole() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    for who in ("admins", "everyone"):
+        ada.do(acting.change_settings, room, may_pin=who)
+        world.pass_time(MINUTE_MS)
+    ada.do(profiles.set_profile, room, name="Chess")
+    world.pass_time(MINUTE_MS)
+    chain, (profile, *_) = rows(world, ada, room, "chain"), rows(world, ada, room, "profile")
+    world.server.connection.run("DELETE FROM room_row")
+    restore(world, back_up(world))
+    come_back(world, ada, bob)
+    assert len(chain) == 2
+    assert all(name in rows(world, ada, room, "chain") for name in chain)
+    assert rows(world, ada, room, "profile") == [profile]
 
 
 @pytest.mark.parametrize("history", ["open", "closed", "none"])
@@ -53,6 +74,28 @@ def test_rows_of_commits_that_came_back_are_put_back(history: str) -> None:
     assert rows(world, ada, room, "chain")[: len(chain)] == chain
     assert rows(world, ada, room, "profile")[0] == newest
     assert room_profile(cyn.db, room).name == "Chess"
+
+
+def test_rows_are_put_back_by_who_reads_what_came_back_where_its_owner_has_gone() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob)
+    say(world, ada, room, "one")
+    world.pass_time(MINUTE_MS)
+    image = back_up(world)
+    bob.hang_up()
+    ada.do(acting.change_settings, room, may_pin="admins")
+    world.run()
+    (lost, *_) = rows(world, ada, room, "chain")
+    restore(world, image)
+    assert ada.connect() is None
+    world.run()
+    ada.hang_up()  # Before she has looked at what stood beside her commit.
+    come_back(world, bob, cyn)
+    assert rows(world, bob, room, "chain")[0] == lost
+    bob.do(acting.invite, room, cyn.me.account)
+    world.pass_time(MINUTE_MS)
+    assert said(cyn, room) == ["one"]
 
 
 def test_rows_that_were_put_back_are_walked_in_any_order() -> None:
@@ -109,6 +152,26 @@ def forgetful(world: World) -> tuple[Peer, Peer, bytes, list[bytes]]:
     names = rows(world, ada, room, "chain")
     world.server.connection.run("DELETE FROM room_row WHERE kind = 'chain'")
     return ada, bob, room, names
+
+
+def test_a_worthless_handshake_leaves_no_hole_in_a_chain_that_is_mended() -> None:
+    world = World()
+    ada, bob, room, before = forgetful(world)
+    vandal = Vandal(bob)
+    newest = ada.db.all("SELECT name FROM handshake ORDER BY seq DESC LIMIT 1")[0][0]
+    said = HandshakeHeader(sender=bob.me.device, before=newest, renews=True)
+    entry = NewEntry(encode(said), b"no body of a handshake")
+    vandal.post(room, entry)
+    name = entry_name(room, entry.header, entry.body)
+    ada.do(handshakes.learn_key, room, name, bytes(32))  # As its maker tells.
+    ada.do(acting.change_settings, room, keep_ms=10**8)
+    world.pass_time(MINUTE_MS)
+    names = {*before, *rows(world, ada, room, "chain")}
+    world.server.connection.run("DELETE FROM room_row WHERE kind = 'chain'")
+    ada.do(mending.mend, room)
+    world.run()
+    assert {*rows(world, ada, room, "chain")} >= names
+    assert name not in rows(world, ada, room, "chain")
 
 
 def test_who_cannot_look_at_a_chain_now_does_it_later() -> None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from alcove.client import restored
+from alcove.client import restored, signals
 from alcove.client.engine import Engine
 from alcove.client.events import Warned
 from alcove.client.rooms import acting
 from alcove.client.rooms.state import group_of
 from alcove.client.store.database import open_memory
+from alcove.client.timeline import lines
 from alcove.client.tx import Tx
 from alcove.server.batch import Reader, Writer
 from alcove.server.door import Door
@@ -18,7 +19,7 @@ from alcove.server.hub import Hub
 from alcove.server.store.opening import begin_incarnation
 from alcove.server.store.sqlite import SqliteConnection
 from alcove.server.tx import World as ServerWorld
-from alcove.wire.content import Said, Text
+from alcove.wire.content import Delete, Said, Target, Text
 from alcove.wire.entries import Append, PutSnapshot, Snapshot
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.rooms import GetRooms
@@ -26,6 +27,7 @@ from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import (
     PAUSE_MS,
     agree,
+    content_of,
     names,
     notes,
     room_of,
@@ -57,7 +59,7 @@ def warnings(peer: Peer) -> list[str]:
 
 def hidden(tx: Tx, counter: int) -> None:
     """Hide from a device that its numbers were used."""
-    tx.change_me("counter", counter)
+    tx.run("UPDATE me SET counter = ?1, sent = ?1", counter)
 
 
 @pytest.mark.parametrize("history", ["open", "closed", "none"])
@@ -84,6 +86,42 @@ def test_a_disk_that_was_set_back_comes_in_anew_and_goes_on(history: str) -> Non
     assert said(ada, room)[-1] == "five"
     agree(world, room, ada, bob)
     assert ada.db.one("SELECT COUNT(*) FROM request") == (0,)
+
+
+def test_what_has_a_number_and_has_not_left_does_not_hide_that_a_disk_was_set_back() -> None:
+    """The server's highest number is one that was given again: to what waits for the line."""
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob, history="none")
+    say(world, bob, room, "one")
+    world.pass_time(MINUTE_MS)
+    image = ada.db.raw.serialize()
+    say(world, ada, room, "two")
+    set_back(ada, image)
+    ada.do(signals.set_visibility, online=True)
+    ada.do(acting.say, room, Text("three"))
+    assert ada.connect() is None
+    world.run()
+    world.pass_time(MINUTE_MS)
+    assert warnings(ada) == ["restored"]
+    assert said(bob, room) == ["one", "two", "three"]
+    agree(world, room, ada, bob)
+
+
+def test_what_was_numbered_without_a_line_is_no_sign_of_a_disk_that_was_set_back() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    ada.hang_up()
+    for text in ("one", "two"):
+        ada.do(acting.say, room, Text(text))
+        ada.restart()
+    for _ in range(2):
+        assert ada.connect() is None
+        world.run()
+        ada.hang_up()
+    assert warnings(ada) == []
+    assert said(bob, room) == ["one", "two"]
 
 
 def test_what_waited_when_a_disk_was_copied_is_said_once() -> None:
@@ -228,6 +266,23 @@ def test_a_message_that_the_disk_does_not_know_says_that_it_was_set_back(
     world.pass_time(MINUTE_MS)
     assert "restored" in warnings(ada)
     assert said(ada, room) == ["one", "two"]
+    agree(world, room, ada, bob)
+
+
+def test_what_was_deleted_since_a_disk_was_copied_is_shown_as_deleted() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    image = ada.db.raw.serialize()
+    say(world, ada, room, "one")
+    ada.do(acting.say, room, Delete(Target(ada.me.account, content_of(ada, room, "one"))))
+    world.run()
+    set_back(ada, image)
+    assert ada.connect() is None
+    world.pass_time(MINUTE_MS)
+    shown = [[one.kind for one in lines(peer.db, room) if one.content_id] for peer in (ada, bob)]
+    assert shown == [["gone"], ["gone"]]
+    assert "said-before-restore" not in notes(ada, room)
     agree(world, room, ada, bob)
 
 

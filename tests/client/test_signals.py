@@ -134,6 +134,27 @@ def test_who_comes_and_goes_is_seen_by_who_shares_a_room() -> None:
     assert ada.do(signals.presences) == {}
 
 
+def test_who_comes_to_share_a_room_sees_who_was_online_before() -> None:
+    """Nobody hears of a stranger who comes online: what was missed is told with the room."""
+    world = World()
+    ada = world.register("ada")
+    bob, cyn = world.register("bob"), world.register("cyn")
+    world.pass_time(60_000)
+    assert bob.me.account not in ada.do(signals.presences)
+    room = room_of(world, ada, bob, cyn)
+    cyn.do(signals.set_presence, "away")
+    world.pass_time(60_000)
+    assert ada.do(signals.presences)[bob.me.account] == "online"
+    dan = world.register("dan")
+    world.pass_time(60_000)
+    ada.heard()
+    ada.do(acting.invite, room, dan.me.account)
+    world.pass_time(60_000)
+    assert ada.do(signals.presences)[dan.me.account] == "online"
+    assert ada.heard(PeopleChanged) == [PeopleChanged((dan.me.account,))]
+    assert dan.do(signals.presences)[cyn.me.account] == "away"
+
+
 def test_who_is_invisible_stays_so_after_a_restart() -> None:
     world, ada, bob, _ = pair()
     bob.hang_up()

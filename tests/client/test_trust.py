@@ -104,7 +104,7 @@ def test_other_keys_to_which_the_old_agree_are_shown_and_stop_sending(
     assert warned(ada) == [("keys-rotated", bob.account)]
     assert pin(ada, bob.account).state == "changed"
     assert not trust.may_send(ada.db, bob.account)
-    ada.do(trust.seen, bob.account)
+    ada.look(bob.account)
     assert trust.may_send(ada.db, bob.account)
     assert pin(ada, bob.account).state == "unchecked"
 
@@ -119,7 +119,7 @@ def test_once_it_was_looked_at_the_rooms_of_somebody_go_on(ada: Peer, bob: Someb
     )  # fmt: skip
 
     def look(tx: Tx) -> list[bytes]:
-        trust.seen(tx, bob.account)
+        trust.seen(tx, bob.account, bob.identity.public)
         return list(tx.stirred)
 
     assert ada.do(look) == [bytes(16)]
@@ -487,12 +487,40 @@ def test_keys_that_changed_while_the_number_was_shown_are_not_checked(
     assert pin(ada, bob.account).state == "changed"
 
 
+def test_keys_that_changed_once_more_while_they_were_looked_at_have_not_been_seen(
+    ada: Peer, bob: Somebody
+) -> None:
+    ada.do(trust.take_list, bob.next())
+    bob.identity = bob.key(2)
+    assert ada.do(trust.take_list, bob.next(), is_walked=True) == "reset"
+    shown = comparing.safety(ada.db, bob.account)
+    assert shown is not None
+    bob.identity = bob.key(3)
+    assert ada.do(trust.take_list, bob.next(), is_walked=True) == "reset"
+    assert [code for code, _ in warned(ada)] == ["keys-reset"]  # Which is told once.
+    assert not ada.do(trust.seen, bob.account, shown.identity)
+    assert not ada.do(comparing.looked, bob.account, shown.digits)
+    assert not trust.may_send(ada.db, bob.account)
+    now = comparing.safety(ada.db, bob.account)
+    assert now is not None
+    assert ada.do(comparing.looked, bob.account, now.digits[:17])  # Three of its groups.
+    assert pin(ada, bob.account).state == "unchecked"
+
+
+def test_of_which_keys_somebody_speaks_their_number_says(ada: Peer, bob: Somebody) -> None:
+    ada.do(trust.take_list, bob.next())
+    for shown in ("", "seen", "12345 67890", "1" * 61):
+        with pytest.raises(UsageError, match="which keys you have looked at"):
+            ada.do(comparing.looked, bob.account, shown)
+    assert not ada.do(comparing.looked, bytes(16), "1" * 15)
+
+
 def test_checked_keys_that_change_are_checked_no_more(ada: Peer, bob: Somebody) -> None:
     ada.do(trust.take_list, bob.next())
     assert ada.do(trust.checked, bob.account, bob.identity.public)
     old, bob.identity = bob.identity, bob.key(2)
     ada.do(trust.take_list, bob.next(old=old))
-    ada.do(trust.seen, bob.account)
+    ada.look(bob.account)
     assert pin(ada, bob.account).state == "unchecked"
 
 
@@ -544,7 +572,7 @@ def test_a_change_is_never_told_as_something_smaller_until_it_was_looked_at(
         ada.do(trust.change, bob.account, what)
         assert len(warned(ada)) == told
     assert pin(ada, bob.account).change == "forked"
-    ada.do(trust.seen, bob.account)
+    ada.look(bob.account)
     ada.do(trust.change, bob.account, "rotated")
     assert warned(ada) == [("keys-rotated", bob.account)]
 

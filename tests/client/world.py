@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
-from alcove.client import devices, entering, packages
+from alcove.client import devices, entering, packages, trust
 from alcove.client.account import Locks, Opener, open_request
 from alcove.client.engine import Engine
 from alcove.client.events import Event
@@ -173,6 +173,11 @@ class Peer:
     def do(self, step: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out one step of the owner now."""
         return self.engine.do(step, self.world.now, *args, **kwargs)
+
+    def look(self, account: bytes) -> bool:
+        """Go on with somebody's changed keys, having looked at those that are known now."""
+        pin = trust.pin_of(self.db, account)
+        return pin is not None and self.do(trust.seen, account, pin.identity)
 
     def heard(self, kind: type[Event] = Event) -> list[Any]:
         """Return the events of a kind since the last look at any; the others are forgotten."""

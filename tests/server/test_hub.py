@@ -250,6 +250,51 @@ def test_who_comes_and_goes_is_told_to_those_who_share_a_room(connected: Connect
     del bob
 
 
+def test_who_comes_to_share_a_room_is_told_how_the_others_are_there(connected: Connected) -> None:
+    ada, bob = connected.arrive(b"a1", ROOM), connected.arrive(b"b1")
+    cyd = connected.arrive(b"c1", ROOM)
+    connected.tell(Present(b"c" * 16, b"c1", "away"))
+    connected.later()
+    for session in (ada, bob, cyd):
+        said(session)
+    connected.tell(Routed(ROOM, (b"b1", b"z9"), is_member=True))
+    assert [said(one) for one in (ada, bob)] == [[], []]
+    connected.later()
+    of_ada, of_bob, of_cyd = (
+        (b"a" * 16, "online"), (b"b" * 16, "online"), (b"c" * 16, "away"),
+    )  # fmt: skip
+    assert [one.people for one in said(ada)] == [(of_bob,)]
+    assert [one.people for one in said(bob)] == [(of_ada, of_cyd, of_bob)]
+    connected.later()
+    assert [said(one) for one in (ada, bob)] == [[], []]
+
+
+def test_who_is_routed_to_a_room_again_has_met_nobody(connected: Connected) -> None:
+    ada, bob = connected.arrive(b"a1", ROOM), connected.arrive(b"b1", ROOM)
+    connected.later()
+    for session in (ada, bob):
+        said(session)
+    connected.tell(Routed(ROOM, (b"b1",), is_member=True))
+    connected.later()
+    assert [said(one) for one in (ada, bob)] == [[], []]
+
+
+def test_whose_line_breaks_just_after_is_introduced_all_the_same(connected: Connected) -> None:
+    """Nobody hears of who is back at once: so what was to be told of it must not be lost."""
+    ada, bob = connected.arrive(b"a1", ROOM), connected.arrive(b"b1")
+    connected.later()
+    said(ada)
+    connected.tell(Routed(ROOM, (b"b1",), is_member=True))
+    connected.hub.leave(bob, connected.now)
+    bob = connected.arrive(b"b1", ROOM)
+    connected.later()
+    assert [one.people for one in said(ada)] == [((b"b" * 16, "online"),)]
+    connected.tell(Routed(OTHER_ROOM, (b"b1",), is_member=True))
+    connected.hub.leave(bob, connected.now)
+    connected.later()
+    assert [one.people for one in said(ada)] == [((b"b" * 16, "offline"),)]
+
+
 def test_files_of_blobs_that_are_gone_wait_to_be_deleted(connected: Connected) -> None:
     connected.tell(BlobGone(b"b" * 16))
     assert connected.hub.blobs_gone == [b"b" * 16]

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from alcove.client.io.hook import (
         Hook,
     )
+    from alcove.client.io.keyfile import kept_by
     from alcove.client.io.looking import ServerLook, look_at
     from alcove.client.io.messages import (
         Message,
@@ -90,10 +91,15 @@ if TYPE_CHECKING:
         Member,
         Room,
     )
-    from alcove.client.io.vault import find_keyring, kept_by
+    from alcove.client.io.vault import find_keyring
     from alcove.client.io.watching import carried_out
     from alcove.client.keys.phrase import PASSWORD_ENTROPY_BYTES, new_password
-    from alcove.client.keys.strength import Strength, strength
+    from alcove.client.keys.strength import (
+        PassphraseStrength,
+        Strength,
+        passphrase_strength,
+        strength,
+    )
     from alcove.client.store.failures import DamagedError, DiskFullError
     from alcove.wire.content import shown_name, shown_text
 
@@ -108,8 +114,9 @@ _PLACES = {
     "io.carrying": ("FileError", "Transfer", "is_unusual", "warning_of"),
     "io.client": ("Client",),
     "io.config": ("ClientSettings", "load_settings", "parse_address"),
-    "io.export": ("Exported", "export"),
+    "io.export": ("Exported", "export", "fetching_folder"),
     "io.hook": ("Hook",),
+    "io.keyfile": ("kept_by",),
     "io.looking": ("ServerLook", "look_at"),
     "io.messages": ("Message", "PollResults"),
     "io.news": (
@@ -123,10 +130,10 @@ _PLACES = {
     "io.preferences": ("Preferences", "Quiet", "keep_preferences", "read_preferences"),
     "io.profiles": ("Profile", "Profiles", "home_folder"),
     "io.rooms": ("Member", "Room"),
-    "io.vault": ("find_keyring", "kept_by"),
+    "io.vault": ("find_keyring",),
     "io.watching": ("carried_out",),
     "keys.phrase": ("PASSWORD_ENTROPY_BYTES", "new_password"),
-    "keys.strength": ("Strength", "strength"),
+    "keys.strength": ("PassphraseStrength", "Strength", "passphrase_strength", "strength"),
     "store.failures": ("DamagedError", "DiskFullError"),
 }  # fmt: skip
 """Where each name is that apps may use.  It is loaded when it is first asked for."""
@@ -159,6 +166,7 @@ __all__ = [
     "OfflineError",
     "OlderMessage",
     "Online",
+    "PassphraseStrength",
     "PeerError",
     "Person",
     "PhraseNeededError",
@@ -186,6 +194,7 @@ __all__ = [
     "caught_up",
     "examine",
     "export",
+    "fetching_folder",
     "find_keyring",
     "home_folder",
     "is_unusual",
@@ -197,6 +206,7 @@ __all__ = [
     "moment",
     "new_password",
     "parse_address",
+    "passphrase_strength",
     "reached",
     "read_preferences",
     "send",

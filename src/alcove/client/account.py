@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from alcove.client import trust
-from alcove.client.errors import PeerError, UsageError
+from alcove.client.errors import PeerError, PhraseNeededError, UsageError
 from alcove.client.events import Answered, Warned
 from alcove.client.keys.archive import archive_key
 from alcove.client.keys.certificates import (
@@ -115,10 +115,7 @@ def open_request(name: str, opener: Opener) -> OpenBox:
 def unlock(opened: OpenedBox, stretched: bytes, server: bytes) -> Unlocked:
     """Open a box, and check that it belongs to the list that came with it."""
     if opened.box is None:
-        raise UsageError(
-            "The password is not strong enough to open the account by itself: use the recovery"
-            " phrase."
-        )
+        raise PhraseNeededError
     _, box_key = split(stretched)
     box = open_box(box_key, opened.account, opened.box)
     said = check_list(opened.list, server)

@@ -30,6 +30,10 @@ SENTENCES: Final = {
         "The server lost its newest entries and came back from a backup; your devices give "
         "back what they have, so wait until all have been online."
     ),
+    "waits-for-admin": (
+        "The server came back from before somebody was removed here, or lost a role: what you say "
+        "waits until it is done again, so ask an admin or owner of this room to go online."
+    ),
     "lost": (
         "A commit could not be followed by this device, though it counts for others; it asks "
         "to be added again, so only wait. Who made it is named: if it happens again, an admin "
@@ -77,6 +81,10 @@ SENTENCES: Final = {
         "For two days the server has refused the commits that renew this device's keys here: "
         "who may have copied the old ones could still read. Ask its host; `alcove room hold` "
         "keeps what you write here back until it ends."
+    ),
+    "past-in-vain": (
+        "Some of what was said here before you came cannot be shown: what the server gives of it "
+        "does not lead to where you came in. It is asked again; if it stays so, ask its host."
     ),
     "fork": (
         "The server's own account of this log contradicts itself; ask its host, and look at "

@@ -14,7 +14,7 @@ from alcove.client import trust
 from alcove.client.errors import UsageError
 from alcove.client.events import AsksChanged, RoomChanged, Warned
 from alcove.client.store.database import Database
-from alcove.client.timeline import note
+from alcove.client.timeline import note, retell
 from alcove.client.timeline.spam import RECENT_MAX, Heard, Suspicion, suspicion
 from alcove.client.tx import Tx
 from alcove.wire.chats import (
@@ -372,14 +372,16 @@ def blocks(tx: Tx, _request: GetBlocks, answer: Blocks | Refusal, _: bytes) -> N
 
 
 def asked_first(tx: Tx, request: Append | CreateRoom, appended: Appended) -> None:
-    """Say in a room who has to accept it before they are there."""
+    """Say in a room who has to accept it before they are there, in place of that they came in."""
     room, last = request.room, appended.first + len(request.entries) - 1
     for account in appended.pending:
         tx.run(
             "INSERT INTO asked (room, account, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             room, account, tx.now,
         )  # fmt: skip
-        note(tx, room, last, appended.at, "waits-to-accept", account)
+        places = range(appended.first, last + 1)
+        if not retell(tx, room, places, "joined", "waits-to-accept", account):
+            note(tx, room, last, appended.at, "waits-to-accept", account)
 
 
 def not_asked(tx: Tx, room: bytes) -> None:

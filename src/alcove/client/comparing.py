@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from alcove.client import trust
-from alcove.client.keys.safety import Person, code_of, compare, in_groups, safety_number
+from alcove.client.keys.safety import Person, begins, code_of, compare, in_groups, safety_number
 from alcove.client.store.database import Database
 from alcove.client.tx import Tx
 
@@ -35,3 +35,15 @@ def compared(tx: Tx, account: bytes, theirs: str) -> bool:
     if ours is None or not compare(ours.digits.replace(" ", ""), theirs):
         return False
     return trust.checked(tx, account, ours.identity)
+
+
+def looked(tx: Tx, account: bytes, shown: str) -> bool:
+    """Go on with changed keys that the owner has looked at, though they were not compared.
+
+    Which those were the number says that was shown of them, or its beginning.  False when they have
+    changed again since.
+    """
+    ours = safety(tx.db, account)
+    if ours is None or not begins(ours.digits.replace(" ", ""), shown):
+        return False
+    return trust.seen(tx, account, ours.identity)

@@ -36,6 +36,8 @@ SWEEP = "devices.sweep"
 
 OFFERED_MAX = 8
 """So many of its lists a device offers that was turned away: a backup is older by a few."""
+OFFERS_MAX = 7
+"""So often who has just come offers its list: later each time, and for about a minute."""
 EARLIER_AT_ONCE = 16
 """How many lists of before are asked for together."""
 
@@ -221,7 +223,7 @@ def _standing(tx: Tx) -> list[tuple[bytes, bytes]]:
 def signed_in(tx: Tx, answer: SignedIn) -> None:
     """Compare what the server says of this device and its account with what is known here."""
     me = tx.me
-    tx.memory.has_offered = False
+    tx.memory.offers = 0
     if me.state == "revoked" and me.device in trust.devices_pinned(tx.db, me.account):
         tx.change_me("state", "in")  # A server that was restored has its list again.
     tx.run("UPDATE me SET is_host = ?, is_bot = ?", int(answer.host), int(answer.bot))
@@ -266,13 +268,16 @@ def turned_away(tx: Tx, code: str) -> tuple[PutList, ...]:
     """Take why the server would not let this device in, or sent it away.
 
     Returns what is to be said once before it signs in again: a server that was restored may not
-    know the list that this device came with.  One that has a newer list does not take them.
+    know the list that this device came with.  One that has a newer list does not take them.  Who
+    has just come has no list of before: it says so again until another device has given that back.
     """
     if code != Code.REVOKED or tx.me.state == "new":  # Who is new was not certified yet.
         return ()
     lines = tx.all("SELECT signed FROM own_list ORDER BY version DESC LIMIT ?", OFFERED_MAX)
-    if not tx.memory.has_offered and tx.me.device in trust.devices_pinned(tx.db, tx.me.account):
-        tx.memory.has_offered = True
+    offers_max = 1 if has_own_history(tx.db) else OFFERS_MAX
+    is_listed = tx.me.device in trust.devices_pinned(tx.db, tx.me.account)
+    if is_listed and tx.memory.offers < offers_max:
+        tx.memory.offers += 1
         return tuple(PutList(list=_decode_signed(body)) for (body,) in reversed(lines))
     revoked(tx)
     return ()

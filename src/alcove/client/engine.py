@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Union
 
 import msgspec
 
-from alcove.client import owner, restored, tables
+from alcove.client import owner, packages, restored, tables
 from alcove.client.events import Answered, Event, Offline, Online
 from alcove.client.rooms import withheld
 from alcove.client.store.database import Database
@@ -40,6 +40,9 @@ PASSING = frozenset({
 
 PASSING_MS_MAX = 5 * 60 * 1000
 """What may not be asked for so long is refused: whoever asked decides what else can be done."""
+
+PAUSE_MS_MAX = 24 * 60 * 60 * 1000
+"""No server makes anybody wait longer: what it says once would keep a device silent for good."""
 
 CLOCK_MS = 10_000
 """How far the time on the disk may be behind: each time that it is written costs a little."""
@@ -187,6 +190,16 @@ def _turn_back(tx: Tx, by_ms: int) -> None:
     tx.run(
         "UPDATE room SET commit_at = MAX(commit_at - ?1, 0), heal_at = MAX(heal_at - ?1, 0)", by_ms
     )
+    tx.run("UPDATE notice SET ready_at = MAX(ready_at - ?, 0)", by_ms)
+    # What was done by a clock that was far ahead was done now, at the latest.
+    tx.run(
+        """
+        UPDATE room SET healed_at = MIN(healed_at, ?1), renewed_at = MIN(renewed_at, ?1),
+            refused_at = MIN(refused_at, ?1)
+        """,
+        tx.now,
+    )
+    packages.clock_was_ahead(tx)
 
 
 def _hung_up(tx: Tx) -> None:
@@ -207,6 +220,8 @@ def _answered(tx: Tx, answer: Reply) -> None:
     if isinstance(answer, Refusal) and answer.code == Code.REUSED and _is_counted(tx, answer.id):
         restored.number_refused(tx, answer.id)
         return
+    if isinstance(answer, Refusal) and (answer.retry_after_ms or 0) > PAUSE_MS_MAX:
+        answer = msgspec.structs.replace(answer, retry_after_ms=PAUSE_MS_MAX)
     asked = tx.memory.asked.pop(answer.id, None)
     if asked is not None:
         tables.ANSWERS[asked.answered_by](tx, asked.request, answer, asked.note)

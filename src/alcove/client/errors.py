@@ -24,7 +24,7 @@ class PhraseNeededError(UsageError):
     def __init__(self) -> None:
         super().__init__(
             "The password is not strong enough to open the account by itself: give the recovery"
-            " phrase too."
+            " phrase."
         )
 
 

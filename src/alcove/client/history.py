@@ -10,10 +10,11 @@ Each page is a step of its own, so a device is usable at once, and a crash costs
 import hashlib
 from typing import NamedTuple
 
-from alcove.client import asking
+from alcove.client import asking, outbox
 from alcove.client.errors import PeerError
+from alcove.client.events import Mended
 from alcove.client.keys.sealing import open_chain_row
-from alcove.client.rooms import handshakes, messages
+from alcove.client.rooms import handshakes, making, messages
 from alcove.client.rooms.handshakes import decode_body
 from alcove.client.rooms.messages import LOOK_AGAIN, LOOK_AGAIN_MS
 from alcove.client.rooms.standing import rank_all, stand
@@ -42,6 +43,9 @@ PAGE_ENTRIES = 256
 GO_ON = "history.go_on"
 """The alarm that fetches the next page of a room's history."""
 AGAIN_MS = 5_000
+IN_VAIN = "past-in-vain"
+TOLD_TRIES = 8
+"""After so many tries in vain, a minute of them, the owner is told."""
 LOOKS_MAX = 12
 """Every fourth time the pause doubles, so often, to a day."""
 
@@ -126,9 +130,18 @@ def _later(tx: Tx, room: bytes, refusal: Refusal) -> None:
 
 
 def _in_vain(tx: Tx, room: bytes) -> None:
-    """What came is not all that is there, or cannot be believed: ask again, each time later."""
+    """What came is not all that is there, or cannot be believed: ask again, each time later.
+
+    The owner is told once that it takes long: part of what was said is not shown meanwhile.
+    """
     (tries,) = tx.line("UPDATE past SET tries = tries + 1 WHERE room = ? RETURNING tries", room)
     tx.wake(GO_ON, room, tx.now + AGAIN_MS * 2 ** min(tries // 4, LOOKS_MAX))
+    if tries >= TOLD_TRIES and not tx.one(
+        "SELECT 1 FROM line WHERE room = ? AND cause = ?", room, IN_VAIN
+    ):
+        (seq,) = tx.line("SELECT seq FROM room WHERE room = ?", room)
+        note(tx, room, seq, tx.now, IN_VAIN)
+        tx.tell(Mended(room, IN_VAIN, seq))
 
 
 def resume(tx: Tx) -> None:
@@ -189,6 +202,7 @@ def go_on(tx: Tx, room: bytes) -> None:
     if low <= 1 or here.history == "none":
         tx.run("UPDATE past SET is_done = 1 WHERE room = ?", room)
         messages.settle(tx, room)
+        making.is_read(tx, room)
     elif known < low:
         since = max(known - 1, low - 1 - PAGE_ENTRIES, 0)
         request = Read(
@@ -258,6 +272,8 @@ def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) ->
     ):  # fmt: skip
         _remember(tx, room, stored, header.sender, None, "twice")
         return
+    if header.sender == tx.me.device and _was_said(tx, room, stored, header):
+        return
     cause = None
     if stored.body is None:
         show(tx, room, messages.opened(stored, header, stay, None))
@@ -274,6 +290,25 @@ def _take_message(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) ->
     if cause is not None and cause != "no-key":
         note(tx, room, stored.seq, stored.at, cause, stay.account)
     _remember(tx, room, stored, header.sender, None if cause else header.content, cause)
+
+
+def _was_said(tx: Tx, room: bytes, stored: Stored, header: MessageHeader) -> bool:
+    """Return whether this is what still waits here, on a disk that was set back; then it is said.
+
+    What has been deleted since is not, and nobody says it again.
+    """
+    if stored.body is None:
+        tx.run("DELETE FROM outbox WHERE room = ? AND content = ?", room, header.content)
+        return False
+    waits = tx.run(
+        """
+        UPDATE outbox SET seq = ?, at = ?
+        WHERE room = ? AND content = ? AND request IS NULL AND seq IS NULL
+        """,
+        stored.seq, stored.at, room, header.content,
+    )  # fmt: skip
+    outbox.settle(tx, room, stored.seq)
+    return bool(waits)
 
 
 def _remember(

@@ -126,6 +126,7 @@ class Link:
         self.state = State.IDLE
         self._device: _Device | None = None
         self._offers: tuple[Request, ...] = ()
+        self._offered = 0
         self._is_wanted = False
         self._try_at = 0
         self._wait_ms = 0
@@ -250,10 +251,12 @@ class Link:
         """Connect once more, and say these before this device signs in, whatever is answered.
 
         For who was turned away by a server that may have forgotten what lets it in.  Where the line
-        breaks before the server has said whether it does now, they are said again on the next.
+        breaks before the server has said whether it does now, they are said again on the next.  The
+        server is there: so it is soon the first time, and later each time that it does not help.
         """
         assert all(isinstance(one, UNSIGNED) for one in requests)
         self._offers, self._is_wanted = tuple(requests), True
+        self._tries, self._offered = self._offered, self._offered + 1
 
     def send(self, request: Request) -> int:
         """Send a request as soon as it may go, and return its number.
@@ -377,7 +380,7 @@ class Link:
         except CryptoError:
             self._turn_away(WRONG_KEY)
             return
-        self.state, self._was_in, self._offers = State.IN, True, ()
+        self.state, self._was_in, self._offers, self._offered = State.IN, True, (), 0
         self._events.append(Entered(reply))
         later, self._later = self._later, []
         for request in later:

@@ -15,7 +15,7 @@ from alcove.client.rooms.committing import is_chained
 from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.handshakes import decode_body
 from alcove.client.rooms.state import find_room
-from alcove.client.rooms.walk import MEND_CHAIN
+from alcove.client.rooms.walk import MEND_CHAIN, looked_at
 from alcove.client.tx import Tx
 from alcove.mls import decode_group_info
 from alcove.wire.codec import decode_header
@@ -24,7 +24,7 @@ from alcove.wire.errors import Refusal
 from alcove.wire.rooms import GetRows, PutRows, RoomRows
 
 MEND_AGAIN_MS = 3_600_000
-"""What is to be mended and finds no line waits so long, or until there is one."""
+"""What is to be mended and finds no line, or no answer, waits so long, or for the next line."""
 MENDED_MAX = 256
 """So many of the newest room keys are looked at when rows of the chain are missing."""
 PUT_MAX = 64
@@ -46,26 +46,29 @@ def mend(tx: Tx, room: bytes) -> None:
     here = find_room(tx, room)
     if here is None or here.state != "active" or here.history == "none":
         return
-    if not tx.memory.is_signed_in:
-        tx.wake(MEND_CHAIN, room, tx.now + MEND_AGAIN_MS)  # Or at the next sign-in.
-        return
-    if restored.may_speak(tx, here):
+    tx.wake(MEND_CHAIN, room, tx.now + MEND_AGAIN_MS)  # Or at the next sign-in: until it is looked.
+    if tx.memory.is_signed_in and restored.may_speak(tx, here):
         tx.ask(GetRows(room=room, kind="chain"), "mending.looked")
 
 
 def looked(tx: Tx, request: GetRows, answer: RoomRows | Refusal, _: bytes) -> None:
     """Add what is missing among the newest rows of the chain, the oldest first."""
     if isinstance(answer, Refusal):
-        return  # Somebody else may do it; and the next to come in asks again.
+        return  # Somebody else may do it; and this device looks again later.
     there = {row.name for row in answer.rows}
     room = request.room
+    looked_at(tx, room, MEND_CHAIN)
+    # What counts for nobody renews nothing, whatever its header says: no epoch begins with it.
     renewals = [
         Renewal(*line)
         for line in tx.all(
             """
             SELECT h.name, k.secret, h.seq, h.header, h.body FROM handshake h
             LEFT JOIN room_key k ON k.room = h.room AND k.name = h.name
-            WHERE h.room = ? AND h.renews ORDER BY h.seq DESC LIMIT ?
+            WHERE h.room = ? AND h.renews AND h.epoch > COALESCE((
+                SELECT epoch FROM handshake WHERE room = h.room AND seq < h.seq
+                ORDER BY seq DESC LIMIT 1
+            ), -1) ORDER BY h.seq DESC LIMIT ?
             """,
             room, MENDED_MAX + 1,
         )

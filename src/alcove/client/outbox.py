@@ -275,6 +275,19 @@ def go_on(tx: Tx, room: bytes, why: str = NOT_HERE) -> None:
     )  # fmt: skip
 
 
+def say_now(tx: Tx, room: bytes, why: str) -> None:
+    """Say what could not be said for this reason, but what the log turned out to hold already."""
+    settle(tx, room, get_room(tx, room).seq)
+    if tx.run(
+        """
+        UPDATE outbox SET failed = NULL, tries = 0, header = NULL, body = NULL
+        WHERE room = ? AND seq IS NULL AND failed = ?
+        """,
+        room, why,
+    ):  # fmt: skip
+        tx.stir(room)
+
+
 def fail(tx: Tx, room: bytes, content: bytes, why: str) -> None:
     """Give up on a message, and say why; its sender may try again."""
     tx.run("UPDATE outbox SET failed = ? WHERE room = ? AND content = ?", why, room, content)

@@ -25,7 +25,7 @@ from alcove.client.keys.sealing import (
 from alcove.client.rooms.members import role_of
 from alcove.client.rooms.messages import key_of
 from alcove.client.rooms.state import Room, change, find_room
-from alcove.client.rooms.walk import MEND_PROFILE
+from alcove.client.rooms.walk import MEND_PROFILE, looked_at
 from alcove.client.store.database import Database
 from alcove.client.tx import Tx
 from alcove.wire.accounts import GetProfile, Profile, PutProfile
@@ -217,10 +217,11 @@ def mend(tx: Tx, room: bytes) -> None:
     here = find_room(tx, room)
     if here is None or here.state != "active":
         return
+    tx.wake(
+        MEND_PROFILE, room, tx.now + MEND_AGAIN_MS
+    )  # Or at the next sign-in: until it is looked.
     if tx.memory.is_signed_in:
         tx.ask(GetRows(room=room, kind="profile"), "profiles.rows", b"mend")
-    else:
-        tx.wake(MEND_PROFILE, room, tx.now + MEND_AGAIN_MS)  # The next sign-in brings it forward.
 
 
 def rows(tx: Tx, request: GetRows, answer: RoomRows | Refusal, note: bytes) -> None:
@@ -229,6 +230,8 @@ def rows(tx: Tx, request: GetRows, answer: RoomRows | Refusal, note: bytes) -> N
     here = find_room(tx, room)
     if isinstance(answer, Refusal) or here is None or here.state != "active":
         return  # The next sign-in asks again.
+    if note:
+        looked_at(tx, room, MEND_PROFILE)
     is_sealed = False
     for row in answer.rows:
         if _take(tx, here, row):

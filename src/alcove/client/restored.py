@@ -35,6 +35,8 @@ LEAD_MAX: Final = 2**32
 COUNTER_MAX: Final = 2**51
 """Numbers of a device's requests stay below; those that only ask begin far above."""
 ANSWERS_ARCHIVE: Final = "archive.put"
+GIVEN_BACK_MS: Final = 30 * 24 * 60 * 60 * 1000
+"""So long somebody may come who has what a restored server has lost: bodies are kept so long."""
 VOID: Final = 2**52
 """Places from here on are of a log that a restored server has lost."""
 DERIVED: Final = ("wishes.appended", "joining.came_in", "lost.came_back", "packages.put")
@@ -49,13 +51,16 @@ _decode_request: Any = msgspec.msgpack.Decoder(Union[REQUESTS]).decode  # noqa: 
 def counter_told(tx: Tx, counter: int) -> None:
     """Compare the highest number that the server has seen of this device with its disk's own.
 
-    One that no device reaches is a lie: with it this device would soon have no numbers left.
+    One that no device reaches is a lie: with it this device would soon have no numbers left.  What
+    has a number, and has not left, the server cannot know: a disk that was set back may have given
+    the same numbers to other requests by now.
     """
-    (own,) = tx.line("SELECT counter FROM me")
+    own, sent = tx.line("SELECT counter, sent FROM me")
     if counter > own + LEAD_MAX or counter >= COUNTER_MAX:
         tx.tell(Warned("bad-counter", b"", tx.now))
-    elif counter > own:
+    elif counter > sent:
         was_set_back(tx, counter)
+    tx.run("UPDATE me SET sent = counter")  # All that waits leaves now.
 
 
 def was_set_back(tx: Tx, counter: int) -> None:
@@ -131,6 +136,12 @@ def wrote_what_we_do_not_know(tx: Tx, room: bytes) -> None:
     if not must_return(tx, room):
         (counter,) = tx.line("SELECT counter FROM me")
         was_set_back(tx, counter)
+
+
+def server_was_restored_lately(tx: Tx) -> bool:
+    """Return whether handshakes may be given back to a server, without the rows beside them."""
+    (at,) = tx.line("SELECT restored_at FROM me")
+    return at > 0 and tx.now - at < GIVEN_BACK_MS
 
 
 # ---- Another log ----

@@ -133,10 +133,17 @@ def may_send(db: Database, account: bytes) -> bool:
 # ---- What the owner says ----
 
 
-def seen(tx: Tx, account: bytes) -> None:
-    """Note that the owner has looked at changed keys and goes on with them."""
-    tx.run("UPDATE pin SET change = '', changed_at = 0 WHERE account = ?", account)
+def seen(tx: Tx, account: bytes, identity: bytes) -> bool:
+    """Note that the owner has looked at changed keys, this identity's, and goes on with them.
+
+    False when they have changed again since those were shown: then they must be looked at anew.
+    """
+    done = tx.run(
+        "UPDATE pin SET change = '', changed_at = 0 WHERE account = ? AND identity = ?",
+        account, identity,
+    )  # fmt: skip
     _stir(tx, account)
+    return done == 1
 
 
 def checked(tx: Tx, account: bytes, identity: bytes) -> bool:

@@ -90,8 +90,8 @@ class Memory:
         """Requests that only ask, by number, in the order in which they were made."""
         self.number = READS_FROM
         self.is_signed_in = False
-        self.has_offered = False
-        """Whether its lists were offered since the server turned this device away."""
+        self.offers = 0
+        """How often its lists were offered since the server turned this device away."""
         self.entered: SignedIn | None = None
         """What the server said to a device that does not know yet whose it is."""
         self.now: Millis = 0
@@ -260,8 +260,9 @@ class Tx:
 
     def _count(self) -> int:
         """Return the next number of a request that counts."""
-        (number,) = self.line("SELECT counter + 1 FROM me")
-        self.run("UPDATE me SET counter = ? WHERE one = 1", number)
+        number, sent = self.line("SELECT counter + 1, sent FROM me")
+        sent = number if self.memory.is_signed_in else sent
+        self.run("UPDATE me SET counter = ?, sent = ? WHERE one = 1", number, sent)
         return int(number)
 
     def tell(self, event: Event) -> None:

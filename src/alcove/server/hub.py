@@ -4,7 +4,7 @@ Work here follows who is online in a room, never how many rooms or accounts ther
 said may be lost with its connection: everything that matters can be read again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from alcove.server.batch import Outcome
 from alcove.server.effects import (
@@ -54,6 +54,8 @@ class Hub:
         """How far devices have passed, by room, until the others are told."""
         self._slots: dict[bytes, dict[bytes, bytes]] = {}
         """Slots that were overwritten, by room and account, until the others are told."""
+        self._met: dict[bytes, dict[bytes, None]] = {}
+        """The accounts that came into a room, until they and the others there are told."""
         self._gathered_bytes = 0
         self._left: dict[bytes, tuple[bytes, ...]] = {}
         """The rooms of accounts whose last device has gone, until the others are told."""
@@ -107,7 +109,7 @@ class Hub:
         self._soon(now)
 
     def tick(self, now: int) -> None:
-        """Tell what was gathered: who came and went, and how far others have passed."""
+        """Tell what was gathered: who came and went, who met, and how far others have passed."""
         if self._tell_at is None or 0 < self._tell_at - now <= self._settings.presence_pause_ms:
             return  # More to wait than the pause means that the clock was set back.
         self._tell_at = None
@@ -156,7 +158,7 @@ class Hub:
             case Arrived():
                 self._arrive(effect, session, now)
             case Routed():
-                self._route(effect)
+                self._route(effect, now)
             case Moved():
                 self._moved.setdefault(effect.room, {})[effect.device] = effect.seq
                 self._gather(PLACE_BYTES, now)
@@ -259,12 +261,15 @@ class Hub:
         )
         self._soon(now)
 
-    def _route(self, routed: Routed) -> None:
+    def _route(self, routed: Routed, now: int) -> None:
         for device in routed.devices:
             session = self.devices.get(device)
             if session is None:
                 continue
             if routed.is_member:
+                if routed.room not in session.follows:
+                    self._met.setdefault(routed.room, {})[session.caller.account] = None
+                    self._gather(PLACE_BYTES, now)
                 session.follows.setdefault(routed.room, -1)
                 self._rooms.setdefault(routed.room, {})[session] = None
             else:
@@ -288,13 +293,32 @@ class Hub:
             self._soon(now)
 
     def _tell_gathered(self) -> None:
-        """Tell each room once how far its devices are, and which slots are new."""
+        """Tell each room once how far its devices are, which slots are new, and who has met."""
         for room, devices in self._moved.items():
             self._push_room(room, encode(Delivered(room=room, devices=tuple(devices.items()))))
         for room, bodies in self._slots.items():
             slots = tuple(Slot(account, body) for account, body in bodies.items())
             self._push_room(room, encode(SlotsChanged(room=room, slots=slots)))
-        self._moved, self._slots, self._gathered_bytes = {}, {}, 0
+        for room, accounts in self._met.items():
+            self._introduce(room, accounts)
+        self._moved, self._slots, self._met, self._gathered_bytes = {}, {}, {}, 0
+
+    def _introduce(self, room: bytes, met: Mapping[bytes, None]) -> None:
+        """Tell who came into a room who is there, and those who are there of who came.
+
+        Changes alone do not tell it: who was online already when a room came to be shared may
+        stay so for a day.
+        """
+        sessions = list(self._rooms.get(room, {}))
+        there = dict.fromkeys(session.caller.account for session in sessions)
+        news, everyone = self._seen(met), self._seen(there)
+        for session in sessions:
+            for message in everyone if session.caller.account in met else news:
+                self._push(session, message)
+
+    def _seen(self, accounts: Iterable[bytes]) -> list[bytes]:
+        """Return the messages that tell how accounts are there."""
+        return _in_messages([(account, self.presence.of(account)) for account in accounts])
 
     def _tell_presence(self, now: int) -> None:
         """Tell each room once who of it came or went."""
@@ -306,9 +330,8 @@ class Hub:
             for room in rooms:
                 changes.setdefault(room, []).append((account, presence))
         for room, people in changes.items():
-            for start in range(0, len(people), PEOPLE_MAX):
-                part = tuple(people[start : start + PEOPLE_MAX])
-                self._push_room(room, encode(PresenceChanged(people=part)))
+            for message in _in_messages(people):
+                self._push_room(room, message)
         self._left = {}
 
     def end_all(self, code: Code) -> None:
@@ -320,3 +343,11 @@ class Hub:
     def _soon(self, now: int) -> None:
         if self._tell_at is None:
             self._tell_at = now + self._settings.presence_pause_ms
+
+
+def _in_messages(people: Sequence[tuple[bytes, Shown]]) -> list[bytes]:
+    """Return the messages that tell how people are there, so many in each."""
+    return [
+        encode(PresenceChanged(people=tuple(people[start : start + PEOPLE_MAX])))
+        for start in range(0, len(people), PEOPLE_MAX)
+    ]

@@ -7,6 +7,7 @@ import pytest
 from alcove.client.errors import UsageError
 from alcove.client.io.carrying import attached, is_unusual, warning_of
 from alcove.client.io.messages import Message
+from alcove.client.io.news import FileChanged, News
 from tests.client.io.live import PATIENCE_S, Town, met
 
 CONTENT = bytes(range(256)) * 4000
@@ -19,16 +20,21 @@ async def test_a_file_comes_as_it_was_sent_under_its_own_name(town: Town) -> Non
     report.write_bytes(CONTENT)
     room = await ada.direct("bob")
     through: list[tuple[int, int]] = []
+    news: list[News] = []
+    ada.listen(news.append)
     sent = await room.send_file(
         report, text="look", progress=lambda done, size: through.append((done, size))
     )
     heard = await town.hears(bob, "look")
     assert through[-1] == (len(CONTENT), len(CONTENT))
+    assert sum(isinstance(one, FileChanged) for one in news) > len(through)
     assert [one.state for one in sent.transfers] == ["done"]
     saved = await heard.save_file(town.folder)
     assert (saved.name, saved.read_bytes()) == ("report (2).txt", CONTENT)
     assert (heard.files[0].media, heard.files[0].sealed.size) == ("text/plain", len(CONTENT))
     assert await ada.files.downloads() == {heard.files[0].sealed.blob: 1}
+    stored = await ada.files.stored()
+    assert len(CONTENT) <= stored.used_bytes <= stored.quota_bytes
     assert await bob.files.downloads() == {}
     assert [(one.place, one.is_upload) for one in heard.transfers] == [(0, False)]
     place = await heard.save_file(town.folder / "copy.txt")
@@ -51,6 +57,10 @@ async def test_a_file_that_waits_for_a_line_goes_when_there_is_one(town: Town) -
     sent = await room.send_file(note)
     (transfer,) = ada.files.all()
     assert (transfer.name, transfer.state, sent.state) == ("note.txt", "open", "waiting")
+    assert (transfer.message_number, ada.waiting) == (sent.number, 1)
+    await transfer.pause()
+    assert [one.state for one in ada.files.all()] == ["paused"]
+    await transfer.carry_on()
     await ada.close(patience_s=0)
     again = type(ada)(town.folder / "ada", passphrase="heron")
     await town.opened(again)

@@ -480,6 +480,27 @@ async def test_who_types_is_shown_to_who_is_there(town: Town) -> None:
 
 
 @met()
+async def test_whom_one_shares_a_room_with_is_listed_and_whose_keys_changed_comes_first(
+    town: Town,
+) -> None:
+    ada, bob, carol = [await town.newcomer(name) for name in ("ada", "bob", "carol")]
+    eve = await town.newcomer("eve")
+    assert ada.acquaintances() == []
+    group = await ada.create_group("Harbour", ["bob", "carol"])
+    await town.sees(group, lambda room: len(room.members()) == 3)
+    await (await ada.direct("eve")).send("hello")
+    assert [str(one) for one in ada.acquaintances()] == ["bob", "carol", "eve"]
+    await carol.owner.renew_keys(PASSWORD, PASSWORD + "!")
+    await ada.until(lambda: ada.acquaintances()[0].state == "changed", PATIENCE_S)
+    assert [str(one) for one in ada.acquaintances()] == ["carol", "bob", "eve"]
+    assert ada.acquaintances(1)[0].name == "carol"
+    assert ada.shared_rooms(await ada.person("bob")) == [group]
+    assert ada.shared_rooms(await ada.person("eve")) == []
+    assert ada.answered_ms is not None
+    assert (bob.name, eve.name) == ("bob", "eve")
+
+
+@met()
 async def test_people_show_themselves_as_they_like(town: Town) -> None:
     ada, bob = await town.newcomer("ada"), await town.newcomer("bob")
     await (await ada.direct("bob")).send("hello")

@@ -10,6 +10,7 @@ import pytest
 
 from alcove.client.errors import StoreError, UsageError
 from alcove.client.io import profiles as profiles_module
+from alcove.client.io.keyfile import kept_by
 from alcove.client.io.profiles import (
     Profile,
     Profiles,
@@ -18,7 +19,7 @@ from alcove.client.io.profiles import (
     make_database,
     open_database,
 )
-from alcove.client.io.vault import kept_by, make_key, unlock
+from alcove.client.io.vault import make_key, unlock
 from alcove.client.store.failures import DamagedError
 
 SERVER = "https://chat.example.org"

@@ -16,15 +16,14 @@ from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from alcove.client.errors import StoreError, UsageError
 from alcove.client.io import vault
+from alcove.client.io.keyfile import KEY_NAME, kept_by
 from alcove.client.io.vault import (
-    KEY_NAME,
     KeyringError,
     WrongPassphraseError,
     find_keyring,
     forget_key,
     keep_by_passphrase,
     keep_in_keyring,
-    kept_by,
     make_key,
     protecting,
     read_passphrase_file,

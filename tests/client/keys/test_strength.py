@@ -9,6 +9,7 @@ from alcove.client.keys.strength import (
     BOX_GUESSES_LOG2,
     CHARACTERS_MAX,
     is_allowed,
+    passphrase_strength,
     strength,
 )
 
@@ -76,3 +77,18 @@ def test_odd_passwords_are_judged_too(password: str) -> None:
 def test_who_judges_no_password_does_not_wait_for_the_estimator() -> None:
     script = "import sys, alcove.client.keys.strength; sys.exit('zxcvbn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("passphrase", "word"), [
+    ("", "weak"),
+    ("abc", "weak"),
+    ("ada", "weak"),
+    ("correct horse", "weak"),
+    ("veranda Kompass 43", "fair"),
+    ("heron lakes and cold reeds", "strong"),
+    ("veranda-Kompass-43-unwillig", "strong"),
+    ("xq" * 300, "weak"),
+])  # fmt: skip
+def test_a_passphrase_of_the_disk_is_judged_and_never_refused(passphrase: str, word: str) -> None:
+    held = passphrase_strength(passphrase, "ada")
+    assert (held.word, "Whoever gets hold of this disk" in held.warning) == (word, word == "weak")

@@ -158,7 +158,7 @@ def plain_of(content: Content) -> bytes:
 
 
 def _number(tx: Tx) -> int:
-    (number,) = tx.line("UPDATE me SET counter = counter + 1 RETURNING counter")
+    (number,) = tx.line("UPDATE me SET counter = counter + 1, sent = counter + 1 RETURNING counter")
     found: int = number
     return found
 

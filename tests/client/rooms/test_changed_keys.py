@@ -41,7 +41,7 @@ def test_who_was_meant_is_whose_keys_were_known(how: str) -> None:
     assert pin is not None
     assert pin.state == "changed"
     assert (state(host, room), said(host, room)) == ("unknown", [])
-    ada.do(trust.seen, bob.me.account)  # It was bob, with a new laptop.
+    ada.look(bob.me.account)  # It was bob, with a new laptop.
     world.pass_time(MINUTE_MS)
     assert state(host, room) == "active"
     assert "a secret" in said(host, room)
@@ -80,7 +80,7 @@ def test_keys_of_before_are_handed_to_nobody_who_has_another_identity() -> None:
     world.pass_time(5 * MINUTE_MS)
     ada.do(acting.remove, room, account)
     world.pass_time(MINUTE_MS)
-    ada.do(trust.seen, account)
+    ada.look(account)
     ada.do(acting.invite, room, account)
     world.pass_time(5 * MINUTE_MS)
     assert state(host, room) == "active"

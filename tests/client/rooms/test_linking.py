@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from alcove.client import chats
 from alcove.client.errors import UsageError
 from alcove.client.events import Warned
 from alcove.client.rooms import acting, linking, making
@@ -29,6 +30,7 @@ from tests.client.rooms.talk import (
     state,
     troubles,
 )
+from tests.client.test_restored import back_up, come_back, restore
 from tests.client.world import Peer, World
 
 ADDRESS = "https://alcove.test"
@@ -155,6 +157,31 @@ def test_who_has_left_comes_back_by_a_link() -> None:
     assert said(bob, room)[-1] == "three"
     assert names(world, ada, room) == ["ada", "bob"]
     agree(world, room, ada, bob)
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+def test_who_came_by_a_link_and_is_asked_by_a_restored_server_is_not_in_unless_it_accepts(
+    *, is_blocked: bool
+) -> None:
+    """Others give its commit back, and the server takes that for no more than their word."""
+    world = World(requests="all")
+    ada, cyn = world.register("ada"), world.register("cyn")
+    room = room_of(world, ada)
+    text = link_of(world, ada, room)
+    if is_blocked:
+        cyn.do(chats.block, ada.me.account)
+    world.pass_time(PAUSE_MS)
+    image = back_up(world)
+    join(world, cyn, text)
+    assert state(cyn, room) == "active"
+    restore(world, image)
+    come_back(world, ada, cyn)
+    assert state(cyn, room) == ("gone" if is_blocked else "active")
+    if not is_blocked:  # It was in before: that is its answer.
+        say(world, ada, room, "hello")
+        assert said(cyn, room) == ["hello"]
+        assert chats.asks(cyn.db) == []
+        agree(world, room, ada, cyn)
 
 
 def test_who_was_on_the_way_goes_on_after_a_restart() -> None:

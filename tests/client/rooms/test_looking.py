@@ -125,7 +125,7 @@ def test_nothing_is_said_to_a_leaf_under_other_keys_than_are_known() -> None:
     world.pass_time(PAUSE_MS)
     assert said(bob, room) == ["hello"]
     ada.do(pin_again, bob.me.account, identity)
-    ada.do(trust.seen, bob.me.account)
+    ada.look(bob.me.account)
     world.run()
     assert said(bob, room) == ["hello", "secret"]
 

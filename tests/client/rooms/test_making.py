@@ -392,7 +392,7 @@ def test_a_new_direct_room_waits_until_changed_keys_were_looked_at() -> None:
     say(world, ada, room, "secret")
     world.pass_time(PAUSE_MS)
     assert (state(ada, room), said(bob, room)) == ("making", [])
-    ada.do(trust.seen, bob.me.account)
+    ada.look(bob.me.account)
     world.run()
     assert said(bob, room) == ["secret"]
 
@@ -410,7 +410,7 @@ def test_keys_that_change_after_they_were_claimed_are_claimed_anew() -> None:
     world.run()
     say(world, ada, room, "hello")
     assert state(ada, room) == "making"
-    ada.do(trust.seen, bob.me.account)
+    ada.look(bob.me.account)
     world.run()
     assert said(bob, room) == ["hello"]
 

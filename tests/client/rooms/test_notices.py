@@ -10,7 +10,7 @@ from alcove.client.events import Mended
 from alcove.client.keys.sealing import sign_notice
 from alcove.client.rooms import acting, approach, notices
 from alcove.client.rooms.notices import own_leaf_hash
-from alcove.client.rooms.state import forget_group, public_of
+from alcove.client.rooms.state import forget_group, get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.codec import encode
 from alcove.wire.entries import Append, Appended, Entries, MessageHeader, NewEntries, NewEntry
@@ -196,6 +196,28 @@ def test_who_is_in_a_room_anew_does_not_leave_it_because_of_what_was_refused_bef
     agree(world, room, ada, bob)
 
 
+def test_who_reads_that_it_has_left_and_was_added_since_comes_in() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    bob.hears = lambda _: None
+    bob.do(acting.leave, room)
+    world.run()
+    bob.hang_up()
+    bob.db.run("DELETE FROM request")  # Its answer is lost with all that asks for it.
+    bob.hears = lambda one: one
+    world.pass_time(MINUTE_MS)
+    assert names(world, ada, room) == ["ada"]
+    ada.do(acting.invite, room, bob.me.account)
+    world.run()
+    assert bob.connect() is None
+    world.run()
+    world.pass_time(MINUTE_MS)
+    say(world, bob, room, "here again")
+    assert said(ada, room) == ["here again"]
+    agree(world, room, ada, bob)
+
+
 def test_who_stands_in_a_room_no_more_takes_no_leave_of_it() -> None:
     world = World()
     ada, bob = world.register("ada"), world.register("bob")
@@ -220,3 +242,52 @@ def test_a_notice_that_was_stored_in_a_log_that_is_read_anew_places_nothing() ->
     request = Append(room=room, entries=(NewEntry(encode(header), b""),))
     bob.do(notices.appended, request, Appended(first=9, at=world.now, chain=bytes(32)), room)
     assert bob.db.one("SELECT seq, head, state FROM room") == before
+
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_of_owners_who_leave_at_once_the_last_one_stays_and_the_room_goes_on(
+    *, is_at_once: bool
+) -> None:
+    """The rules keep an owner: a commit that removed both would count for nobody."""
+    world = World()
+    ada, bob, cyn, dan = (world.register(name) for name in ("ada", "bob", "cyn", "dan"))
+    room = room_of(world, ada, bob, cyn)
+    ada.do(acting.set_role, room, bob.me.account, "owner")
+    world.pass_time(MINUTE_MS)
+    bob.hang_up()
+    bob.do(acting.leave, room)
+    ada.do(acting.leave, room)
+    if is_at_once:
+        cyn.hang_up()
+    world.run()
+    world.pass_time(MINUTE_MS)
+    assert bob.connect() is None
+    world.run()
+    assert cyn.is_online or cyn.connect() is None
+    world.pass_time(MINUTE_MS)
+    cyn.do(acting.invite, room, dan.me.account)
+    world.pass_time(MINUTE_MS)
+    assert (state(ada, room), state(bob, room)) == ("gone", "gone")
+    assert names(world, cyn, room) == names(world, dan, room) == ["bob", "cyn", "dan"]
+    assert cyn.db.all("SELECT 1 FROM notice UNION ALL SELECT 1 FROM wish") == []
+
+
+def test_an_owner_leaves_though_the_only_other_one_is_lost() -> None:
+    world = World()
+    ada, bob, cyn = (world.register(name) for name in ("ada", "bob", "cyn"))
+    room = room_of(world, ada, bob, cyn)
+    ada.do(acting.set_role, room, bob.me.account, "owner")
+    world.pass_time(MINUTE_MS)
+    ada.hang_up()
+    cyn.hang_up()
+    ada.do(acting.leave, room)
+    bob.do(lambda tx: notices.send(tx, get_room(tx, room), "lost"))
+    world.pass_time(MINUTE_MS)
+    bob.hang_up()
+    for peer in (ada, cyn):
+        assert peer.connect() is None
+        world.run()
+    assert names(world, cyn, room) == ["bob", "cyn"]
+    assert bob.connect() is None
+    world.pass_time(MINUTE_MS)
+    agree(world, room, bob, cyn)

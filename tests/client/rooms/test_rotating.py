@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alcove.client import account, trust
+from alcove.client import account
 from alcove.client.events import Warned
 from alcove.client.rooms import acting, making
 from alcove.client.rooms.committing import own_leaf
@@ -52,7 +52,7 @@ def test_a_rotation_reaches_every_room_at_once(kind: Any) -> None:
     assert identities(ada, room, bob.me.account) == {bob.me.identity}
     assert [one.code for one in ada.heard(Warned)] == ["keys-rotated"]
     assert laptop.db.all("SELECT 1 FROM wish") == []
-    ada.do(trust.seen, bob.me.account)
+    ada.look(bob.me.account)
     say(world, ada, room, "is it you?")
     say(world, laptop, room, "it is")
     assert said(bob, room) == ["hello", "is it you?", "it is"]

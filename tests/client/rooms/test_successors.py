@@ -2,7 +2,7 @@
 
 import pytest
 
-from alcove.client import account, trust
+from alcove.client import account
 from alcove.client.errors import UsageError
 from alcove.client.events import Warned
 from alcove.client.rooms import acting, making, successors
@@ -49,7 +49,7 @@ def test_whoever_writes_to_somebody_who_was_reset_goes_on_in_a_room_that_names_t
 ):
     world, ada, bob, room = two()
     phone = world.come_back(ada)
-    bob.do(trust.seen, ada.me.account)
+    bob.look(ada.me.account)
     after = direct(bob, ada)
     assert after != room
     assert bob.do(named, after) == room
@@ -68,7 +68,7 @@ def test_the_other_devices_of_who_goes_on_find_the_room_before_by_its_name() -> 
     world.pass_time(MINUTE_MS)
     assert laptop.do(get_room, room).partner == ada.me.account
     world.come_back(ada)
-    bob.do(trust.seen, ada.me.account)
+    bob.look(ada.me.account)
     after = direct(bob, ada)
     bob.do(acting.say, after, Text("is it you?"))
     world.pass_time(MINUTE_MS)
@@ -92,7 +92,7 @@ def test_nothing_goes_to_somebody_who_was_reset_before_the_owner_has_looked() ->
     assert bob.db.all("SELECT room, failed FROM outbox WHERE failed != ''") == [
         (room, successors.OVER)
     ]
-    bob.do(trust.seen, ada.me.account)
+    bob.look(ada.me.account)
     world.pass_time(MINUTE_MS)
     assert said(phone, after) == ["hello?"]
     assert said(ada, room) == ["hello", "hi"]
@@ -116,14 +116,14 @@ def test_who_was_reset_writes_first_and_the_other_one_finds_what_was_before() ->
     assert said(bob, after) == ["I am back"]
     assert bob.do(named, after) is None  # A device without a past knows of no room before.
     assert successors.successor(bob.db, room) == after
-    bob.do(trust.seen, ada.me.account)
+    bob.look(ada.me.account)
     assert direct(bob, ada) == after
 
 
 def test_two_who_go_on_at_the_same_time_end_in_one_room() -> None:
     world, ada, bob, room = two()
     phone = world.come_back(ada)
-    bob.do(trust.seen, ada.me.account)
+    bob.look(ada.me.account)
     for one, other in ((phone, bob), (bob, ada)):
         mine = one.do(making.create, "direct", (other.me.account,))
         one.do(acting.say, mine, Text(f"from {one.name}"))
@@ -139,7 +139,7 @@ def test_a_rotation_ends_no_room() -> None:
     opened, locks = world.open(ada, opener), world.locks(ada, "five other words for it")
     ada.do(account.rotate, opened, opener, locks, ada.phrase)
     world.run()
-    bob.do(trust.seen, ada.me.account)
+    bob.look(ada.me.account)
     assert not bob.do(is_over, room)
     assert direct(bob, ada) == room
     assert not bob.do(is_over, room)

@@ -20,9 +20,12 @@ from alcove.wire.entries import (
     Snapshot,
     Stored,
 )
+from alcove.wire.errors import Code
 from alcove.wire.ids import Position
+from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
+from tests.client.test_devices import revoke
 from tests.client.world import Peer, World
 
 ADDRESS = "https://alcove.test"
@@ -144,6 +147,59 @@ def test_a_new_device_believes_a_snapshot_on_which_its_account_has_committed() -
     world.pass_time(2 * MINUTE_MS)
     assert state(laptop, room) == "active"
     assert min(reading.since) == place - 1
+
+
+def test_what_a_device_says_that_was_revoked_vouches_for_nothing() -> None:
+    """Whoever has it may sign with its keys what a server that lies then shows."""
+    world = World()
+    ada, (bob, *_), room, _ = crowd(world, 2)
+    put_snapshot(world, bob, room)
+    heal(world, room, ada)
+    tablet = world.add_peer("ada")
+    tablet.phrase = ada.phrase
+    tablet.answers = refuse(GetSnapshot, Code.BUSY, times=10**6)  # It comes into no room.
+    for peer in world.peers:
+        peer.hang_up()
+    world.try_to_enter(tablet)
+    assert tablet.connect() is None
+    world.run()
+    revoke(tablet, ada.me.device)
+    world.pass_time(MINUTE_MS)
+    assert "ada" in names(world, bob, room)  # Nobody was there to take it out.
+    laptop = world.add_peer("ada")
+    laptop.phrase = ada.phrase
+    reading = Reading(laptop, room)
+    world.try_to_enter(laptop)
+    assert laptop.connect() is None
+    world.pass_time(2 * MINUTE_MS)
+    assert state(laptop, room) == "active"
+    assert min(reading.since) == 0
+
+
+def test_a_server_that_shows_snapshots_without_end_is_asked_for_some_dozens() -> None:
+    world = World()
+    ada, _, room, link = crowd(world, 2)
+    cyn = world.register("cyn")
+    asked: list[Request] = []
+    cyn.answers = asked.append
+
+    def older(one: Any) -> Any:
+        if isinstance(one, Snapshot):
+            until = next(r.until for r in asked[::-1] if isinstance(r, GetSnapshot))
+            return structs.replace(one, seq=2**52 if until is None else until, body=b"no tree")
+        return structs.replace(one, entries=(), more=False) if isinstance(one, Entries) else one
+
+    cyn.hears = older
+    cyn.do(linking.join_by_link, link)
+    world.run()
+    assert len(asked) < 256
+    asked.clear()
+    world.pass_time(60 * MINUTE_MS)
+    assert len(asked) < 60 * 256
+    cyn.hears = lambda one: one
+    world.pass_time(120 * MINUTE_MS)
+    assert state(cyn, room) == "active"
+    agree(world, room, ada, cyn)
 
 
 def test_where_the_first_handshakes_are_gone_a_room_begins_with_the_oldest_snapshot() -> None:

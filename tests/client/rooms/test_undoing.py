@@ -8,7 +8,7 @@ from alcove.client.rooms.state import get_room, public_of
 from alcove.client.tx import Tx
 from alcove.wire.content import Text
 from alcove.wire.signed import device_id
-from tests.client.rooms.talk import PAUSE_MS, agree, names, room_of, said, say, state
+from tests.client.rooms.talk import PAUSE_MS, agree, names, notes, room_of, said, say, state
 from tests.client.rooms.test_lost import renew
 from tests.client.test_devices import revoke
 from tests.client.test_restored import back_up, come_back, restore
@@ -65,6 +65,7 @@ def test_who_was_removed_is_removed_again_before_anything_is_said() -> None:
     dan.do(acting.say, room, Text("not for cyn"))
     world.pass_time(MINUTE_MS)
     assert "not for cyn" not in said(cyn, room)  # Dan may remove nobody, and waits.
+    assert notes(dan, room).count(undoing.WAITS) == 1
     come_back(world, bob, ada)
     world.pass_time(MINUTE_MS)
     assert state(cyn, room) == "gone"
@@ -95,6 +96,43 @@ def test_who_lost_a_role_loses_it_again() -> None:
     say(world, cyn, room, "on we go")
     assert said(bob, room) == ["on we go"]
     agree(world, room, ada, bob, cyn, dan)
+
+
+def test_the_only_owner_that_a_restored_room_has_stays_one_and_nobody_waits_for_ever() -> None:
+    world = World()
+    ada, bob, cyn, dan, room = four(world)
+    image = back_up(world)
+    dan.hang_up()
+    ada.do(acting.set_role, room, cyn.me.account, "owner")
+    world.pass_time(MINUTE_MS)
+    ada.do(acting.set_role, room, ada.me.account, "member")
+    world.pass_time(MINUTE_MS)
+    restore(world, image)
+    go_on_otherwise(world, dan, room)
+    come_back(world, ada, bob, cyn)
+    say(world, ada, room, "on we go")
+    say(world, cyn, room, "we do")
+    assert said(dan, room) == ["on we go", "we do"]
+    assert [undone(peer, room) for peer in (ada, bob, cyn, dan)] == [[], [], [], []]
+    agree(world, room, ada, bob, cyn, dan)
+
+
+def test_who_lost_a_role_waits_for_nobody_who_may_not_take_it() -> None:
+    world = World()
+    ada, bob, cyn, _, room = four(world)
+    image = back_up(world)
+    bob.hang_up()
+    ada.do(acting.set_role, room, bob.me.account, "member")
+    world.pass_time(MINUTE_MS)
+    restore(world, image)
+    go_on_otherwise(world, bob, room)
+    come_back(world, cyn)
+    cyn.do(acting.say, room, Text("later"))
+    world.pass_time(MINUTE_MS)
+    assert notes(cyn, room).count(undoing.WAITS) == 1
+    come_back(world, ada)
+    world.pass_time(MINUTE_MS)
+    assert said(bob, room) == ["later"]
 
 
 def test_who_was_removed_stays_out_although_another_device_of_theirs_came_meanwhile() -> None:

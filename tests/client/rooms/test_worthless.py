@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from alcove.client.events import Warned
 from alcove.client.rooms import acting, linking
 from alcove.client.rooms.extension import Ranked, RoomState, extension, in_order, state_of
 from alcove.client.rooms.handshakes import Body, decode_body
@@ -15,12 +16,21 @@ from alcove.mls import Extension, decode_group_info, decode_key_package
 from alcove.mls.codec import opaque
 from alcove.mls.context import new_context, sign_group_info
 from alcove.mls.extensions import EXTERNAL_PUB
+from alcove.wire.base import Request
 from alcove.wire.codec import encode
 from alcove.wire.content import Text
 from alcove.wire.devices import Claim
-from alcove.wire.entries import Appended, HandshakeHeader, Member, NewEntry, Routing
+from alcove.wire.entries import (
+    Appended,
+    GetSnapshot,
+    HandshakeHeader,
+    Member,
+    NewEntry,
+    Routing,
+)
 from alcove.wire.entries import Welcome as Welcomed
-from alcove.wire.ids import entry_name
+from alcove.wire.ids import NOTHING_BEFORE, entry_name
+from alcove.wire.rooms import CreateRoom
 from tests.client.rooms.mischief import Vandal
 from tests.client.rooms.talk import (
     PAUSE_MS,
@@ -107,6 +117,28 @@ def test_an_epoch_that_nobody_has_reached_keeps_no_newcomer_out(epoch: int) -> N
     world.pass_time(PAUSE_MS)
     say(world, ada, room, "welcome")
     assert said(cyn, room) == ["one", "welcome"]
+
+
+def test_a_room_of_nonsense_is_looked_at_more_and_more_rarely_and_told_of_once() -> None:
+    world = World()
+    ada, bob, _, _ = people(world)
+    vandal = Vandal(bob)
+    nowhere, before, entries = bytes(16), NOTHING_BEFORE, []
+    for peer in (bob, ada):
+        routing = Routing(adds=(Member(peer.me.account, peer.me.device),))
+        if peer is bob:
+            routing = structs.replace(routing, history="open")
+        header = HandshakeHeader(bob.me.device, before=before, renews=True, routing=routing)
+        entries.append(NewEntry(encode(header), b"nonsense"))
+        before = entry_name(nowhere, entries[-1].header, entries[-1].body)
+    made = CreateRoom(id=2**40, room=nowhere, kind="group", entries=tuple(entries))
+    assert isinstance(vandal.ask(made), Appended)
+    asked: list[Request] = []
+    ada.answers = asked.append
+    world.pass_time(60 * MINUTE_MS)
+    assert state(ada, nowhere) == "outside"
+    assert [one.code for one in ada.heard(Warned)] == ["handshake-body"]
+    assert len([one for one in asked if isinstance(one, GetSnapshot)]) < 60
 
 
 @pytest.mark.parametrize("epoch", [None, 2**64 - 1])

@@ -222,6 +222,19 @@ def test_a_line_is_stored_then_delivered_then_read() -> None:
     assert timeline.readers(device.db, ROOM, 2) == [MIA, MAX]
 
 
+def test_each_further_reader_is_told() -> None:
+    device = Device()
+    number = device.says("a", "mine")
+    device.is_stored("a", 1)
+    device.do(timeline.read_by, ROOM, MAX, 1)
+    device.told.clear()
+    device.do(timeline.read_by, ROOM, ADA, 1)
+    assert device.told == [LineChanged(ROOM, number)]
+    device.do(timeline.read_by, ROOM, ADA, 1)
+    assert device.told == [LineChanged(ROOM, number)]
+    assert timeline.readers(device.db, ROOM, 1) == [ADA, MAX]
+
+
 def test_ones_own_other_devices_deliver_nothing() -> None:
     device = Device()
     device.says("a", "mine")

@@ -386,6 +386,22 @@ def test_a_note_is_shown_once() -> None:
     ]
 
 
+def test_notes_of_one_place_stand_in_the_order_in_which_it_happened() -> None:
+    """Behind what was said there, by whichever clock each of them has its time."""
+    device = Device()
+    for cause, at in (("founded", NOW), ("joined", NOW), ("waits", NOW), ("accepted", NOW - 9)):
+        device.do(timeline.note, ROOM, 1, at, cause, ADA)
+    device.do(timeline.note, ROOM, 2, NOW - 9, "accepted", None)
+    device.hears(entry(2, MAX, "hello"))
+    causes = ["founded", "joined", "waits", "accepted", "", "accepted"]
+    assert [line.cause for line in device.lines()] == causes
+    pages: list[timeline.Line] = []
+    while page := timeline.lines(device.db, ROOM, pages[0].number if pages else None, 1):
+        pages[:0] = page
+    assert [line.cause for line in pages] == causes
+    assert timeline.lines_from(device.db, ROOM, pages[2].number) == pages[2:]
+
+
 def test_what_could_not_be_opened_gives_way_to_what_it_said() -> None:
     device = Device()
     device.do(timeline.note, ROOM, 1, NOW, "no-key", MAX)

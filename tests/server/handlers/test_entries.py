@@ -326,9 +326,9 @@ def test_nobody_is_brought_into_a_room_by_who_says_that_he_had_joined(house: Hou
     )  # fmt: skip
     assert restored.offer(restored.bob, made_up).taken == 1
     found = house.connection.all(
-        "SELECT state FROM room_account WHERE account = ?", restored.cyd.account
+        "SELECT state, asked_by FROM room_account WHERE account = ?", restored.cyd.account
     )
-    assert found == [("pending",)]
+    assert found == [("pending", restored.bob.account)]
     asker = house.connection.all("SELECT asker FROM ask WHERE account = ?", restored.cyd.account)
     assert asker == [(restored.bob.account,)]
 

@@ -99,6 +99,15 @@ def to_do(db: Database) -> list[Transfer]:
     return [_transfer(line) for line in lines]
 
 
+def unfinished(db: Database) -> list[Transfer]:
+    """Return what is on its way, rests or has failed, oldest first: what an owner can act on."""
+    lines = db.all(
+        f"SELECT {_COLUMNS} FROM transfer"  # noqa: S608
+        " WHERE state IN ('open', 'paused', 'failed') ORDER BY number"
+    )
+    return [_transfer(line) for line in lines]
+
+
 def of_content(db: Database, room: bytes, content: bytes) -> list[Transfer]:
     """Return the transfers of one message, in the order of its files."""
     lines = db.all(

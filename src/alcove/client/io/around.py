@@ -167,6 +167,12 @@ class Around:
             raise UsageError("There is nothing to be seen of this here.")
         return Message(self.client, found)
 
+    @property
+    def waiting(self) -> int:
+        """How much of what was said has not reached the server yet."""
+        found = self.client.db.one("SELECT COUNT(*) FROM outbox WHERE failed IS NULL")
+        return 0 if found is None else int(found[0])
+
     def files_sent(self, limit: int = 50, before: int | None = None) -> list[timeline.Found]:
         """Return files of all rooms, newest first."""
         return timeline.files(self.client.db, None, before, limit)
@@ -188,6 +194,40 @@ class Around:
     def person_of(self, account: bytes) -> Person:
         """Return the person of an account."""
         return Person(self.client, account)
+
+    def acquaintances(self, limit: int = PEOPLE_MAX) -> list[Person]:
+        """Return whom this account shares a room with: whose keys have changed first, then by name.
+
+        Whoever was asked to chat counts too, and whose keys were compared comes last.
+        """
+        lines = self.client.db.all(
+            """
+            SELECT other.account FROM (
+                SELECT account FROM stay JOIN room USING (room)
+                WHERE until IS NULL AND state != 'gone'
+                UNION SELECT partner FROM room WHERE partner IS NOT NULL AND state != 'gone'
+            ) AS other LEFT JOIN pin USING (account)
+            WHERE other.account NOT IN (SELECT account FROM me)
+            ORDER BY coalesce(change, '') = '', coalesce(checked = identity, 0),
+                name IS NULL, lower(name), other.account
+            LIMIT ?
+            """,
+            limit,
+        )
+        return [Person(self.client, account) for (account,) in lines]
+
+    def shared_rooms(self, person: Person) -> list[Room]:
+        """Return the rooms of more than two that somebody and this account are in."""
+        lines = self.client.db.all(
+            """
+            SELECT DISTINCT room FROM stay JOIN room USING (room)
+            WHERE account = ? AND until IS NULL AND state = 'active'
+                AND kind IN ('group', 'channel', 'commons')
+            ORDER BY room
+            """,
+            person.account,
+        )
+        return [Room(self.client, room) for (room,) in lines]
 
     async def person(self, name: Person | str) -> Person:
         """Return somebody by name.  Whom nobody knows here is refused, never written to."""

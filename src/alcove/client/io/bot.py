@@ -23,13 +23,14 @@ from typing import Any, Final, TypeVar
 
 from alcove.client.errors import ClientError, UsageError
 from alcove.client.io.client import Client
+from alcove.client.io.keyfile import PASSPHRASE_VARIABLE
 from alcove.client.io.logbook import log_mistake
 from alcove.client.io.messages import Message
 from alcove.client.io.news import MessageReceived, News, Online, RequestsChanged, TurnedAway
 from alcove.client.io.opening import ALONE, Passphrase
 from alcove.client.io.people import Person
 from alcove.client.io.profiles import Profiles
-from alcove.client.io.vault import PASSPHRASE_VARIABLE, read_passphrase_file
+from alcove.client.io.vault import read_passphrase_file
 from alcove.client.keys.phrase import PASSWORD_ENTROPY_BYTES, new_password
 from alcove.client.store.disk import make_private_folder, write_private
 

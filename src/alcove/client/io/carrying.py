@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from alcove.client import attaching
+from alcove.client import attaching, timeline
 from alcove.client.attaching import Attached
 from alcove.client.errors import ClientError, UsageError
 from alcove.client.events import Online, TransferChanged
 from alcove.client.files import transfers as steps
 from alcove.client.files.kinds import HEAD_BYTES, is_asked_about, mime_type, safe_name, warning
 from alcove.client.io.images import looks
+from alcove.client.io.news import FileChanged
 from alcove.client.io.people import moment
 from alcove.wire.blobs import Expiry, GetBlobs
 from alcove.wire.content import FILES_MAX, NAME_CHARACTERS_MAX, File, SealedBlob, Text
@@ -30,6 +31,16 @@ Progress = Callable[[int, int], None]
 PAGES_MAX: Final = 1_000
 """So much is asked for of the list of all files that this account has uploaded."""
 NOTHING: Final = SealedBlob(bytes(16), bytes(32), bytes(32), 0)
+
+
+class Stored(NamedTuple):
+    """What this account has on the server."""
+
+    downloads: dict[bytes, int]
+    """How often each of its files was fetched, by its name at the server."""
+    used_bytes: int
+    quota_bytes: int
+    """How much it may take; 0 for no limit."""
 
 
 class FileError(ClientError):
@@ -54,6 +65,14 @@ class Transfer:
     def is_upload(self) -> bool:
         """Whether it leaves this device."""
         return self.found.is_upload
+
+    @property
+    def message_number(self) -> int | None:
+        """The number of the message that it belongs to; None where that is gone."""
+        found = self.found
+        db = self._carrier.client.db
+        line = timeline.line_of(db, found.room, found.account, found.content)
+        return None if line is None else line.number
 
     @property
     def place(self) -> int:
@@ -161,8 +180,8 @@ class Carrier:
             await self._session.close()
 
     def all(self) -> list[Transfer]:
-        """Return everything that is on its way, oldest first."""
-        return [Transfer(self, found) for found in steps.to_do(self.client.db)]
+        """Return everything that is on its way, rests or has failed, oldest first."""
+        return [Transfer(self, found) for found in steps.unfinished(self.client.db)]
 
     def transfer(self, number: int) -> Transfer | None:
         """Return one by its number, also one that is through."""
@@ -184,14 +203,20 @@ class Carrier:
         found = steps.transfer(self.client.db, number)
         for listener in self._listeners.get(number, ()):
             listener(done, 0 if found is None else found.file.sealed.size)
+        self.client.tell(FileChanged(number))
 
     async def downloads(self) -> dict[bytes, int]:
         """Return how often each file of this account was fetched, by its name at the server."""
-        found: dict[bytes, int] = {}
+        return (await self.stored()).downloads
+
+    async def stored(self) -> Stored:
+        """Return what of this account the server keeps, and how much space it gives."""
+        found = Stored({}, 0, 0)
         before: int | None = None
         for _ in range(PAGES_MAX):
             page = await self.client.ask(GetBlobs(before=before))
-            found |= {one.blob: one.downloads for one in page.blobs}
+            counts = {one.blob: one.downloads for one in page.blobs}
+            found = Stored(found.downloads | counts, page.used_bytes, page.quota_bytes)
             before = page.next
             if before is None:
                 break

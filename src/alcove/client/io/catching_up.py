@@ -14,9 +14,16 @@ LOOK_S: Final = 0.02
 """Nothing tells when nothing more comes: it is looked at this often."""
 
 _BEHIND: Final = """
-SELECT 1 FROM room WHERE (state = 'active' AND seq < head) OR state IN ('joining', 'making')
+SELECT 1 FROM room
+WHERE (state = 'active' AND seq < head) OR state = 'joining' OR (
+    state = 'making' AND NOT EXISTS (
+        SELECT 1 FROM wish JOIN pin ON pin.account = wish.about
+        WHERE wish.room = room.room AND wish.kind = 'add' AND pin.change != ''
+    )
+)
 UNION ALL SELECT 1 FROM welcome LIMIT 1
 """
+"""A room that is made with somebody whose keys have changed waits for its owner's look alone."""
 _PAST: Final = """
 SELECT 1 FROM past WHERE is_done = 0 UNION ALL SELECT 1 FROM room WHERE state = 'outside' LIMIT 1
 """

@@ -91,6 +91,8 @@ class Client(Around):
         """The account itself: devices, password, recovery phrase, invites."""
         self.files = Carrier(self)
         """Its files on their way."""
+        self.answered_ms: int | None = None
+        """How long the server has taken for the last question."""
         self.recovery_phrase = ""
         """After `register` and `reset`: the words to write down, which are shown this once."""
 
@@ -295,6 +297,12 @@ class Client(Around):
                 raise
             return False
 
+    def connect(self) -> None:
+        """Hold a line to the server from now on, where `open` was told not to."""
+        if not self._connects:
+            self._connects = True
+            self.line.connect()
+
     async def close(self, patience_s: float = CLOSE_S) -> None:
         """Wait a moment for what was said to reach the server, and let everything go."""
         line, opened = self._line, self._opened
@@ -362,7 +370,11 @@ class Client(Around):
         """
         if not self.line.is_online:
             await self.line.online(BEGIN_S)
-        return await self.line.ask(request)
+        now_s = asyncio.get_running_loop().time
+        begun_s = now_s()
+        answer = await self.line.ask(request)
+        self.answered_ms = round((now_s() - begun_s) * 1000)
+        return answer
 
     # ---- Who this is ----
 
@@ -432,8 +444,12 @@ class Client(Around):
         if self._listeners:
             news = news_of(self, event)
             if news is not None:
-                for listener in list(self._listeners):
-                    listener(news)
+                self.tell(news)
+
+    def tell(self, news: News) -> None:
+        """Let whoever listens hear something."""
+        for listener in list(self._listeners):
+            listener(news)
 
     def _tell_changed(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

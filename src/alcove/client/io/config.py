@@ -19,8 +19,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from alcove.client.errors import ClientError, UsageError
+from alcove.client.io.keyfile import PASSPHRASE_VARIABLE
 from alcove.client.io.profiles import HOME_VARIABLE, home_folder
-from alcove.client.io.vault import PASSPHRASE_VARIABLE
 from alcove.client.store.disk import read_small
 
 CONFIG_NAME: Final = "alcove.toml"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 PAGE_MESSAGES: Final = 500
 NAME_CHARACTERS: Final = 40
+FETCHING: Final = ".fetching"
+"""The folder, inside the one that is written, where files wait for their place."""
 FORMAT: Final = 1
 """Goes up when a program that reads export.json has to know."""
 
@@ -61,10 +63,8 @@ class Exported(NamedTuple):
 def export(
     client: "Client", folder: Path, rooms: Sequence["Room"], *, find: Found | None = None
 ) -> Exported:
-    """Write rooms into a new folder, for this user alone."""
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} has something in it already: name a folder that is new.")
-    for place in (folder, folder / "rooms", folder / "files"):
+    """Write rooms into a new folder, for this user alone; files of `fetching_folder` move there."""
+    for place in (_empty(folder), folder / "rooms", folder / "files"):
         make_private_folder(place)
     names = _names(rooms)
     counts = [0, 0, 0]
@@ -79,9 +79,30 @@ def export(
     at = datetime.now(UTC).isoformat(timespec="seconds")
     head = {"format": FORMAT, "account": client.name, "server": client.server, "exported_at": at}
     _write_json(folder / "export.json", {**head, "rooms": listed})
+    shutil.rmtree(folder / FETCHING, ignore_errors=True)  # What is left there was not wanted.
     title = f"What {client.name} kept on {client.server}"
     write_private(folder / "index.html", _page(title, [_entry(one) for one in listed]).encode())
     return Exported(folder, len(rooms), *counts)
+
+
+def fetching_folder(folder: Path) -> Path:
+    """Return where files are fetched that are to be exported into a new folder: inside of it.
+
+    It is for this user alone, and nothing stays elsewhere when the program is killed; what an
+    export that was cut short has left there is thrown away.
+    """
+    place = _empty(folder) / FETCHING
+    shutil.rmtree(place, ignore_errors=True)
+    make_private_folder(folder)
+    make_private_folder(place)
+    return place
+
+
+def _empty(folder: Path) -> Path:
+    """Return a folder in which is nothing yet but what was fetched for it."""
+    if folder.exists() and any(one.name != FETCHING for one in folder.iterdir()):
+        raise UsageError(f"{folder} has something in it already: name a folder that is new.")
+    return folder
 
 
 def _all(room: "Room") -> list["Message"]:
@@ -167,7 +188,10 @@ def _file(
     path = None
     if there is not None and _is_whole(there, file.sealed.sha256):
         name = safe_name(f"{message.number}-{place + 1}-{safe_name(file.name)}")
-        shutil.copyfile(there, folder / "files" / name)
+        if there.parent == folder / FETCHING:
+            there.replace(folder / "files" / name)
+        else:
+            shutil.copyfile(there, folder / "files" / name)
         (folder / "files" / name).chmod(0o600)
         path = f"files/{name}"
     counts[1 if path else 2] += 1

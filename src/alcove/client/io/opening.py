@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alcove.client.errors import UsageError
+from alcove.client.io.keyfile import PASSPHRASE_VARIABLE, kept_by
 from alcove.client.io.profiles import (
     Profile,
     Profiles,
@@ -25,11 +26,9 @@ from alcove.client.io.profiles import (
     open_database,
 )
 from alcove.client.io.vault import (
-    PASSPHRASE_VARIABLE,
     find_keyring,
     keep_by_passphrase,
     keep_in_keyring,
-    kept_by,
     read_passphrase_file,
     unlock,
 )

@@ -6,6 +6,7 @@ asks for codes of an authenticator app, each works once: `code` is then a functi
 
 import asyncio
 import os
+import time
 from base64 import b32encode
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from alcove.client import account, devices, pairing, profiles
 from alcove.client.account import Locks, Opener, Unlocked, unlock
 from alcove.client.errors import PeerError, PhraseNeededError, UsageError
 from alcove.client.io.arriving import after_pause, locks_of, opened_box, opener_of, salt_for
+from alcove.client.io.clearing import Cleared
 from alcove.client.io.images import avatar
 from alcove.client.io.people import Device, Reach, moment
 from alcove.client.io.vault import stretch
@@ -293,3 +295,23 @@ class Owner:
     async def events(self, *, suspicious: bool = False) -> list[Event]:
         """Return what the server has written down about this account lately, newest first."""
         return list((await self.client.ask(GetEvents(suspicious=suspicious))).events)
+
+    async def clear_events(self) -> Cleared:
+        """Show on this machine only what comes after now; the server keeps all of it.
+
+        What was put out of sight, and when, is written down.
+        """
+        found = await self.events()
+        before = self.cleared
+        cleared = Cleared(
+            number=max((one.number for one in found), default=before.number),
+            at=int(time.time() * 1000),
+            events=sum(one.number > before.number for one in found),
+        )
+        await asyncio.to_thread(cleared.keep, self.client.opened.profile.folder)
+        return cleared
+
+    @property
+    def cleared(self) -> Cleared:
+        """What of the events was put out of sight on this machine."""
+        return Cleared.of(self.client.opened.profile.folder)

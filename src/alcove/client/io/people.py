@@ -131,9 +131,17 @@ class Person:
         """Take back that the safety number was compared."""
         self.client.do(trust.unchecked, self.account)
 
-    async def accept_change(self) -> None:
-        """Go on with keys that have changed, after having looked."""
-        self.client.do(trust.seen, self.account)
+    async def accept_change(self, shown: str) -> None:
+        """Go on with keys that have changed, after having looked at them.
+
+        `shown` is the safety number that was shown of them, or its first 15 digits: where they have
+        changed once more since, nothing goes on.
+        """
+        self._safety()
+        if not self.client.do(comparing.looked, self.account, shown):
+            raise UsageError(
+                f"The keys of {self.name} are others than those: look at their safety number again."
+            )
 
     # ---- Talking ----
 

@@ -4,11 +4,12 @@ Apart from the line itself, because that loads aiohttp: a program that opens an 
 a moment, and loads it meanwhile.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
-from urllib.request import getproxies, proxy_bypass
 
 from alcove.client.errors import UsageError
 
@@ -61,13 +62,17 @@ def proxy_for(url: str) -> str | None:
     """Return the proxy that the environment asks for; never one for this machine."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_near(host) or proxy_bypass(host):
+    if is_near(host):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - Only far away.
+
+    if proxy_bypass(host):
         return None
     return getproxies().get(parts.scheme)
 
 
 async def reach(place: Place, woken: Callable[[], None]) -> "Line":
     """Return a connection that stands, or say why there is none.  Only now aiohttp is loaded."""
-    from alcove.client.io.line import dial  # noqa: PLC0415
-
-    return await dial(place, woken)
+    line = await asyncio.to_thread(import_module, "alcove.client.io.line")
+    reached: Line = await line.dial(place, woken)
+    return reached

@@ -1,4 +1,4 @@
-"""How programs on this machine show things: light or dark, and when nothing rings.
+"""How programs on this machine show things: light or dark, when nothing rings, when they lock.
 
 They stand in `HOME/preferences.json`, beside the profiles; it holds nothing about anybody.
 """
@@ -38,6 +38,8 @@ class Preferences(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     theme: Literal["dark", "light"] = "dark"
     quiet: Quiet | None = None
     """When nothing rings; None for never."""
+    lock_minutes: int = 0
+    """Lock when nobody used the program for so long; 0 for never."""
 
 
 def read_preferences(home: Path) -> Preferences:

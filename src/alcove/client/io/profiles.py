@@ -6,9 +6,11 @@
         key.json                  who keeps the data key (`io/vault.py`)
         alcove.db                 everything else, encrypted (`store/opening.py`)
         files/                    what was received, and what is on its way
+        cleared.json              which of the server's notes are out of sight (`io/clearing.py`)
         lock                      held by the one process that uses all this
 
-HOME is what ALCOVE_HOME names, or the system's usual place for the data of programs.
+HOME is what ALCOVE_HOME names, or the system's usual place for the data of programs.  What opens a
+database is loaded only to open one: who looks which accounts are here waits for nothing.
 """
 
 import os
@@ -17,14 +19,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
 from alcove.client.errors import StoreError, UsageError
-from alcove.client.io.vault import KEY_NAME, Ask, forget_key, kept_by, make_key, unlock
-from alcove.client.store.database import Database
+from alcove.client.io.keyfile import KEY_NAME, kept_by
 from alcove.client.store.disk import (
     FILE_MODE,
     make_private_folder,
@@ -35,12 +36,15 @@ from alcove.client.store.disk import (
     write_private,
 )
 from alcove.client.store.failures import DamagedError
-from alcove.client.store.opening import create_file, open_file, set_aside
 
 if sys.platform == "win32":  # pragma: no cover - A lock is a range of bytes there.
     import msvcrt
 else:
     import fcntl
+
+if TYPE_CHECKING:
+    from alcove.client.io.vault import Ask
+    from alcove.client.store.database import Database
 
 HOME_VARIABLE: Final = "ALCOVE_HOME"
 PROFILE_NAME: Final = "profile.json"
@@ -236,6 +240,8 @@ class Profiles:
 
     def remove(self, name: str, keyring: Any = None) -> None:
         """Remove a profile with its key, its messages and its files.  Asks nothing."""
+        from alcove.client.io.vault import forget_key  # noqa: PLC0415
+
         profile = self.profile(name)
         with held(profile) as lock:
             forget_key(profile.folder, keyring)
@@ -249,6 +255,8 @@ class Profiles:
 
         Then the account is signed in to again with the same profile, as on a new device.
         """
+        from alcove.client.store.opening import set_aside  # noqa: PLC0415
+
         profile = self.profile(name)
         with held(profile):
             return set_aside(profile.database).said
@@ -280,8 +288,11 @@ class Profiles:
 # ---- What is in one ----
 
 
-def make_database(profile: Profile, ask: Ask, keyring: Any = None) -> Database:
+def make_database(profile: Profile, ask: "Ask", keyring: Any = None) -> "Database":
     """Make the key and the database of a profile that is held, where they are not there yet."""
+    from alcove.client.io.vault import make_key, unlock  # noqa: PLC0415
+    from alcove.client.store.opening import create_file, open_file  # noqa: PLC0415
+
     if kept_by(profile.folder) is None:
         key = make_key(profile.folder, ask, keyring=keyring)
     else:
@@ -290,9 +301,14 @@ def make_database(profile: Profile, ask: Ask, keyring: Any = None) -> Database:
     return make(profile.database, key)
 
 
-def open_database(profile: Profile, ask: Ask, keyring: Any = None) -> Database:
+def open_database(profile: Profile, ask: "Ask", keyring: Any = None) -> "Database":
     """Open the database of a profile that is held.  It never makes one in place of a lost one."""
-    return open_file(profile.database, unlock(profile.folder, ask, keyring=keyring))
+    from alcove.client.io.vault import unlock  # noqa: PLC0415
+
+    key = unlock(profile.folder, ask, keyring=keyring)
+    from alcove.client.store.opening import open_file  # noqa: PLC0415 - While others compute.
+
+    return open_file(profile.database, key)
 
 
 def _is_name(text: str) -> bool:

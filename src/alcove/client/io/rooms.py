@@ -91,8 +91,9 @@ class Room(Read):
     def title(self) -> str:
         """What it is called: its name, or the names of its people."""
         (partner,) = self._line("partner")
-        if self.name:
-            return self.name
+        name = self.name
+        if name:
+            return name
         if self.kind == "commons":
             return "everyone"
         if partner is not None:

@@ -14,13 +14,23 @@ import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from argon2.low_level import Type, hash_secret_raw
-from msgspec import Meta, Struct
 
 from alcove.client.errors import StoreError, UsageError
+from alcove.client.io.keyfile import (
+    KEY_BYTES,
+    KEY_NAME,
+    NONCE_BYTES,
+    PASSPHRASE_VARIABLE,
+    SALT_BYTES,
+    KeyFile,
+    NamedKey,
+    SealedKey,
+    read_key_file,
+)
 from alcove.client.keys.lock import (
     ARGON2_LANES,
     ARGON2_MEMORY_KIB,
@@ -30,20 +40,13 @@ from alcove.client.keys.lock import (
 )
 from alcove.client.keys.suite import SUITE
 from alcove.client.store.disk import read_small, refused, write_private
-from alcove.client.store.failures import DamagedError
 from alcove.mls.errors import CryptoError
 
-KEY_NAME: Final = "key.json"
-KEY_BYTES: Final = 32
-SALT_BYTES: Final = 16
-NONCE_BYTES: Final = 12
-KEY_FILE_BYTES_MAX: Final = 4_096
-"""The largest key.json that is read."""
 PASSPHRASE_BYTES_MAX: Final = 1_024
 """The longest passphrase, and the longest password."""
-PASSPHRASE_VARIABLE: Final = "ALCOVE_PASSPHRASE_FILE"  # noqa: S105 - Where it is, not what.
 SERVICE: Final = "Alcove"
 """Under which name the system's keyring shows our keys."""
+_COST: Final = (ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES)
 NATIVE_PRIORITY: Final = 1
 """What a keyring that protects its passwords says of itself; those in plain text say less."""
 _PLAIN: Final = ("keyrings.alt.", "keyring.backends.null", "keyring.backends.fail")
@@ -62,38 +65,7 @@ class KeyringError(StoreError):
     """The system's keyring does not give, or does not take."""
 
 
-class SealedKey(Struct, frozen=True, tag="passphrase", tag_field="kept_by"):
-    """The data key as a passphrase keeps it."""
-
-    salt: Annotated[bytes, Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
-    nonce: Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
-    sealed: Annotated[bytes, Meta(min_length=KEY_BYTES + 16, max_length=KEY_BYTES + 16)]
-    memory_kib: Annotated[int, Meta(ge=8 * 1024, le=1024 * 1024)] = ARGON2_MEMORY_KIB
-    passes: Annotated[int, Meta(ge=1, le=16)] = ARGON2_PASSES
-    lanes: Annotated[int, Meta(ge=1, le=16)] = ARGON2_LANES
-
-
-class NamedKey(Struct, frozen=True, tag="keyring", tag_field="kept_by"):
-    """The data key as the system's keyring keeps it."""
-
-    name: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-
-
-KeyFile = SealedKey | NamedKey
-_decode: Any = msgspec.json.Decoder(KeyFile).decode
-
-
 # ---- The key of a profile ----
-
-
-def kept_by(folder: Path) -> Literal["passphrase", "keyring"] | None:
-    """Return who keeps the key of the profile in this folder; None when there is no key yet."""
-    match _read(folder):
-        case SealedKey():
-            return "passphrase"
-        case NamedKey():
-            return "keyring"
-    return None
 
 
 def make_key(folder: Path, ask: Ask, *, random: Random = os.urandom, keyring: Any = None) -> bytes:
@@ -101,7 +73,7 @@ def make_key(folder: Path, ask: Ask, *, random: Random = os.urandom, keyring: An
 
     `keyring` comes from `find_keyring`.  One that fails after all counts as none: `ask` is asked.
     """
-    if _read(folder) is not None:
+    if read_key_file(folder) is not None:
         raise StoreError(f"There is a key in {folder} already, and it is not overwritten.")
     key = random(KEY_BYTES)
     if keyring is not None:
@@ -117,7 +89,7 @@ def make_key(folder: Path, ask: Ask, *, random: Random = os.urandom, keyring: An
 
 def unlock(folder: Path, ask: Ask, *, keyring: Any = None) -> bytes:
     """Return the data key.  `ask` is asked only when a passphrase keeps it."""
-    match _read(folder):
+    match read_key_file(folder):
         case SealedKey() as file:
             return _open(file, ask())
         case NamedKey() as file:
@@ -132,7 +104,7 @@ def keep_by_passphrase(
 ) -> None:
     """Let a passphrase keep the key from now on: a new one, or instead of the keyring."""
     salt, nonce = random(SALT_BYTES), random(NONCE_BYTES)
-    empty = SealedKey(salt, nonce, bytes(KEY_BYTES + 16))
+    empty = SealedKey(salt, nonce, bytes(KEY_BYTES + 16), *_COST)
     sealed = SUITE.aead_seal(_wrapping(empty, passphrase), nonce, key, _context(empty))
     _replace(folder, msgspec.structs.replace(empty, sealed=sealed), keyring)
 
@@ -153,7 +125,7 @@ def keep_in_keyring(folder: Path, key: bytes, keyring: Any, *, random: Random = 
 
 def forget_key(folder: Path, keyring: Any = None) -> None:
     """Make a profile unreadable for ever: its key is gone, from the keyring too."""
-    file = _read(folder)
+    file = read_key_file(folder)
     try:
         (folder / KEY_NAME).unlink(missing_ok=True)
     except OSError as error:
@@ -163,7 +135,7 @@ def forget_key(folder: Path, keyring: Any = None) -> None:
 
 def _replace(folder: Path, file: KeyFile, keyring: Any) -> None:
     """Put a key file in place, and only then forget what the one before stood for."""
-    before = _read(folder)
+    before = read_key_file(folder)
     write_private(folder / KEY_NAME, msgspec.json.format(msgspec.json.encode(file)) + b"\n")
     _forget(before, keyring)
 
@@ -174,21 +146,6 @@ def _forget(file: KeyFile | None, keyring: Any) -> None:
             keyring.delete_password(SERVICE, file.name)
         except Exception as error:
             raise _keyring_failed(error) from error
-
-
-def _read(folder: Path) -> KeyFile | None:
-    path = folder / KEY_NAME
-    content = read_small(path, KEY_FILE_BYTES_MAX)
-    if content is None:
-        return None
-    try:
-        file: KeyFile = _decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise DamagedError(
-            f"{path} is damaged, and without it nobody can open this profile: put back a copy of"
-            " it, or sign in anew as another profile."
-        ) from None
-    return file
 
 
 # ---- A passphrase ----

@@ -18,6 +18,8 @@ CODE_PREFIX: Final = "alcove-safety-1:"
 """What a scanned code begins with."""
 TYPED_CHARACTERS_MAX: Final = 200
 """So much of a safety number that somebody types or scans is read."""
+SHOWN_DIGITS: Final = 15
+"""With so many digits of its number somebody says which keys they have looked at."""
 
 
 class Person(NamedTuple):
@@ -59,3 +61,17 @@ def compare(number: str, theirs: str) -> bool:
     if re.fullmatch(rf"[0-9]{{{DIGITS}}}", bare) is None:
         raise UsageError(f"This is not a safety number: it has {DIGITS} digits.")
     return bare == number
+
+
+def begins(number: str, shown: str) -> bool:
+    """Tell whether this safety number is the one that was shown, of which the beginning is enough.
+
+    So much of it at least that nobody draws keys until theirs begins alike.
+    """
+    bare = re.sub(r"[\s-]", "", shown[:TYPED_CHARACTERS_MAX])
+    if re.fullmatch(rf"[0-9]{{{SHOWN_DIGITS},{DIGITS}}}", bare) is None:
+        raise UsageError(
+            f"Say which keys you have looked at: by their safety number, or its first"
+            f" {SHOWN_DIGITS} digits."
+        )
+    return number.startswith(bare)

@@ -21,6 +21,11 @@ The first part is enough for most that are strong; the rest only adds to it.
 """
 BOX_GUESSES_LOG2: Final = 60.0
 """From here on a password seals the box; below, only the phrase does."""
+PASSPHRASE_GUESSES_LOG2: Final = (40.0, 60.0)
+"""From so many guesses on a passphrase of this machine is fair, and from so many strong.
+
+Each costs a thief of the disk what it costs its owner, and he may try for as long as he likes.
+"""
 
 
 class Strength(NamedTuple):
@@ -31,6 +36,16 @@ class Strength(NamedTuple):
     is_allowed: bool
     opens_the_box: bool
     """Whether the box is sealed under it too."""
+    warning: str
+    """One sentence for who chose it; empty when there is nothing to say."""
+
+
+class PassphraseStrength(NamedTuple):
+    """What is thought of a passphrase that keeps what is on this machine."""
+
+    guesses_log2: float
+    word: str
+    """weak, fair or strong."""
     warning: str
     """One sentence for who chose it; empty when there is nothing to say."""
 
@@ -59,6 +74,24 @@ def _estimate(password: str, name: str) -> tuple[float, str]:
 
     estimate = zxcvbn(password, user_inputs=[name, "alcove"], max_length=ESTIMATED_CHARACTERS[-1])
     return math.log2(max(1, estimate["guesses"])), estimate["feedback"]["warning"]
+
+
+def passphrase_strength(passphrase: str, name: str) -> PassphraseStrength:
+    """Judge what keeps the key of this machine's copy of an account; all is allowed."""
+    composed = unicodedata.normalize("NFC", passphrase)
+    fair, strong = PASSPHRASE_GUESSES_LOG2
+    guesses_log2 = 0.0
+    for characters in ESTIMATED_CHARACTERS if composed else ():
+        guesses_log2, _ = _estimate(composed[:characters], name)
+        if guesses_log2 >= strong or len(composed) <= characters:
+            break
+    if guesses_log2 >= fair:
+        return PassphraseStrength(guesses_log2, "fair" if guesses_log2 < strong else "strong", "")
+    why = (
+        "Whoever gets hold of this disk could guess it: four or five words that have nothing to do"
+        " with each other are better."
+    )
+    return PassphraseStrength(guesses_log2, "weak", why)
 
 
 def is_allowed(password: str) -> bool:

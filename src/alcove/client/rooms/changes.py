@@ -18,7 +18,7 @@ from alcove.client.rooms import claims, notices, planning
 from alcove.client.rooms.committing import rotations
 from alcove.client.rooms.extension import Ban, LinkKey, Ranked, RoomState, state_of
 from alcove.client.rooms.leaves import certificate_of, identity_hash, leaf_hash
-from alcove.client.rooms.roles import is_banned, role
+from alcove.client.rooms.roles import is_banned, role, settled
 from alcove.client.rooms.state import Room
 from alcove.client.tx import Tx
 from alcove.mls import Group, LeafNode, MlsError, decode_key_package
@@ -324,12 +324,16 @@ def _notices(draft: Draft) -> None:
     for device, kind, leaf, package, body, ready_at in draft.tx.all(
         """
         SELECT device, kind, leaf, package, body, ready_at FROM notice WHERE room = ?
-        ORDER BY seq
+        ORDER BY kind, seq  -- Who leaves comes before who is lost: these stay.
         """,
         draft.here.room,
     ):  # fmt: skip
         index = draft.leaf_of(device)
-        if index is None or leaf_hash(draft.leaves[index]) != leaf:
+        if (
+            index is None
+            or leaf_hash(draft.leaves[index]) != leaf
+            or _must_stay(draft, kind, index)
+        ):
             draft.tx.run(
                 "DELETE FROM notice WHERE room = ? AND device = ?", draft.here.room, device
             )
@@ -346,6 +350,22 @@ def _notices(draft: Draft) -> None:
             draft.notices.append(body)
         else:
             draft.tx.wake("room.look_after", draft.here.room, ready_at)
+
+
+def _must_stay(draft: Draft, kind: str, index: int) -> bool:
+    """Return whether a leaf cannot leave: it is the last owner's, and the rules forbid it.
+
+    Two owners may have left at once; and with it no other wish of this room would come true.
+    """
+    mine = settled(draft.state, identity_hash(certificate_of(draft.leaves[index])))
+    if kind != "leave" or role(draft.state, mine) != "owner":
+        return False
+    there = frozenset(
+        settled(draft.state, identity_hash(certificate_of(leaf)))
+        for place, leaf in draft.leaves.items()
+        if place != index and place not in draft.removes
+    )
+    return not any(one.rank == "owner" and one.identity in there for one in draft.state.roles)
 
 
 def settings(changes: dict[str, Any]) -> bytes:

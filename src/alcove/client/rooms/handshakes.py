@@ -22,6 +22,7 @@ from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.founding import check_beginning
 from alcove.client.rooms.leaves import certificate_of
 from alcove.client.rooms.looking import look_at
+from alcove.client.rooms.members import stay_at
 from alcove.client.rooms.note import agrees, decode_note
 from alcove.client.rooms.standing import changed, stand, tell_of_members
 from alcove.client.rooms.state import (
@@ -120,7 +121,9 @@ def follow(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name: by
     except (PeerError, MlsError) as error:
         record(tx, walk, stored, header, name, before.epoch)
         walk.handshake = name
-        walk.pass_over(stored, header.sender, None, cause_of(error))
+        stay = stay_at(tx, walk.room, header.sender, stored.seq)
+        account = None if stay is None else stay.account
+        walk.pass_over(stored, header.sender, account, cause_of(error))
         return
     record(tx, walk, stored, header, name, outcome.public.epoch)
     walk.remember(header.sender, None)
@@ -319,7 +322,8 @@ def _apply(
         walk.room_key = name
         walk.renewed_at = min(stored.at, tx.now)
         own_key(tx, walk.room, name, group)
-        if header.joins is not None and header.sender != tx.me.device:
+        may_lack_rows = header.joins is not None or restored.server_was_restored_lately(tx)
+        if may_lack_rows and header.sender != tx.me.device:
             mend_rows(tx, walk.room)
     if header.sender == tx.me.device:
         change(tx, walk.room, healed_at=tx.now, sends=0, refused_at=0, is_held=0)

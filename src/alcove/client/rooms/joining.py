@@ -57,6 +57,8 @@ from alcove.wire.errors import Code, Refusal
 from alcove.wire.ids import NOTHING_BEFORE, entry_name
 
 CONFLICT = b"conflict"  # Why handshakes are read: there are others than this device has followed.
+PAUSES_MAX = 11
+"""Every fourth time the pause between two looks doubles, so often, to an hour."""
 
 
 def resume(tx: Tx) -> None:
@@ -77,8 +79,10 @@ def snapshot(tx: Tx, request: GetSnapshot, answer: Snapshot | Refusal, why: byte
     if isinstance(answer, Refusal):
         _later(tx, request.room, answer)
         return
+    if request.until is None:
+        surveying.forget(tx, request.room)
     base, is_oldest = answer.body, why == surveying.OLDEST
-    if request.until is not None and answer.seq > request.until:
+    if request.until is not None and not 0 < answer.seq <= request.until:
         base = None  # That is not what was asked for.
     if is_oldest and base is None:
         _in_vain(tx, here)
@@ -135,7 +139,18 @@ def _in_vain(tx: Tx, here: Room) -> None:
     if here.state == "joining":
         welcomes.not_found(tx, here)
     else:
-        tx.wake("joining.outside", here.room, tx.now + approach.AGAIN_MS)
+        _look_again(tx, here.room)
+
+
+def _look_again(tx: Tx, room: bytes) -> int:
+    """Look again for a way in, later and later; returns how often that was done before.
+
+    Into some rooms no way will ever lead: anybody may make one of nonsense, with whom they like.
+    """
+    tries = tx.memory.tries.get((returning.IN_VAIN, room), 0)
+    tx.memory.tries[returning.IN_VAIN, room] = tries + 1
+    tx.wake("joining.outside", room, tx.now + approach.AGAIN_MS * 2 ** min(tries // 4, PAUSES_MAX))
+    return tries
 
 
 # ---- Coming in by a commit of one's own ----
@@ -167,7 +182,7 @@ def _follow_outside(tx: Tx, here: Room, request: Read, answer: Entries, why: byt
     walk.seq = surveying.end_of(answer, walk.seq)
     has_begun = public_of(tx, here.room) is not None
     if walk.seq <= max(here.seq, request.since.seq) if answer.more else not has_begun:
-        tx.wake("joining.outside", here.room, tx.now + approach.AGAIN_MS)  # Of no use.
+        _look_again(tx, here.room)  # Of no use.
         return
     if has_begun:
         walk.finish()
@@ -196,8 +211,8 @@ def _start(tx: Tx, walk: Walk, stored: Stored, header: HandshakeHeader, name: by
         public = handshakes.public_after(tx, walk.room, header, body, None, base)
         state = state_of(public)
     except (MlsError, PeerError) as error:
-        tx.tell(Warned(handshakes.cause_of(error), walk.room, tx.now))
-        tx.wake("joining.outside", walk.room, tx.now + approach.AGAIN_MS)
+        if not _look_again(tx, walk.room):
+            tx.tell(Warned(handshakes.cause_of(error), walk.room, tx.now))
         return False
     keep_public(tx, walk.room, public)
     returning.compare(tx, walk.room, stored.seq, body.info)

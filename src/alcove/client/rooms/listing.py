@@ -24,9 +24,11 @@ def listed(tx: Tx, request: GetRooms, answer: Rooms | Refusal, _: bytes) -> None
     if request.since == 0:
         tx.memory.listed.clear()
     for one in answer.rooms:
+        if one.state != "active":
+            continue  # It waits for its owner's answer: who believes to be in is out.
         tx.memory.listed[one.room] = None
         here = find_room(tx, one.room)
-        if one.state != "active" or rewinding.listed(tx, one, answer.incarnation):
+        if rewinding.listed(tx, one, answer.incarnation):
             continue
         if here is None or here.state == "gone":
             _look_for(tx, one.room)

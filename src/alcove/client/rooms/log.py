@@ -165,6 +165,8 @@ def place(tx: Tx, room: bytes, sent: tuple[NewEntry, ...], appended: Appended) -
         Stored(seq, appended.at, entry.header, entry.body)
         for seq, entry in enumerate(sent, start=appended.first)
     )
+    if get_room(tx, room).state != "active":
+        return  # It was said on the way out, and this log is not read any more.
     take(tx, room, stored, stored[-1].seq)
     here = get_room(tx, room)
     if here.seq < stored[-1].seq:

@@ -309,7 +309,13 @@ def meet(tx: Tx, room: bytes) -> None:
         change(tx, room, predecessor=successors.before(tx, room, partner, state.predecessor))
     if expected not in {None, partner}:
         outbox.stop(tx, room, NOT_MEANT)
-    elif tx.one(
-        "SELECT 1 FROM stay WHERE room = ? AND since = 1 AND device = ?", room, tx.me.device
-    ):
-        outbox.go_on(tx, room, WAS_MADE)  # Its founding is signed by this device.
+    elif state.history == "none":
+        is_read(tx, room)  # Nothing shows what was said there.
+
+
+def is_read(tx: Tx, room: bytes) -> None:
+    """All of a room is read: what was to be said as it was made is said now, or was before."""
+    from alcove.client import outbox  # noqa: PLC0415
+
+    if tx.one("SELECT 1 FROM stay WHERE room = ? AND since = 1 AND device = ?", room, tx.me.device):
+        outbox.say_now(tx, room, WAS_MADE)  # Its founding is signed by this device.

@@ -316,8 +316,11 @@ def _take_forgotten(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader) -
     """A message of this device that its disk does not know: it was set back, and reads it anew."""
     restored.wrote_what_we_do_not_know(tx, walk.room)
     stay = stay_at(tx, walk.room, header.sender, stored.seq)
-    if stay is None or stored.body is None or header.form != "kept":
+    if stay is None or header.form != "kept":
         walk.pass_over(stored, header.sender, tx.me.account, SAID_BEFORE)
+    elif stored.body is None:
+        walk.remember(header.sender, header.content, "deleted")
+        show(tx, walk.room, opened(stored, header, stay, None))
     else:
         _open(tx, walk, stored, header, stay)
 

@@ -72,6 +72,9 @@ def sent(tx: Tx, walk: Walk, stored: Stored, header: MessageHeader) -> None:
         walk.is_over = True
         change(tx, walk.room, state="gone", seq=stored.seq)
         outbox.stop(tx, walk.room)
+        if walk.head > stored.seq:  # The log goes on for this device: others may have added it.
+            tx.wake("joining.welcome", walk.room, tx.now)
+            tx.wake("joining.list", b"", tx.now)
         note(tx, walk.room, stored.seq, stored.at, "you-left", tx.me.account)
 
 

@@ -28,6 +28,7 @@ from alcove.wire.signed import device_id
 
 ANOTHER = "fork"
 AGAIN = "start again"
+IN_VAIN = "look for a way in"
 START_AGAIN_MS = 10_000
 """So late a log is read from its beginning that was not the server's; then twice as late."""
 STARTS_MAX = 12
@@ -70,7 +71,8 @@ def came_in(tx: Tx, room: bytes) -> None:
     """This device is in the room again: from here on it follows with its own eyes."""
     tx.run("DELETE FROM walked WHERE room = ?", room)
     change(tx, room, known=None, was_restored=0)
-    tx.memory.tries.pop((AGAIN, room), None)
+    for what in (AGAIN, IN_VAIN):
+        tx.memory.tries.pop((what, room), None)
 
 
 def start_again(tx: Tx, room: bytes) -> None:

@@ -55,7 +55,9 @@ RELEASE: Final = "rewinding.release"
 """The alarm that sends what waited for a room's place to be known."""
 RELEASE_MS: Final = 500
 AGAIN_MS: Final = 10_000
-"""What the server has not taken is offered again after so long, and later each time."""
+"""What the server has not taken is offered again after so long, and later each time.
+
+A log that it did not give is compared again after so long, with what is listed then."""
 OFFER: Final = "offer"
 OFFERS_MAX: Final = 8
 """What was offered so often in vain, within minutes, is given up: this device comes in anew."""
@@ -98,9 +100,12 @@ _decode_look: Any = msgspec.msgpack.Decoder(Look).decode
 def server_was_restored(tx: Tx) -> None:
     """The server has lost its newest entries, and counts anew: nothing is added before a look."""
     withheld.withhold(tx)
+    tx.change_me("restored_at", tx.now)
     # Letters have other numbers now, and of the archive's newest rows none may be there.
     tx.run("DELETE FROM request WHERE answered_by IN ('letters.cleared', 'archive.stored')")
     tx.run("UPDATE room_key SET is_archived = 0")
+    # Key packages that were claimed it may hand out again: whoever is faster is who adds by them.
+    tx.run("UPDATE wish SET detail = x'' WHERE kind IN ('add', 'add_device')")
     tx.wake(restored.ANSWERS_ARCHIVE, b"", tx.now)
     tx.tell(Warned("server-restored", b"", tx.now))
 
@@ -117,7 +122,7 @@ def listed(tx: Tx, one: Listed, incarnation: int) -> bool:
         look_anew(tx, here.room, incarnation)
     elif here.state == "gone" and (group_of(tx, one.room) is None or _has_left(tx, one.room)):
         _stay_away(tx, here, incarnation)
-    elif here.state in {"active", "gone"}:
+    else:  # Active, or gone by the server's word alone: what is being made has no place yet.
         tx.memory.listed[one.room] = None
         change(tx, one.room, state="active")
         _compare(tx, here, one, incarnation)
@@ -131,7 +136,17 @@ def look_anew(tx: Tx, room: bytes, incarnation: int) -> None:
 
 
 def _has_left(tx: Tx, room: bytes) -> bool:
-    return tx.one("SELECT 1 FROM line WHERE room = ? AND cause = 'you-left'", room) is not None
+    """Return whether this device is out of a room that is gone because it has left it."""
+    line = tx.one(
+        """
+        SELECT cause FROM line
+        WHERE room = ? AND is_shown IN (0, 1) AND content IS NULL
+            AND cause IN ('you-left', 'you-were-removed', 'shut-out')
+        ORDER BY seq DESC, number DESC LIMIT 1
+        """,
+        room,
+    )
+    return line == ("you-left",)
 
 
 def _stay_away(tx: Tx, here: Room, incarnation: int) -> None:
@@ -148,9 +163,8 @@ def has_to_compare(tx: Tx, room: bytes) -> bool:
     return (
         here is not None
         and not is_known(tx, room)
-        and here.state in {"active", "gone"}
+        and (here.state == "active" or (here.state == "gone" and not _has_left(tx, room)))
         and group_of(tx, room) is not None
-        and not _has_left(tx, room)
     )
 
 
@@ -166,12 +180,8 @@ def is_known(tx: Tx, room: bytes) -> bool:
 
 def _compare(tx: Tx, here: Room, one: Listed, incarnation: int) -> None:
     """Find the last place up to which the log is as this device knows it."""
-    if (one.head < here.seq and _chain_at(tx, here, one.head) == one.chain) or (
-        one.head == here.seq and here.chain in {None, one.chain}
-    ):
+    if one.head <= here.seq and _chain_at(tx, here, one.head) == one.chain:
         _rewind(tx, here, one.head, one.head, one.chain, incarnation)
-    elif here.chain is None:
-        _rewind(tx, here, min(here.seq, one.head), one.head, one.chain, incarnation)
     else:
         base = here.seq if one.head > here.seq else max(0, one.head - STEP_ENTRIES)
         _look(tx, here, base, one.head, one.chain, incarnation)
@@ -207,25 +217,30 @@ def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> N
     here = find_room(tx, request.room)
     if isinstance(answer, Refusal) or here is None or here.state != "active":
         return  # The next list of rooms leads here again.
+    incarnation = request.since.incarnation
+    if here.incarnation == incarnation:
+        return  # An earlier comparison has come to its end, and the log was read on since.
     look: Look = _decode_look(said)
     seq, now, same, has_parted = look.seq, look.now, look.same, look.has_parted
     for one in answer.entries:
-        if one.seq > look.head:
+        if one.seq > look.head or one.seq != seq + 1:
             break
         name = _name(here.room, one)
         seq, now = one.seq, next_chain(now, one.seq, name)
         if one.seq <= here.seq and not has_parted:
             is_same = _is_same(tx, here, one, name, now)
             same, has_parted = one.seq if is_same else same, is_same is False
-    if seq < look.head and answer.entries:
+    if look.seq == seq < look.head:
+        tx.wake("joining.list", b"", tx.now + AGAIN_MS)  # A log has no gaps: some is kept back.
+    elif seq < look.head:
         look = structs.replace(look, seq=seq, now=now, same=same, has_parted=has_parted)
-        _read(tx, here.room, look, request.since.incarnation)
+        _read(tx, here.room, look, incarnation)
     elif now == look.chain or look.base == 0:
         same = same if now == look.chain else 0
-        _rewind(tx, here, same, look.head, look.chain, request.since.incarnation)
+        _rewind(tx, here, same, look.head, look.chain, incarnation)
     else:
         base = max(0, look.base - max(STEP_ENTRIES, 4 * (look.head - look.base)))
-        _look(tx, here, base, look.head, look.chain, request.since.incarnation)
+        _look(tx, here, base, look.head, look.chain, incarnation)
 
 
 def _is_same(tx: Tx, here: Room, one: Stored, name: bytes, now: bytes) -> bool | None:
@@ -287,6 +302,7 @@ def _rewind(tx: Tx, here: Room, seq: int, head: int, chain: bytes, incarnation: 
     if since is not None and since >= VOID and not is_founder(tx, room):
         anew.strand(tx, here, incarnation, may_be_there=True)  # It came in by what is void.
         return
+    mend_rows(tx, room)  # Some may be lost that were put beside what is still there.
     if has_void(tx, room) and seq == head:
         offer(tx, room)
     else:
@@ -310,7 +326,8 @@ def is_founder(tx: Tx, room: bytes) -> bool:
 
 
 def make_void(tx: Tx, room: bytes, seq: int) -> None:
-    """Put away what stood after a place."""
+    """Put away what stood after a place; what is void already stood behind that."""
+    _move_void(tx, room, seq)
     for table, column in PLACES:
         tx.run(
             f"UPDATE {table} SET {column} = {column} + ? WHERE room = ? AND {column} > ?"  # noqa: S608
@@ -323,6 +340,20 @@ def make_void(tx: Tx, room: bytes, seq: int) -> None:
     tx.run("UPDATE past SET low = MIN(low, ?), known = MIN(known, ?) WHERE room = ?",
            seq + 1, seq + 1, room)  # fmt: skip
     tx.run("UPDATE outbox SET seq = NULL, request = NULL WHERE room = ? AND seq > ?", room, seq)
+
+
+def _move_void(tx: Tx, room: bytes, seq: int) -> None:
+    """Make room for what becomes void before what was, where only part of that has come back."""
+    (last,) = tx.line("SELECT MAX(seq) FROM handshake WHERE room = ? AND seq < ?", room, VOID)
+    if not has_void(tx, room) or (last or 0) <= seq:
+        return
+    for table, column in PLACES:
+        # By way of places that there are not: no two may be the same at any moment.
+        for sql in (
+            f"UPDATE {table} SET {column} = -{column} - ?2 WHERE room = ?1 AND {column} >= {VOID}",  # noqa: S608
+            f"UPDATE {table} SET {column} = -{column} WHERE room = ?1 AND {column} < 0 AND ?2",  # noqa: S608
+        ):
+            tx.run(sql, room, last)
 
 
 def say_again(tx: Tx, room: bytes, seq: int) -> None:

@@ -108,6 +108,8 @@ def tell_of_members(
     new = {certificate_of(leaf).account: None for _, leaf in changed(after, before)}
     for account in [*new, *old]:
         was, is_ = _has(before, account), _has(after, account)
+        if is_ and tx.one("SELECT 1 FROM asked WHERE room = ? AND account = ?", room, account):
+            continue  # They are not there before they accept, and that is said already.
         if was != is_:
             note(tx, room, stored.seq, stored.at, "joined" if is_ else "left", account)
 

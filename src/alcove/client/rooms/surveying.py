@@ -2,8 +2,9 @@
 
     the founding entry   nobody's word: what counts after it, commit by commit, is the room
     a snapshot           its maker's word alone, whatever else it says.  It is believed once a
-                         commit on it counts that this account has made, or those of `VOUCHING_MIN`
-                         others, more than there are devices whose handshakes do not count on it
+                         commit on it counts that a device on this account's list has made, or those
+                         of `VOUCHING_MIN` others, more than there are devices whose handshakes do
+                         not count on it
 
 A commit is signed over the whole state that it changes: nobody vouches for a lie without knowing
 it.  Where a snapshot is not vouched for, an older one is looked at, twice as far back; at last all
@@ -16,6 +17,7 @@ A survey changes nothing of what is known: the room is followed after it, from w
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from alcove.client import trust
 from alcove.client.errors import PeerError
 from alcove.client.rooms import approach, linking, welcomes
 from alcove.client.rooms.handshakes import decode_body, public_after
@@ -32,6 +34,7 @@ SURVEY: Final = b"survey"
 """Why handshakes are read: to find out where to begin."""
 OLDEST: Final = b"oldest"
 """Why a snapshot is asked for: nothing before it is left."""
+REACH: Final = "survey reaches back"
 VOUCHING_MIN: Final = 8
 """So many accounts vouch for a state on which one's own account has made no commit."""
 
@@ -73,10 +76,17 @@ def begin(tx: Tx, here: Room, since: int, base: bytes | None, *, is_oldest: bool
     approach.read_handshakes(tx, here.room, here.incarnation, since, SURVEY)
 
 
+def forget(tx: Tx, room: bytes) -> None:
+    """Begin with the newest snapshot again."""
+    tx.memory.tries.pop((REACH, room), None)
+
+
 def further_back(tx: Tx, room: bytes, survey: Survey) -> None:
-    """Ask for an older snapshot: so that twice as much is looked at."""
+    """Ask for an older snapshot: so that twice as much is looked at, also where less was shown."""
     length = max(survey.since - survey.start, 0) + 1
-    _ask(tx, room, max(survey.start - length, 0), SURVEY)
+    reach = max(length, 2 * tx.memory.tries.get((REACH, room), 0))
+    tx.memory.tries[REACH, room] = reach
+    _ask(tx, room, max(survey.start - reach, 0), SURVEY)
 
 
 def from_oldest(tx: Tx, room: bytes, seq: int) -> None:
@@ -142,7 +152,7 @@ def _step(tx: Tx, here: Room, survey: Survey, stored: Stored, header: HandshakeH
         assert leaf is not None, "its signature was checked"
         identity = certificate_of(leaf).identity
         vouching |= {identity}
-        is_mine = identity == tx.me.identity
+        is_mine = identity == tx.me.identity and _is_on_own_list(tx, header.sender)
     except (PeerError, MlsError):
         against |= {header.sender}
     place = survey.place
@@ -156,3 +166,8 @@ def _step(tx: Tx, here: Room, survey: Survey, stored: Stored, header: HandshakeH
         against=against,
         place=place,
     )
+
+
+def _is_on_own_list(tx: Tx, device: bytes) -> bool:
+    """Return whether a device is one of this account's now: one that was revoked may still sign."""
+    return device in trust.devices_pinned(tx.db, tx.me.account)

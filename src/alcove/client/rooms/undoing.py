@@ -7,15 +7,18 @@ over, too, when the log itself has gone on: who was removed was added anew, the 
 from typing import Final
 
 from alcove.client import trust
+from alcove.client.events import RoomChanged
 from alcove.client.restored import VOID
 from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.leaves import certificate_of, identity_hash, key_hash
 from alcove.client.rooms.roles import may, may_remove, role
 from alcove.client.rooms.wish import add_wish
+from alcove.client.timeline import note
 from alcove.client.tx import Tx
 from alcove.mls import LeafNode, PublicGroup
 from alcove.wire.signed import device_id
 
+WAITS = "waits-for-admin"
 RANKS: Final = ("member", "admin", "owner")
 Undone = tuple[bytes, bytes, int]
 """What a line of the table `undone` says: about whom, the detail, and up to where."""
@@ -124,6 +127,8 @@ def _account(tx: Tx, room: bytes, public: PublicGroup, undone: Undone) -> bool:
         return True
     if may_remove(state_of(public), key_hash(tx.me.identity), _identity(leaf)):
         add_wish(tx, room, "drop", account, is_quiet=True)
+    else:
+        _tell(tx, room)
     return False
 
 
@@ -146,9 +151,22 @@ def _role(tx: Tx, room: bytes, public: PublicGroup, undone: Undone) -> bool:
         return True
     if _has_changed(tx, room, account, wanted, seq):
         return True
+    owners = [one.identity for one in state.roles if one.rank == "owner"]
+    if owners == [_identity(leaf)]:
+        return True  # No room may be without an owner: who came after them is none any more.
     if may(state, key_hash(tx.me.identity), "settings"):
         add_wish(tx, room, "role", account, detail, is_quiet=True)
+    else:
+        _tell(tx, room)
     return False
+
+
+def _tell(tx: Tx, room: bytes) -> None:
+    """Tell the owner once that what is said here waits for somebody who may do what is undone."""
+    if not tx.one("SELECT 1 FROM line WHERE room = ? AND cause = ?", room, WAITS):
+        (seq,) = tx.line("SELECT seq FROM room WHERE room = ?", room)
+        note(tx, room, seq, tx.now, WAITS)
+        tx.tell(RoomChanged(room))
 
 
 IS_DONE: Final = {"account": _account, "device": _device, "role": _role}

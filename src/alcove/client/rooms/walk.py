@@ -81,3 +81,10 @@ def mend_rows(tx: Tx, room: bytes) -> None:
     for kind in (MEND_CHAIN, MEND_PROFILE):
         jitter_ms = int.from_bytes(tx.random(4), "big") % MEND_MS
         tx.wake(kind, room, tx.now + jitter_ms)
+
+
+def looked_at(tx: Tx, room: bytes, kind: str) -> None:
+    """Note that such rows were looked at: what was to be done if there were no answer is not."""
+    tx.run(
+        "DELETE FROM alarm WHERE kind = ? AND about = ? AND at > ?", kind, room, tx.now + MEND_MS
+    )

@@ -55,7 +55,18 @@ def send(tx: Tx, room: bytes) -> None:
             continue
         tx.run("DELETE FROM request WHERE id = ?", number)
         tx.run("UPDATE outbox SET request = NULL WHERE request = ?", number)
+    _forget_commit(tx, room)
     tx.stir(room)
+
+
+def _forget_commit(tx: Tx, room: bytes) -> None:
+    """Forget a commit that nothing brings any more: a server took it, and has lost it unread."""
+    if tx.one("SELECT 1 FROM pending WHERE room = ?", room) is None:
+        return
+    sql = f"SELECT body FROM request WHERE answered_by IN {APPENDS}"  # noqa: S608
+    requests: list[Append] = [_decode_request(body) for (body,) in tx.all(sql)]
+    if not any(one.room == room and _is_pending(tx, one) for one in requests):
+        tx.run("DELETE FROM pending WHERE room = ?", room)
 
 
 def drop(tx: Tx, room: bytes, since: int = 0) -> None:

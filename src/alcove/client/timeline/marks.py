@@ -10,7 +10,11 @@ MARKED_MAX = 64
 
 def delivered(tx: Tx, room: bytes, devices: list[tuple[bytes, int]]) -> None:
     """Note how far devices have stored a room's log; places never go back."""
+    before, _ = reached(tx.db, room)
     _moved(tx, room, "passed", "device", _of_others(tx, room, devices))
+    after, _ = reached(tx.db, room)
+    if after > before:
+        _tell(tx, room, before, after)
 
 
 def _of_others(
@@ -29,12 +33,15 @@ def _of_others(
 
 def read_by(tx: Tx, room: bytes, account: bytes, seq: int) -> None:
     """Note how far an account has read; places never go back."""
+    old = tx.one("SELECT seq FROM read_mark WHERE room = ? AND account = ?", room, account)
+    lowest = old[0] if old else 0
     _moved(tx, room, "read_mark", "account", [(account, seq)])
+    if account != tx.me.account and seq > lowest:  # One more has read what others had, too.
+        _tell(tx, room, lowest, seq)
 
 
 def _moved(tx: Tx, room: bytes, table: str, column: str, marks: list[tuple[bytes, int]]) -> None:
-    """Merge marks by their maximum, and tell which of our lines changed by that."""
-    before = reached(tx.db, room)
+    """Merge marks by their maximum."""
     for who, seq in marks:
         tx.run(
             f"""
@@ -43,18 +50,19 @@ def _moved(tx: Tx, room: bytes, table: str, column: str, marks: list[tuple[bytes
             """,  # noqa: S608  # Names of ours.
             room, who, seq,
         )  # fmt: skip
-    after = reached(tx.db, room)
-    if after != before:
-        lowest = min(old for old, new in zip(before, after, strict=True) if old != new)
-        for (number,) in tx.all(
-            """
-            SELECT number FROM line
-            WHERE room = ? AND is_shown = 1 AND seq > ? AND seq <= ? AND account = ?
-            ORDER BY seq DESC LIMIT ?
-            """,
-            room, lowest, max(after), tx.me.account, MARKED_MAX,
-        ):  # fmt: skip
-            tx.tell(LineChanged(room, number))
+
+
+def _tell(tx: Tx, room: bytes, after: int, upto: int) -> None:
+    """Tell that what became of our lines between two places is other."""
+    for (number,) in tx.all(
+        """
+        SELECT number FROM line
+        WHERE room = ? AND is_shown = 1 AND seq > ? AND seq <= ? AND account = ?
+        ORDER BY seq DESC LIMIT ?
+        """,
+        room, after, upto, tx.me.account, MARKED_MAX,
+    ):  # fmt: skip
+        tx.tell(LineChanged(room, number))
 
 
 def reached(db: Database, room: bytes) -> tuple[int, int]:

@@ -70,35 +70,36 @@ def lines(
     db: Database, room: bytes, before: int | None = None, limit: int = 50, topic: str = ""
 ) -> list[Line]:
     """Return a room's newest lines, or those before a line, in the order of the log."""
-    seq, cause, number = 2 * WAITING, "", 0
+    seq, is_note, number = 2 * WAITING, 0, 0
     if before is not None:
-        row = db.one("SELECT seq, cause, number FROM line WHERE number = ?", before)
+        row = db.one("SELECT seq, content IS NULL, number FROM line WHERE number = ?", before)
         if row is None:
             return []
-        seq, cause, number = row
+        seq, is_note, number = row
     about = "AND kind = 'text' AND word = ?" if topic else ""
     rows = db.all(
         f"""
         SELECT {COLUMNS} FROM line
-        WHERE room = ? AND is_shown = 1 AND (seq, cause, number) < (?, ?, ?) {about}
+        WHERE room = ? AND is_shown = 1 AND (seq, content IS NULL, number) < (?, ?, ?) {about}
             AND {NOT_BLOCKED}
-        ORDER BY seq DESC, cause DESC, number DESC LIMIT ?
+        ORDER BY seq DESC, content IS NULL DESC, number DESC LIMIT ?
         """,  # noqa: S608  # Names of ours.
-        room, seq, cause, number, *([topic] if topic else []), min(limit, PAGE_LINES_MAX),
+        room, seq, is_note, number, *([topic] if topic else []), min(limit, PAGE_LINES_MAX),
     )  # fmt: skip
     return shown(db, rows[::-1])
 
 
 def lines_from(db: Database, room: bytes, first: int, limit: int = 50) -> list[Line]:
     """Return a line and those after it, in the order of the log."""
-    place = db.one("SELECT seq, cause, number FROM line WHERE number = ?", first)
+    place = db.one("SELECT seq, content IS NULL, number FROM line WHERE number = ?", first)
     if place is None:
         return []
     rows = db.all(
         f"""
         SELECT {COLUMNS} FROM line
-        WHERE room = ? AND is_shown = 1 AND (seq, cause, number) >= (?, ?, ?) AND {NOT_BLOCKED}
-        ORDER BY seq, cause, number LIMIT ?
+        WHERE room = ? AND is_shown = 1 AND (seq, content IS NULL, number) >= (?, ?, ?)
+            AND {NOT_BLOCKED}
+        ORDER BY seq, content IS NULL, number LIMIT ?
         """,  # noqa: S608  # Names of ours.
         room, *place, min(limit, PAGE_LINES_MAX),
     )  # fmt: skip
@@ -110,7 +111,7 @@ def line_at(db: Database, room: bytes, at: int) -> int | None:
     row = db.one(
         f"""
         SELECT number FROM line WHERE room = ? AND is_shown = 1 AND at >= ? AND {NOT_BLOCKED}
-        ORDER BY seq, cause, number LIMIT 1
+        ORDER BY seq, content IS NULL, number LIMIT 1
         """,  # noqa: S608
         room, at,
     )  # fmt: skip

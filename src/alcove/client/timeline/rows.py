@@ -105,9 +105,9 @@ def first_number(at: int) -> int:
     return max(0, min(at - NUMBERS_SINCE_MS, _LATEST_MS)) * NUMBERS_PER_MS
 
 
-def free_number(tx: Tx, at: int) -> int:
-    """Return a number that no line has, as near to its time as can be."""
-    first = first_number(at)
+def free_number(tx: Tx, at: int, after: int = 0) -> int:
+    """Return a number that no line has, behind another one and as near to its time as can be."""
+    first = max(first_number(at), after - after % NUMBERS_PER_MS)
     while True:
         (highest,) = tx.line(
             "SELECT MAX(number) FROM line WHERE number >= ? AND number < ?",

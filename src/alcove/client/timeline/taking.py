@@ -122,7 +122,11 @@ def dropped(tx: Tx, room: bytes, seqs: list[int] | tuple[int, ...], until: Milli
 def note(
     tx: Tx, room: bytes, seq: int, at: Millis, cause: str, account: bytes | None = None
 ) -> None:
-    """Show that something happened at a place of the log; saying it twice shows it once."""
+    """Show that something happened at a place of the log; saying it twice shows it once.
+
+    Notes of one place stand in the order in which they were told: what the server's clock says of
+    one and ours of another does not tell which was first.
+    """
     is_gap = cause in PASSING
     if tx.one(
         """
@@ -133,7 +137,14 @@ def note(
         room, seq, cause, account or b"", is_gap,
     ):  # fmt: skip
         return
-    number = free_number(tx, at)
+    (last,) = tx.line(
+        """
+        SELECT MAX(number) FROM line
+        WHERE room = ? AND is_shown IN (0, 1) AND seq = ? AND content IS NULL
+        """,
+        room, seq,
+    )  # fmt: skip
+    number = free_number(tx, at, last or 0)
     tx.run(
         """
         INSERT INTO line (number, room, is_shown, seq, cause, kind, state, at, account)
@@ -155,6 +166,21 @@ def explain(tx: Tx, room: bytes, seq: int, cause: str) -> None:
     )  # fmt: skip
     if line is not None:
         tx.tell(LineChanged(room, line[0]))
+
+
+def retell(tx: Tx, room: bytes, places: range, was: str, cause: str, account: bytes) -> bool:
+    """Let a note about somebody say what is known by now; returns whether there was one."""
+    found = tx.one(
+        """
+        UPDATE line SET cause = ?
+        WHERE room = ? AND is_shown = 1 AND seq >= ? AND seq < ? AND cause = ? AND account = ?
+        RETURNING number
+        """,
+        cause, room, places.start, places.stop, was, account,
+    )  # fmt: skip
+    if found is not None:
+        tx.tell(LineChanged(room, found[0]))
+    return found is not None
 
 
 # ---- From the outbox ----

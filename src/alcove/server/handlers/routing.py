@@ -310,9 +310,11 @@ def _add(
     role: Role = "owner" if state.kind == "direct" else "member"
     for account in new:
         state.accounts[account] = Guest(role, "pending" if account in asked else "active")
+    # Who gives back a commit of others asks, not they: it may be their own joining.
+    asker = (tx.caller or caller).account
     accounts: list[tuple[Value, ...]] = [
         (state.number, account, role, state.accounts[account].state)
-        + ((caller.account, now) if account in asked else (None, None))
+        + ((asker, now) if account in asked else (None, None))
         for account in sorted(new)
     ]
     active: list[bytes] = []

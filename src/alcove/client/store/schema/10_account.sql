@@ -15,8 +15,10 @@ CREATE TABLE me (
     is_host INTEGER NOT NULL DEFAULT 0, -- the server says: this account may do what the host may
     is_bot INTEGER NOT NULL DEFAULT 0,  -- this account was enrolled as a bot
     counter INTEGER NOT NULL DEFAULT 0, -- the highest request number that was ever used
+    sent INTEGER NOT NULL DEFAULT 0,    -- the highest one that may have left this device
     seals INTEGER NOT NULL DEFAULT 0,   -- how often this device has sealed: only ever more
     incarnation INTEGER NOT NULL DEFAULT 0, -- of the server, as it was told at the last sign-in
+    restored_at INTEGER NOT NULL DEFAULT 0, -- when that one was last another than before; 0: never
     clock INTEGER NOT NULL DEFAULT 0,   -- about when it was last used, by its own clock
     is_archive_closed INTEGER NOT NULL DEFAULT 0 -- it was renewed before this device had read it
 ) STRICT;

@@ -35,7 +35,8 @@ CREATE TABLE line (
     edit BLOB NOT NULL DEFAULT x''           -- the newest edit that counts, in msgpack
 ) STRICT;
 
-CREATE INDEX line_place ON line (room, is_shown, seq, cause);
+-- Notes stand behind what was said at their place, in the order of their numbers.
+CREATE INDEX line_place ON line (room, is_shown, seq, (content IS NULL));
 CREATE INDEX line_content ON line (content) WHERE content IS NOT NULL;
 CREATE INDEX line_target ON line (target) WHERE target IS NOT NULL;
 CREATE INDEX line_mute ON line (room, target_account, seq) WHERE kind = 'mute';
