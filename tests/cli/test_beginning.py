@@ -62,6 +62,9 @@ def test_a_weak_password_needs_the_phrase_elsewhere_and_is_told_so(street: Stree
     other = street.terminal()
     assert "not strong enough" in other.fail("login", "--name", "bea", "--password-file", path)[1]
     assert not list(other.home.glob("profiles/*"))
+    third = street.terminal()
+    done = third.run("login", "--name", "bea", text=f"{WEAK}\n{phrase}\n")
+    assert (done.exit_code, "a device of yours" in done.stdout) == (0, True)
     other.say("login", "--name", "bea", text=f"{phrase}\n")
     status, sentence = other.fail("recovery", "--password-file", path)
     assert (status, "only where you have written it" in sentence) == (1, True)
@@ -139,5 +142,6 @@ def test_a_passphrase_is_typed_twice_and_not_once_more(street: Street) -> None:
     phrase = next(line for line in window.seen.splitlines() if line.startswith("  "))
     window.type(f"{phrase.split()[0]}\n")
     assert window.ends() == 0
+    assert "This passphrase is fair." in window.seen
     assert "Passphrase of the profile" not in window.seen
     assert PASSWORD not in window.seen

@@ -91,6 +91,22 @@ def test_a_file_on_its_way_stands_in_the_prompt_until_it_is_through() -> None:
     assert there.prompts[-1] == ""
 
 
+def test_what_goes_elsewhere_from_here_stands_in_the_prompt_until_one_goes_elsewhere() -> None:
+    rooms = [SimpleNamespace(kind=kind, title="bob") for kind in ("direct", "group", "commons")]
+    for room, name in zip(rooms, ("@bob", "bob", "everyone"), strict=True):
+        there = talk(rooms=lambda there=[room]: there)
+        said = SimpleNamespace(room=room, state="stored")
+        said.refreshed = lambda said=said: said
+        there.hearing.says(said)
+        there.room = room
+        there.set_prompt()
+        there.room = SimpleNamespace(kind="group", title="kitchen")
+        there.set_prompt()
+        there.room, there.client.rooms = None, list
+        there.set_prompt()
+        assert there.prompts == [f", {name} ✓", " ✓", "", ""]
+
+
 # ---- As lines ----
 
 
@@ -235,3 +251,20 @@ def test_a_log_begins_anew_when_it_is_large_and_never_ends_a_program(
     logbook.keep_log(tmp_path / "nowhere", "info", debug=False)
     logging.getLogger("alcove.client").info("into nothing")
     logging.getLogger("alcove").handlers.clear()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+def test_what_a_terminal_has_shown_is_read_and_what_went_to_a_program_is_not(
+    street: Street,
+) -> None:
+    uma, ole = street.newcomer("uma"), street.newcomer("ole")
+    uma.say("send", "@ole", "first")
+    ole.say("accept", "@uma")
+    uma.say("send", "@ole", "second")
+    for words in (("--last", "2", "--for", "0"), ("--last", "2", "--for", "0", "--json")):
+        assert "second" in ole.say("listen", "@uma", *words)
+    assert ole.json("rooms")[0]["unread"] == 2
+    window = Window(ole, "listen", "@uma", "--last", "1", "--for", "0")
+    window.sees("second")
+    assert window.ends() == 0
+    assert ole.json("rooms")[0]["unread"] == 0

@@ -81,11 +81,13 @@ def test_a_machine_takes_another_passphrase_or_its_keyring(
     assert cas.run("rooms", "--offline", ALCOVE_PASSPHRASE_FILE="").exit_code == 0
     again = cas.run("account", "passphrase", text="one more heron\n", ALCOVE_PASSPHRASE_FILE="")
     assert "The new passphrase keeps the key" in again.stdout
+    assert "This passphrase is" not in again.stderr
     assert ring.kept == {}
+    both = "one more heron\nabc\n"
+    weak = cas.run("account", "passphrase", text=both, ALCOVE_PASSPHRASE_FILE="")
+    assert (weak.exit_code, "This passphrase is weak.  Whoever" in weak.stderr) == (0, True)
     monkeypatch.setattr(opening, "find_keyring", lambda: None)
-    typed = cas.run(
-        "account", "passphrase", "--keyring", text="one more heron\n", ALCOVE_PASSPHRASE_FILE=""
-    )
+    typed = cas.run("account", "passphrase", "--keyring", text="abc\n", ALCOVE_PASSPHRASE_FILE="")
     assert "There is no keyring here" in typed.stderr
 
 

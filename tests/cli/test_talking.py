@@ -66,8 +66,11 @@ def test_a_file_travels_and_is_exported(street: Street, tmp_path: Path) -> None:
     )  # fmt: skip
     assert listed[0]["ends_at"] > listed[0]["at"]
     assert fritz.say("files", "--groups").strip() == "No files were sent."
-    (tmp_path / "in").mkdir()
-    got = fritz.json("files", "--get", listed[0]["file"], "--to", str(tmp_path / "in"))
+    bare = str(tmp_path / "figures")
+    status, said = fritz.fail("files", "--get", listed[0]["file"], "--to", bare)
+    assert (status, f"no folder {bare}: with {bare}/" in " ".join(said.split())) == (1, True)
+    got = fritz.json("files", "--get", listed[0]["file"], "--to", f"{bare}/")
+    assert Path(got["path"]) == tmp_path / "figures" / "report.txt"
     assert Path(got["path"]).read_text() == report.read_text()
     done = fritz.json("export", str(tmp_path / "export"))
     assert (done["files"], done["files_missing"]) == (1, 0)
@@ -184,8 +187,21 @@ def test_who_has_lost_password_and_phrase_comes_back_by_a_link_of_the_host(stree
     told = json.loads(second.say("login", "--reset", link, "--name", "Wim", "--generate", "--json"))
     assert (told["name"], len(told["recovery_phrase"].split())) == ("wim", 11)
     assert second.json("rooms") == []
-    status, said = xena.fail("send", "@wim", "is it you?", "--wait", "2")
-    assert (status, "alcove verify @wim --accept-change" in " ".join(said.split())) == (3, True)
+    status, said = xena.fail("send", "@wim", "is it you?")
+    assert (status, "@wim NUMBER --accept-change" in " ".join(said.split())) == (3, True)
+    status, said = xena.fail("chat", text="@wim anyone?\nexit\n")
+    assert (status, "keys of @wim have changed" in said, "a line to" in said) == (3, True, False)
+    second.say("send", "@xena", "it is")
+    assert "▲ wim: it is" in xena.say("listen", "--last", "9", "--for", "0")
+    for number in ((), ("1" * 15,)):  # Which keys those are, their number says.
+        assert xena.fail("verify", "@wim", *number, "--accept-change")[0] == 1
+    shown = xena.json("verify", "@wim")
+    assert shown["keys"] == "changed"
+    seen = xena.json("verify", "@wim", shown["safety_number"][:17], "--accept-change")
+    assert (seen["keys"], seen["matches"]) == ("unchecked", None)
+    talk = xena.say("chat", text="/verify @wim seen\n/verify @wim seen\nexit\n")
+    assert " ".join(shown["safety_number"].split()) in " ".join(talk.split())  # It is shown first.
+    assert "you go on with the new keys of wim" in talk
     third = street.terminal()
     status, said = third.fail("login", "--reset", link, "--name", "wim", *third.password)
     assert status == 1

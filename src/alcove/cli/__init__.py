@@ -133,8 +133,8 @@ def _member(module: str, name: str, summary: str) -> Promise:
 def main(context: click.Context) -> None:
     """Private conversations on a server you run.
 
-    `alcove` alone opens the terminal app; `alcove chat` talks line by line; `alcove serve` runs a
-    server.  Every command explains itself with --help.
+    Without a command it opens the terminal app; `alcove chat` talks line by line, and `alcove
+    serve` runs a server.  Every command explains itself with --help.
     """
     if context.invoked_subcommand is not None:
         return

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from alcove.client.rooms import acting, approach, log, rewinding
 from alcove.wire.base import Request
+from alcove.wire.content import Text
 from alcove.wire.entries import Entries, Offered, OfferHandshakes, Read
 from alcove.wire.errors import Code
 from alcove.wire.rooms import GetRooms
@@ -377,6 +378,21 @@ def test_a_log_of_which_a_restored_server_gives_nothing_is_compared_when_it_does
     bob.answers = lambda _: None
     world.pass_time(MINUTE_MS)
     assert said(bob, room) == said(ada, room) == ["one", "two"]
+    agree(world, room, ada, bob)
+
+
+@pytest.mark.parametrize(
+    ("code", "more"), [(Code.TOO_MANY, {"retry_after_ms": 20_000}), (Code.INTERNAL, {})]
+)
+def test_a_comparison_that_a_busy_server_refuses_is_made_later(
+    code: Code, more: dict[str, int]
+) -> None:
+    """After a restore everybody reads at once: many are told to wait."""
+    world, ada, bob, room = behind_a_restore()
+    bob.answers = refuse(Read, code, **more)
+    bob.do(acting.say, room, Text("three"))
+    come_back(world, bob)
+    assert said(bob, room) == said(ada, room) == ["one", "two", "three"]
     agree(world, room, ada, bob)
 
 

@@ -50,6 +50,10 @@ phrase_option = click.option(
     type=click.Path(dir_okay=False),
     help="Write the recovery phrase into a new file for your user alone.",
 )
+PHRASE_NEEDED = (
+    "The password is right, but not strong enough to open the account on a new machine.  Recovery"
+    " phrase"
+)
 HISTORY_S = 20.0
 """So long the first program on a new machine waits for what was said before."""
 KEEPING = "Type its first word when it is written down; Enter alone: ask me again later."
@@ -148,14 +152,19 @@ def login(
 ) -> None:
     """Bring an account that you have to this machine.
 
-    LINK is the server's address.  Instead of the password, the recovery phrase may be typed.  What
-    was said before comes with it, the newest first.
+    LINK is the server's address.  Instead of the password, the recovery phrase may be typed; it is
+    asked for where the password alone is too weak.  What was said before comes with it, the newest
+    first.
 
     Who has lost both asks the host for a reset link (`alcove admin reset NAME`), and gives it with
     --reset: you choose a new password, your other devices end, what was said before stays lost on
     this one, and everybody is shown that your keys have changed.
     """
-    from alcove.client import Client, RefusedError  # noqa: PLC0415 - With it comes everything.
+    from alcove.client import (  # noqa: PLC0415 - With it comes everything.
+        Client,
+        PhraseNeededError,
+        RefusedError,
+    )
 
     around = here(given)
     name = name or _ask_name("Name")
@@ -180,6 +189,8 @@ def login(
         )
         try:
             told = _come(client, HISTORY_S)
+        except PhraseNeededError:
+            typed, code = ask_secret(PHRASE_NEEDED), None
         except RefusedError as error:
             if error.code != "code_needed" or code is not None:
                 raise

@@ -9,11 +9,12 @@ then                [everyone] Enter message: hello            said to everyone 
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from alcove.cli.advice import say
+from alcove.cli.member import saying
 from alcove.cli.member.ending import NO_LINE, Failed
 from alcove.cli.member.opening import (
     Given,
@@ -55,15 +56,11 @@ def chat(context: click.Context, given: Given, to: str | None, *, plain: bool) -
     if not _has_account(given):
         _menu(context, given)
     try:
-        is_through = run(given, lambda client: _talk(client, to, plain=plain), patience_s=0)
+        waits = run(given, lambda client: _talk(client, to, plain=plain), patience_s=0)
     except KeyboardInterrupt:
         return
-    if not is_through:
-        raise Failed(
-            "Not everything that you said has left: it is stored here, and leaves when a program of"
-            " this account next has a line to the server.",
-            NO_LINE,
-        )
+    if waits:
+        raise Failed(waits, NO_LINE)
 
 
 def _has_account(given: Given) -> bool:
@@ -119,8 +116,8 @@ def _try(context: click.Context, command: click.Command, given: Given) -> None:
 # ---- With one ----
 
 
-async def _talk(client: "Client", to: str | None, *, plain: bool) -> bool:
-    """Talk until the end; return whether all that was said has reached the server."""
+async def _talk(client: "Client", to: str | None, *, plain: bool) -> str:
+    """Talk until the end; return why what was said has not all reached the server, if so."""
     import asyncio  # noqa: PLC0415
 
     from alcove.cli.member.screen import screen_for  # noqa: PLC0415
@@ -147,7 +144,7 @@ async def _talk(client: "Client", to: str | None, *, plain: bool) -> bool:
                 break
         if talk.has_said and client.is_online:
             with suppress(OfflineError):
-                await client.settled(END_S)
+                await client.until(lambda: not _waits(client).is_moving, END_S)
     finally:
         if hearing is not None:
             hearing.cancel()
@@ -155,7 +152,31 @@ async def _talk(client: "Client", to: str | None, *, plain: bool) -> bool:
                 await hearing
         events.close()
         screen.close()
-    return not talk.has_said or client.db.one(_WAITING) is None
+    if not talk.has_said:
+        return ""
+    waits = _waits(client)
+    when = "has the time" if client.is_online else "has a line to the server"
+    return "  ".join(([WAITS.format(when=when)] if waits.is_moving else []) + waits.held)
 
 
-_WAITING = "SELECT 1 FROM outbox WHERE failed IS NULL LIMIT 1"
+WAITS = (
+    "Not everything that you said has left: it is stored here, and leaves when a program of this"
+    " account next {when}."
+)
+_WAITING = "SELECT DISTINCT room FROM outbox WHERE failed IS NULL"
+
+
+class _Waiting(NamedTuple):
+    """What has not left yet of what was said."""
+
+    is_moving: bool
+    """Some of it leaves by itself, when it can."""
+    held: list[str]
+    """Why the rest does not, a sentence for each room: somebody has to look at changed keys."""
+
+
+def _waits(client: "Client") -> _Waiting:
+    waiting = {room for (room,) in client.db.all(_WAITING)}
+    rooms = [room for room in client.rooms() if room.room in waiting] if waiting else []
+    held = [why for why in map(saying.look_first, rooms) if why]
+    return _Waiting(len(held) < len(waiting), held)

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -55,21 +54,21 @@ def export(
     """
 
     async def story(client: "Client") -> None:
-        from alcove.client import OfflineError, caught_up  # noqa: PLC0415
+        from alcove.client import OfflineError, caught_up, fetching_folder  # noqa: PLC0415
         from alcove.client import export as write  # noqa: PLC0415
 
         if not offline:
             with suppress(OfflineError):
                 await caught_up(client, WHOLE_S if client.is_online else 5.0, whole=True)
         chosen = [await room_of(client, one) for one in rooms] or client.rooms(gone=True)
-        with TemporaryDirectory(prefix="alcove-") as place:
-            fetched = {} if no_files or not client.is_online else await _fetch(chosen, Path(place))
+        place = fetching_folder(folder)
+        fetched = {} if no_files or not client.is_online else await _fetch(chosen, place)
 
-            def find(message: "Message", number: int) -> Path | None:
-                here = fetched.get((message.number, number))
-                return here or _saved(message, number)
+        def find(message: "Message", number: int) -> Path | None:
+            here = fetched.get((message.number, number))
+            return here or _saved(message, number)
 
-            done = write(client, folder, chosen, find=find)
+        done = write(client, folder, chosen, find=find)
         if as_json:
             saying.emit(
                 {

@@ -1,5 +1,6 @@
 """`alcove files`: what was sent, and how to fetch it."""
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -8,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from alcove.cli.advice import say
 from alcove.cli.member import saying
+from alcove.cli.member.ending import Failed
 from alcove.cli.member.opening import (
     Given,
     examples,
@@ -61,7 +64,7 @@ class Sent(NamedTuple):
         "alcove files",
         "alcove files kitchen --json",
         "alcove files --personal",
-        "alcove files --get 14551209836544.1 --to Downloads",
+        "alcove files --get 14551209836544.1 --to Downloads/",
     )
 )
 @click.argument("room", required=False)
@@ -72,9 +75,9 @@ class Sent(NamedTuple):
     "--to",
     "target",
     metavar="PATH",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    help="Where to: a folder, or a new file; else the folder where you are.",
+    type=click.Path(),
+    default=".",
+    help="Where to: a folder (one that ends with / is made), or a new file; else where you are.",
 )
 @click.option(
     "--limit",
@@ -92,7 +95,7 @@ def files(
     room: str | None,
     kind: str | None,
     get: str | None,
-    target: Path,
+    target: str,
     limit: int,
     *,
     offline: bool,
@@ -112,6 +115,9 @@ def files(
                 saying.emit({"path": str(path), "size": path.stat().st_size})
             else:
                 click.echo(str(path))
+            warning = warn(path)
+            if warning:
+                say(f"! {warning}", err=True)
             return
         is_fresh = await fresh(client, offline=offline)
         rooms = [await room_of(client, room)] if room else client.rooms(gone=True)
@@ -186,12 +192,46 @@ def _shape(one: Sent, counts: dict[bytes, int]) -> dict[str, Any]:
     }
 
 
-async def _fetch(client: "Client", handle: str, target: Path) -> Path:
+async def _fetch(client: "Client", handle: str, target: str) -> Path:
     number, _, place = handle.partition(".")
     if not number.isdigit() or not (place or "1").isdigit():
         raise click.UsageError("FILE is what stands in the first column of `alcove files`.")
     message = client.message_of(int(number))
-    return await message.save_file(target, int(place or "1") - 1, progress=bar("fetching"))
+    return await save(message, int(place or "1") - 1, target, progress=bar("fetching"))
+
+
+async def save(
+    message: "Message", place: int, typed: str, *, progress: Callable[[int, int], None] | None
+) -> Path:
+    """Fetch a file to where somebody has typed that it shall go, and return where it lies."""
+    names = [one.name for one in message.files[place : place + 1]] if place >= 0 else []
+    return await message.save_file(_target(typed, *names), place, progress=progress)
+
+
+def _target(typed: str, name: str = "") -> Path:
+    """Return what somebody means who types where a file of a name shall go.
+
+    With a slash behind it that is a folder, which is made.  Else what does not exist is a new file;
+    but where the file has an ending and what was typed has none, a folder was meant that is not
+    there.
+    """
+    path = Path(typed).expanduser()
+    end = Path(shown_name(name)).suffix
+    if typed.endswith(("/", os.sep)):
+        path.mkdir(parents=True, exist_ok=True)
+    elif end and not path.suffix and not path.exists():
+        raise Failed(
+            f"There is no folder {typed}: with {typed}/ it is made, and with {typed}{end} the file"
+            " is called so."
+        )
+    return path
+
+
+def warn(path: Path) -> str:
+    """Return what to think about before a file is opened; empty when it seems harmless."""
+    from alcove.client import warning_of  # noqa: PLC0415 - It brings the whole client along.
+
+    return warning_of(path) or ""
 
 
 def bar(word: str) -> Callable[[int, int], None] | None:

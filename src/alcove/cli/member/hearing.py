@@ -7,17 +7,19 @@ What became of it stands in the prompt, so that nothing scrolls by for it:
 [@bob ✓✓]                   it has reached them
 [@bob ✓✓ read]              they have read it
 [@bob, report.pdf 43 %]     a file is on its way
+[kitchen, @bob ✓]           what you said last was for somebody else than who is here
 """
 
 from collections.abc import AsyncIterable, Callable
 from typing import TYPE_CHECKING
 
 from alcove.cli.member import saying
+from alcove.cli.member.talking import EVERYONE
 from alcove.wire.content import shown_name, shown_text
 
 if TYPE_CHECKING:
     from alcove.cli.member.talk import Talk
-    from alcove.client import Message, News
+    from alcove.client import Message, News, Room
 
 FAILED_CHARACTERS = 40
 """So much is shown of what was not sent."""
@@ -34,6 +36,8 @@ class Hearing:
         """The numbers of messages that were shown: what came in at the start is shown once."""
         self._said: Message | None = None
         """What was said last."""
+        self._from: Room | None = None
+        """Where its writer was."""
         self._file = ""
         """The file that is on its way, and how much of it is through."""
         self._fault = ""
@@ -46,13 +50,18 @@ class Hearing:
         """What stands in the prompt behind the name of the room."""
         if self._file:
             return f", {self._file}"
-        if self._said is None or self._said.room != self.talk.room:
+        if self._said is None:
             return ""
-        return f" {saying.MARKS[self._said.refreshed().state]}"
+        said = self._said.refreshed()
+        mark = saying.MARKS[said.state]
+        if said.room == self.talk.room:
+            return f" {mark}"
+        is_near = self.talk.room == self._from and said.room in self.talk.client.rooms()
+        return f", {target_of(said.room)} {mark}" if is_near else ""
 
     def says(self, message: "Message") -> None:
         """Follow what becomes of a message."""
-        self._said = message
+        self._said, self._from = message, self.talk.room
         self.talk.set_prompt()
 
     def carries(self, name: str) -> Callable[[int, int], None]:
@@ -136,6 +145,13 @@ class Hearing:
         name, guess = shown_name(asking[-1].person.name), saying.guess(asking[-1])
         asks = f"· {name} asks to chat{f' ({guess})' if guess else ''}"
         return f"{asks}: /accept @{name}, /decline @{name} or /block @{name}{BELL}"
+
+
+def target_of(room: "Room") -> str:
+    """Return what is typed for something to go to a room."""
+    if room.kind == "commons":
+        return EVERYONE[0]
+    return f"@{room.title}" if room.kind == "direct" else room.title
 
 
 def _rings(message: "Message") -> bool:

@@ -37,6 +37,7 @@ SECRET_FILE_BYTES_MAX: Final = 8_192
 PASSPHRASES: Final = "alcove.passphrases"
 """Where a program remembers what was typed."""
 
+ANOTHER: Final = "`alcove account passphrase` takes another."
 IN_THE_OPEN: Final = (
     "A password does not belong into a command: everybody on this machine sees it, and the shell"
     " keeps it.  Leave {option} out and you are asked, or name a file of yours with"
@@ -260,7 +261,20 @@ def passphrase_of(around: Here, name: str) -> str | None:
         " passphrase, which is asked for each time (ALCOVE_PASSPHRASE_FILE can name a file of it).",
         err=True,
     )
-    return ask_new_secret("New passphrase")
+    chosen = ask_new_secret("New passphrase")
+    tell_strength(chosen, name)
+    return chosen
+
+
+def tell_strength(passphrase: str, name: str) -> None:
+    """Say how hard a new passphrase of this machine is to guess; a weak one is taken too."""
+    from alcove.client import passphrase_strength  # noqa: PLC0415 - With it comes everything.
+
+    found = passphrase_strength(passphrase, name)
+    if found.warning:
+        say(f"This passphrase is {found.word}.  {found.warning}  {ANOTHER}", err=True)
+    elif sys.stdin.isatty():
+        say(f"This passphrase is {found.word}.", err=True)
 
 
 def keep_passphrase(around: Here, name: str, passphrase: str | None) -> None:

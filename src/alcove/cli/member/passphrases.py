@@ -17,6 +17,7 @@ from alcove.cli.member.opening import (
     refused_option,
     secret_file_option,
     secret_from,
+    tell_strength,
 )
 
 VARIABLE = "ALCOVE_PASSPHRASE_FILE"
@@ -51,6 +52,8 @@ def passphrase(
     old = passphrase_of(around, profile.name)
     new = None if keyring else secret_from(new_passphrase_file, "New passphrase", is_new=True)
     keep_key(profile, old, new)
+    if new is not None:
+        tell_strength(new, profile.account)
     keep_passphrase(around, profile.name, new)
     if as_json:
         saying.emit({"profile": profile.name, "kept_by": "passphrase" if new else "keyring"})

@@ -286,13 +286,16 @@ def unblock(given: Given, names: tuple[str, ...], *, as_json: bool) -> None:
     epilog=examples(
         "alcove verify @bob",
         "alcove verify @bob '12345 67890 …'",
+        "alcove verify @bob '12345 67890 12345' --accept-change",
     )
 )
 @click.argument("person")
 @click.argument("number", required=False)
 @click.option("--undo", is_flag=True, help="Take back that you have compared.")
 @click.option(
-    "--accept-change", is_flag=True, help="Go on with keys that have changed, after asking them."
+    "--accept-change",
+    is_flag=True,
+    help="Go on with changed keys, after asking them: those of this number or its first 15 digits.",
 )
 @member_options
 @json_option
@@ -312,8 +315,8 @@ def verify(
         if undo:
             await found.unverify()
         if accept_change:
-            await found.accept_change()
-        if number is not None:
+            await found.accept_change(number or "")
+        elif number is not None:
             is_right = await found.verify(number)
         if as_json:
             shape = {"safety_number": found.safety_number, "matches": is_right}
@@ -330,7 +333,7 @@ STATES = {
     "checked": "You have compared: the keys are theirs.",
     "unchecked": "You have not compared yet.",
     "changed": "Their keys have changed since you knew them: ask them by another way before you"
-    " write, then --accept-change.",
+    " write, then go on with this number and --accept-change.",
 }
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MARKS = {"waiting": "…", "stored": "✓", "delivered": "✓✓", "read": "✓✓ read", "failed": "!"}
 """What stands behind one's own message."""
 
+LOOK = "▲"
+"""What stands before the name of somebody whose keys have changed, until somebody has looked."""
 PHRASE_WAITS = (
     "Your recovery phrase is not written down yet: without it the account is lost with this"
     " machine.  `alcove recovery` shows it, `alcove recovery --saved` ends this line."
@@ -300,7 +302,9 @@ def guess(request: "Request") -> str:
     return "looks like spam" if request.suspicion.is_spam else ""
 
 
-def look_first(room: "Room", verify: str = "alcove verify", seen: str = "--accept-change") -> str:
+def look_first(
+    room: "Room", verify: str = "alcove verify", seen: str = "NUMBER --accept-change"
+) -> str:
     """Return why what is said to a person waits, when their keys have changed; else nothing."""
     person = room.partner
     if person is None or person.state != "changed":
@@ -308,8 +312,8 @@ def look_first(room: "Room", verify: str = "alcove verify", seen: str = "--accep
     name = shown_name(person.name)
     return (
         f"What you say waits here: the keys of @{name} have changed, after a reset perhaps."
-        f" Ask them by another way and compare with `{verify} @{name}`; then go on with"
-        f" `{verify} @{name} {seen}`."
+        f" Ask them by another way and compare the number that `{verify} @{name}` shows; then go on"
+        f" with `{verify} @{name} {seen}`."
     )
 
 
@@ -325,9 +329,10 @@ def not_accepted(room: "Room") -> str:
 def line(message: "Message", *, with_room: bool = True) -> str:
     """Return a message as people read it: when, where, who, what."""
     where = f"[{message.room.title}] " if with_room else ""
-    name = who(message)
     if message.kind in ("note", "gap"):
         return paint(f"{moment(message.at)} {where}{told(message)}", dim=True)
+    author = message.author
+    name = f"{LOOK} {who(message)}" if author and author.state == "changed" else who(message)
     mark = f" {MARKS.get(message.state, '')}" if message.is_mine else ""
     return (
         f"{paint(moment(message.at), dim=True)} {paint(where, dim=True)}"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from alcove.cli.advice import advised
-from alcove.cli.member import orders_rooms, orders_said, saying
+from alcove.cli.member import files, orders_rooms, orders_said, saying
 from alcove.cli.member.ending import failed
-from alcove.cli.member.hearing import Hearing
+from alcove.cli.member.hearing import Hearing, target_of
 from alcove.cli.member.messages import NUMBER_DIGITS_MIN, newest
 from alcove.cli.member.orders import Order, help_of
-from alcove.cli.member.talking import EVERYONE, room_of
+from alcove.cli.member.talking import room_of
 from alcove.wire.content import shown_name
 
 if TYPE_CHECKING:
@@ -27,10 +27,8 @@ PEOPLE_MAX: Final = 200
 NOBODY: Final = "nobody"
 EXPIRIES: Final = ("never", "day", "week")
 ENTER: Final = "Enter message: "
-NOWHERE: Final = (
-    "there is no room of everyone here.  Type @name and a text, or /to ROOM first; the host can"
-    " make one (`alcove room commons`), and it comes here within a minute."
-)
+NOWHERE: Final = "there is no room of everyone here.  Type @name and a text, or /to ROOM first"
+HOST_CAN: Final = "; `alcove room commons` makes one, and it comes to all within a minute."
 ENCRYPTION: Final = "Encrypted end to end: MLS (RFC 9420), X25519 with ML-KEM-768, AES-256-GCM."
 """The suite in use; a test compares it."""
 
@@ -51,6 +49,8 @@ class Talk:
         """The file of an unusual kind of which was asked whether it is meant."""
         self._warned: set[bytes] = set()
         """The rooms of which was said who has not accepted yet."""
+        self._looked: dict[bytes, str] = {}
+        """The safety numbers that were shown, by account."""
         self._numbers: dict[int, int] = {}
         """The short numbers of messages."""
 
@@ -84,8 +84,13 @@ class Talk:
             if room.kind == "commons":
                 await self.go(room)
                 return
-        self.screen.show(advised(f"· {NOWHERE}"))
+        self.screen.show(advised(f"· {self._nowhere}"))
         self.set_prompt()
+
+    @property
+    def _nowhere(self) -> str:
+        """That nobody is named to whom something could go, and what helps; more only its host."""
+        return NOWHERE + (HOST_CAN if self.client.is_host else ".")
 
     async def go(self, room: "Room") -> None:
         """Go to a room, and show what was said there last."""
@@ -94,6 +99,7 @@ class Talk:
             self.hearing.shown.add(message.number)
             self.screen.show(self.line(message))
         if room.asked:
+            self._warned.add(room.room)
             self.screen.show(f"· {saying.not_accepted(room)}")
         waits = saying.look_first(room, "/verify", "seen")
         if waits:
@@ -110,11 +116,7 @@ class Talk:
     @property
     def target(self) -> str:
         """Where what is typed goes."""
-        if self.room is None:
-            return NOBODY
-        if self.room.kind == "commons":
-            return EVERYONE[0]
-        return f"@{self.room.title}" if self.room.kind == "direct" else self.room.title
+        return NOBODY if self.room is None else target_of(self.room)
 
     def complete(self, word: str) -> list[str]:
         """Return how the beginning of a name or an order may go on."""
@@ -202,7 +204,7 @@ class Talk:
 
     async def _say(self, text: str) -> None:
         if self.room is None:
-            self.screen.show(advised(f"! Nothing was sent: {NOWHERE}"))
+            self.screen.show(advised(f"! Nothing was sent: {self._nowhere}"))
             return
         self.says(await self.room.send(text))
 
@@ -266,10 +268,13 @@ class Talk:
         name = " ".join(word for word in words if not word.startswith("@"))
         room = await self.client.create_group(name, names)
         self.has_said = True
+        self.room = room  # What happens there is told as it comes, so nothing is shown twice.
+        self._warned.add(room.room)  # Who has not accepted yet, too.
+        self.set_prompt()
         with suppress(OfflineError):  # Without a line it is made later, and takes what is said.
             if self.client.is_online:
                 await self.client.until(lambda: room.state == "active", MADE_S)
-        await self.go(room)
+        self.set_prompt()
 
     async def add(self, rest: str) -> None:
         """Add somebody to this room."""
@@ -307,17 +312,21 @@ class Talk:
         """Show a safety number, or compare one."""
         name, _, number = rest.partition(" ")
         person = await self.client.person(name)
-        if number == "seen":
-            await person.accept_change()
+        looked = self._looked.pop(person.account, "") if number == "seen" else ""
+        if looked:
+            await person.accept_change(looked)
             self.screen.show(f"· you go on with the new keys of {shown_name(person.name)}")
-        elif number:
+        elif number and number != "seen":
             is_right = await person.verify(number)
             words = "it is the same: checked" if is_right else "! it is NOT the same: be careful"
             self.screen.show(f"· {words}")
         else:
+            self._looked[person.account] = person.safety_number
+            name = shown_name(person.name)
+            seen = f"; /verify @{name} seen goes on without" if person.state == "changed" else ""
             self.screen.show(
                 f"{person.safety_number}\n· {person.state}; compare it by another way, then"
-                f" /verify @{shown_name(person.name)} NUMBER"
+                f" /verify @{name} NUMBER{seen}"
             )
 
     async def requests(self, rest: str) -> None:
@@ -393,8 +402,11 @@ class Talk:
         try:
             for place, file in enumerate(message.files):
                 progress = self.hearing.carries(file.name)
-                path = await message.save_file(_path(target), place, progress=progress)
+                path = await files.save(message, place, target, progress=progress)
                 self.screen.show(f"· {path}")
+                warning = files.warn(path)
+                if warning:
+                    self.screen.show(f"! {warning}")
         finally:
             self.hearing.carries_no_more()
 

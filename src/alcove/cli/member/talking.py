@@ -2,9 +2,11 @@
 
 import asyncio
 import functools
+import heapq
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -143,7 +145,7 @@ def send(
                 await fresh(client)
                 message = await room.send(said, topic=topic)
         try:
-            message = await message.sent(wait)
+            message = await message.sent(0 if saying.look_first(message.room) else wait)
         except OfflineError:
             if as_json:
                 saying.emit(saying.message_shape(message.refreshed()))
@@ -230,20 +232,29 @@ def listen(
 ) -> None:
     """Show what is said, as it comes.
 
-    ROOM is a room or `@name`; without it, all rooms.  With --json each message is one line, for
-    programs.  Ctrl-C ends it, with status 0; so do --count and --for.
+    ROOM is a room or `@name`; without it, all rooms.  What is shown on a terminal counts as read;
+    what goes to a file or a program does not.  With --json each message is one line, for programs.
+    Ctrl-C ends it, with status 0; so do --count and --for.
     """
+    is_read = sys.stdout.isatty() and not as_json
 
     async def story(client: "Client") -> int:
         there = None if room is None else await room_of(client, room)
         if last:
             await fresh(client)  # The newest of this machine may not be the newest.
         for message in _last(client, there, last):
-            _show(message, as_json=as_json, with_room=there is None)
+            await _told(message, as_json=as_json, with_room=there is None, is_read=is_read)
         heard: list[Message] = []
         with suppress(TimeoutError):
             async with asyncio.timeout(for_s):
-                await _follow(client, there, count, heard, whole=whole, as_json=as_json)
+                async with aclosing(_coming(client, there, whole=whole)) as coming:
+                    async for message in coming:
+                        heard.append(message)
+                        await _told(
+                            message, as_json=as_json, with_room=there is None, is_read=is_read
+                        )
+                        if len(heard) == count:
+                            break
                 return len(heard)
         trouble = client.line.trouble
         if not last and not heard and not client.is_online and trouble is not None:
@@ -259,15 +270,14 @@ def _last(client: "Client", room: "Room | None", last: int) -> "list[Message]":
     if not last:
         return []
     rooms = [room] if room else client.rooms()
-    found = [message for one in rooms for message in one.history(last)]
-    return sorted(found, key=lambda message: message.number)[-last:]
+    found = heapq.merge(*(one.history(last) for one in rooms), key=lambda message: message.number)
+    return list(found)[-last:]
 
 
-async def _follow(
-    client: "Client", room: "Room | None", count: int | None, heard: "list[Message]", *,
-    whole: bool, as_json: bool,
-) -> None:  # fmt: skip
-    """Show what comes until somebody ends it, and add it to what was heard."""
+async def _coming(
+    client: "Client", room: "Room | None", *, whole: bool
+) -> "AsyncGenerator[Message, None]":
+    """Give what comes, until somebody ends it."""
     from alcove.client import (  # noqa: PLC0415
         MessageReceived,
         MessageSent,
@@ -286,10 +296,14 @@ async def _follow(
         if isinstance(news, TurnedAway):
             raise OfflineError(news.why, news.code)
         if isinstance(news, kinds) and (room is None or news.message.room == room):
-            _show(news.message, as_json=as_json, with_room=room is None)
-            heard.append(news.message)
-            if len(heard) == count:
-                break
+            yield news.message
+
+
+async def _told(message: "Message", *, as_json: bool, with_room: bool, is_read: bool) -> None:
+    """Show a message, and note that it was read where somebody has seen it."""
+    _show(message, as_json=as_json, with_room=with_room)
+    if is_read and not message.is_mine and message.kind not in ("note", "gap"):
+        await message.read()
 
 
 def _show(message: "Message", *, as_json: bool, with_room: bool) -> None:

@@ -8,7 +8,7 @@ from alcove.client.rooms.approach import LIST
 from alcove.client.rooms.state import change, find_room
 from alcove.client.tx import Tx
 from alcove.wire.errors import Refusal
-from alcove.wire.rooms import GetRooms, Rooms
+from alcove.wire.rooms import GetRooms, Room, Rooms
 
 
 def again(tx: Tx, _about: bytes) -> None:
@@ -24,23 +24,9 @@ def listed(tx: Tx, request: GetRooms, answer: Rooms | Refusal, _: bytes) -> None
     if request.since == 0:
         tx.memory.listed.clear()
     for one in answer.rooms:
-        if one.state != "active":
-            continue  # It waits for its owner's answer: who believes to be in is out.
-        tx.memory.listed[one.room] = None
-        here = find_room(tx, one.room)
-        if rewinding.listed(tx, one, answer.incarnation):
-            continue
-        if here is None or here.state == "gone":
-            _look_for(tx, one.room)
-            continue
-        tx.run("UPDATE room SET head = MAX(head, ?) WHERE room = ?", one.head, one.room)
-        if here.state == "active" and one.head > here.seq:  # Compared when it has come so far.
-            change(tx, one.room, anchor_seq=one.head, anchor_chain=one.chain)
-        elif here.state == "active" and one.head == here.seq and here.chain is None:
-            change(tx, one.room, chain=one.chain)
-        elif here.state == "active" and one.head == here.seq and one.chain != here.chain:
-            handshakes.alarm(tx, one.room, "fork", here.seq)
-        log.read_on(tx, one.room)
+        if one.state == "active":  # Who believes to be in where it is asked first is out.
+            tx.memory.listed[one.room] = None
+            _look_at(tx, one, answer.incarnation)
     if answer.next is not None and answer.next > request.since:
         tx.ask(GetRooms(since=answer.next), "joining.rooms")
         return
@@ -48,6 +34,24 @@ def listed(tx: Tx, request: GetRooms, answer: Rooms | Refusal, _: bytes) -> None
     for (room,) in tx.all("SELECT room FROM room WHERE state = 'active' ORDER BY room"):
         if room not in tx.memory.listed:
             log.read_on(tx, room)  # The answer says whether this device is out.
+
+
+def _look_at(tx: Tx, one: Room, incarnation: int) -> None:
+    """Compare what is said of a room that this device is routed to."""
+    here = find_room(tx, one.room)
+    if rewinding.listed(tx, one, incarnation):
+        return
+    if here is None or here.state == "gone":
+        _look_for(tx, one.room)
+        return
+    tx.run("UPDATE room SET head = MAX(head, ?) WHERE room = ?", one.head, one.room)
+    if here.state == "active" and one.head > here.seq:  # Compared when it has come so far.
+        change(tx, one.room, anchor_seq=one.head, anchor_chain=one.chain)
+    elif here.state == "active" and one.head == here.seq and here.chain is None:
+        change(tx, one.room, chain=one.chain)
+    elif here.state == "active" and one.head == here.seq and one.chain != here.chain:
+        handshakes.alarm(tx, one.room, "fork", here.seq)
+    log.read_on(tx, one.room)
 
 
 def _look_for(tx: Tx, room: bytes) -> None:

@@ -45,7 +45,8 @@ def asked(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
     if not isinstance(answer, Refusal) or here is None or here.state != "active":
         return
     if answer.code not in {Code.NOT_A_MEMBER, Code.UNKNOWN}:
-        return  # The next list of rooms leads here again.
+        rewinding.list_later(tx, answer)
+        return
     if rewinding.is_founder(tx, here.room):
         _make_again(tx, here)  # The server does not say whether the room is there.
     else:

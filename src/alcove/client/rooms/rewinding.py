@@ -215,8 +215,11 @@ def _read(tx: Tx, room: bytes, look: Look, incarnation: int) -> None:
 def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> None:
     """Take a page of the log, and compare it with what this device knows."""
     here = find_room(tx, request.room)
-    if isinstance(answer, Refusal) or here is None or here.state != "active":
-        return  # The next list of rooms leads here again.
+    if here is None or here.state != "active":
+        return
+    if isinstance(answer, Refusal):
+        list_later(tx, answer)
+        return
     incarnation = request.since.incarnation
     if here.incarnation == incarnation:
         return  # An earlier comparison has come to its end, and the log was read on since.
@@ -231,7 +234,7 @@ def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> N
             is_same = _is_same(tx, here, one, name, now)
             same, has_parted = one.seq if is_same else same, is_same is False
     if look.seq == seq < look.head:
-        tx.wake("joining.list", b"", tx.now + AGAIN_MS)  # A log has no gaps: some is kept back.
+        list_later(tx)  # A log has no gaps: some is kept back.
     elif seq < look.head:
         look = structs.replace(look, seq=seq, now=now, same=same, has_parted=has_parted)
         _read(tx, here.room, look, incarnation)
@@ -241,6 +244,12 @@ def compared(tx: Tx, request: Read, answer: Entries | Refusal, said: bytes) -> N
     else:
         base = max(0, look.base - max(STEP_ENTRIES, 4 * (look.head - look.base)))
         _look(tx, here, base, look.head, look.chain, incarnation)
+
+
+def list_later(tx: Tx, refusal: Refusal | None = None) -> None:
+    """Ask for the list of rooms again, which leads to all that is not compared yet."""
+    retry_ms = None if refusal is None else refusal.retry_after_ms
+    tx.wake("joining.list", b"", tx.now + (retry_ms or AGAIN_MS))
 
 
 def _is_same(tx: Tx, here: Room, one: Stored, name: bytes, now: bytes) -> bool | None:
