@@ -100,10 +100,18 @@ class Endings:
                 continue
             if not device.is_up:
                 yield f"{device.name} is still down"
+            elif device.turned_away and self._was_revoked_before_a_restore(device):
+                continue  # It was told so for good, and asks no more whether that was lost.
             elif device.turned_away:
                 yield f"{device.name} was turned away: {device.turned_away}"
             elif device.id not in self.house.hub.devices:
                 yield f"{device.name} is not connected"
+
+    def _was_revoked_before_a_restore(self, device: Device) -> bool:
+        """Return whether a device knows of a revocation that a restored server may have lost."""
+        was_restored = bool(self.people.faults.counts["server is restored"])
+        knows_it = device.disk.one("SELECT state FROM me") == ("revoked",)
+        return was_restored and knows_it and device.id in self.people.record.revoked
 
     def who_is_out_knows_it(self) -> Iterator[str]:
         """Nobody believes to be in a room who is not."""

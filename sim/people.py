@@ -463,6 +463,7 @@ class People:
         def opened(answer: Any) -> None:
             if isinstance(answer, OpenedBox) and device.life == life:
                 device.tell(f"revokes {other.name}")
+                self.record.revoked[other.id] = None
                 self.ask(device, revoke, answer, account.opener, account.locks, other.id)
 
         device.call(open_request(account.name, account.opener), opened)

@@ -120,6 +120,8 @@ class Promises:
             lines = device.disk.all("SELECT content, failed FROM outbox WHERE room = ?", room)
             for content, failed in lines:
                 seq = there.get((device.id, content))
+                if failed is None and self._is_revoked(device):
+                    continue  # It was taken off its account's list before it heard the answer.
                 if seq is not None:
                     where = f"{device.name} in {self.name(room)}"
                     yield f"{where} has in its outbox what stands at {seq}: {failed}"
@@ -157,6 +159,14 @@ class Promises:
             if (name,) not in rows and holders:
                 where = f"the key of {seq} in {self.name(room)}"
                 yield f"{where} leads to none before it, and {holders[0]} holds both"
+
+    def _is_revoked(self, device: Device) -> bool:
+        """Return whether the server tells a device nothing any more."""
+        return bool(
+            self.house.look(
+                "SELECT 1 FROM device WHERE device = ? AND revoked_at IS NOT NULL", device.id
+            )
+        )
 
     def _opened_once(self, room: bytes) -> Iterator[str]:
         """What was sealed for one opening, and was opened, is not opened a second time."""

@@ -51,6 +51,8 @@ class Record:
     rooms: list[bytes] = field(default_factory=list)
     restricted: dict[bytes, None] = field(default_factory=dict)
     """Rooms in which somebody once wanted only admins to post."""
+    revoked: dict[bytes, None] = field(default_factory=dict)
+    """Devices that somebody wanted off their account's list."""
     forgotten: list[Forgotten] = field(default_factory=list)
     lost_until: int = 0
     """What has a number up to this was said before a restore, and may be said again after it."""

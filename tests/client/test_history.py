@@ -438,6 +438,21 @@ def test_keys_are_archived_by_one_request_at_a_time() -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("more", [{"retry_after_ms": 20_000}, {}])
+def test_an_archive_that_a_busy_server_refuses_is_read_later(more: dict[str, int]) -> None:
+    world = World()
+    ada, bob, room = past(world)
+    for peer in (ada, bob):
+        peer.hang_up()
+    laptop = world.add_peer("ada")
+    laptop.phrase = ada.phrase
+    laptop.answers = refuse(GetArchive, Code.TOO_MANY, **more)
+    world.try_to_enter(laptop)
+    assert laptop.connect() is None
+    world.pass_time(MINUTE_MS if more else 2 * HOUR_MS)
+    assert said(laptop, room) == TEXTS
+
+
 @pytest.mark.parametrize("lie", ["busy", "forged", "of another", "in pages"])
 def test_an_archive_that_a_server_spoils_brings_no_false_key(lie: str) -> None:
     world = World()

@@ -258,6 +258,15 @@ def test_a_database_that_cannot_even_undo_is_survived(house: House) -> None:
     assert len(writer.unexpected) == 2
 
 
+def test_a_pause_goes_on_though_only_others_were_busy_before_the_clock_was_set_back(
+    house: House,
+) -> None:
+    pauses = house.world.pauses
+    assert pauses.once("pause", 60_000, house.now) == 0
+    house.writer.run([], house.now + 50_000)
+    assert pauses.wait("pause", house.now - 3_600_000) == 10_000
+
+
 def test_a_chore_shares_the_batch_and_its_rules(house: House) -> None:
     ada, _, talk = room(house)
 

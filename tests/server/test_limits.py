@@ -296,6 +296,14 @@ def test_two_times_are_never_closer_than_the_pause(every_ms: int, walk: list[Mov
             last = advanced
 
 
+def test_a_clock_that_is_set_back_takes_no_more_than_what_went_since_time_was_heard() -> None:
+    pauses = Pauses(10)
+    assert pauses.once(KEY, 60_000, NOW) == 0
+    pauses.hear(NOW + 50_000)
+    assert pauses.wait(KEY, NOW + 1_000 - DAY_MS) == 10_000
+    assert pauses.wait(KEY, NOW + 11_000 - DAY_MS) == 0
+
+
 def test_a_flood_of_others_does_not_end_a_pause() -> None:
     pauses = Pauses(100)
     assert pauses.doubling(KEY, DAY_MS, DAY_MS, NOW) == 0

@@ -6,6 +6,7 @@ there.  Then it forgets the key of the archive, so a copy of the device opens no
 """
 
 from alcove.client import devices, entering
+from alcove.client.account import ARCHIVE
 from alcove.client.errors import PeerError
 from alcove.client.events import Warned
 from alcove.client.keys.archive import archive_key, open_archived, seal_archived
@@ -67,7 +68,8 @@ def read(tx: Tx, _about: bytes = b"", *, is_ready: bool = True) -> None:
 def page(tx: Tx, request: GetArchive, answer: Archive | Refusal, _: bytes) -> None:
     """Take a page of the archive."""
     if isinstance(answer, Refusal):
-        return  # It is asked for again at the next sign-in, as long as the seeds are here.
+        tx.wake(ARCHIVE, b"", tx.now + (answer.retry_after_ms or LATER_MS))
+        return  # Or at the next sign-in, as long as the seeds are here.
     seeds = entering.archive_seeds(tx.db)
     keys = [archive_key(seed) for seed in seeds]
     is_closed = False

@@ -123,7 +123,8 @@ class Engine:
             self._memory.forget(asked)
             raise
         self._memory.now, self._memory.clock = now, clock
-        self._requests += tx.sent
+        if self._memory.is_signed_in:  # Else they wait: by then some may be another's, or void.
+            self._requests += tx.sent
         self._events += tx.told
         return result
 

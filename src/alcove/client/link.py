@@ -261,17 +261,19 @@ class Link:
     def send(self, request: Request) -> int:
         """Send a request as soon as it may go, and return its number.
 
-        What has none gets one of the link's own, and `Heard` brings its answer.
+        What has none gets one of the link's own, and `Heard` brings its answer.  Of the engine's
+        nothing is kept for the next connection: at its sign-in the engine says what still matters.
         """
         number = request.id
-        if not number:
+        is_own = not number
+        if is_own:
             # The server keeps such an answer by its number: that has to come from the counter.
             assert isinstance(request, UNSIGNED) or type(request) not in KEPT
             number = self._next_number()
             request = msgspec.structs.replace(request, id=number)
         if self.state is State.IN or isinstance(request, UNSIGNED):
             self._queue(request)
-        else:
+        elif is_own:
             self._later.append(request)
         return number
 

@@ -141,7 +141,7 @@ def wrote_what_we_do_not_know(tx: Tx, room: bytes) -> None:
 def server_was_restored_lately(tx: Tx) -> bool:
     """Return whether handshakes may be given back to a server, without the rows beside them."""
     (at,) = tx.line("SELECT restored_at FROM me")
-    return at > 0 and tx.now - at < GIVEN_BACK_MS
+    return bool(at > 0 and tx.now - at < GIVEN_BACK_MS)
 
 
 # ---- Another log ----

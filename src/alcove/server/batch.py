@@ -89,6 +89,7 @@ class Writer:
         self._has_failed = self.is_doubtful = False
         self._ended = {}
         self.refused = []
+        world.pauses.hear(now)
         try:
             connection.begin()
             tx = Tx(connection, world, now)

@@ -216,6 +216,10 @@ class Pauses:
         pause = self._items.get(key)
         return max(pause.over_at - now, 0) if pause is not None else 0
 
+    def hear(self, now_ms: int) -> None:
+        """Hear what time it is: set back later, the clock takes no more than what went since."""
+        self._clock.read(now_ms)
+
     def once(self, key: Hashable, every_ms: int, now_ms: int) -> int:
         """Begin a pause and return 0, or return how many milliseconds are left of the last one."""
         return self._begin(key, every_ms, every_ms, 0, now_ms)

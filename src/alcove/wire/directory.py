@@ -70,8 +70,7 @@ class SetPresence(Request, frozen=True, tag="set_presence"):
 
 
 class PresenceChanged(Push, frozen=True, tag="presence_changed"):
-    """Who came and went among those who share a room with this account, and how those are there
-    with whom it shares one from now on; coalesced."""
+    """Who came, went, or is met now, of those who share a room with this account; coalesced."""
 
     people: tuple[tuple[Id, Presence | Literal["offline"]], ...]
     """Accounts, and how they are there now."""

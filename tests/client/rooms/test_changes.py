@@ -5,10 +5,10 @@ import pytest
 from alcove.client import outbox
 from alcove.client.errors import UsageError
 from alcove.client.events import Warned
-from alcove.client.rooms import acting, healing, making
+from alcove.client.rooms import acting, changes, healing, making
 from alcove.client.rooms.claims import Package
 from alcove.client.rooms.leaves import leaf_hash
-from alcove.client.rooms.state import get_room, group_of
+from alcove.client.rooms.state import change, get_room, group_of
 from alcove.client.rooms.wish import add_wish
 from alcove.client.tx import Tx
 from alcove.wire.base import Request
@@ -43,6 +43,40 @@ def three(world: World) -> tuple[Peer, Peer, Peer, bytes]:
         say(world, peer, room, f"{peer.name} is here")
         world.pass_time(PAUSE_MS)
     return ada, bob, cyn, room
+
+
+def test_who_is_removed_or_leaves_is_given_no_role_by_the_commit_that_does_it() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    ada.hang_up()
+    ada.do(acting.set_role, room, bob.me.account, "admin")
+    ada.do(acting.remove, room, bob.me.account)
+    ada.do(acting.set_role, room, cyn.me.account, "admin")
+    cyn.do(acting.leave, room)
+    world.pass_time(PAUSE_MS)
+    ada.heard()
+    assert ada.connect() is None
+    world.run()
+    world.pass_time(2 * PAUSE_MS)
+    assert ada.heard(Warned) == []
+    assert names(world, ada, room) == ["ada"]
+    assert ada.db.all("SELECT 1 FROM wish UNION ALL SELECT 1 FROM notice") == []
+
+
+def test_a_wish_that_cannot_be_holds_nobody_up_who_leaves() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    bob.hang_up()
+
+    def wish(tx: Tx) -> None:
+        change(tx, room, commit_at=world.now + PAUSE_MS)
+        add_wish(tx, room, "settings", b"", changes.settings({"kind": "direct"}))
+
+    ada.do(wish)
+    cyn.do(acting.leave, room)
+    world.pass_time(3 * PAUSE_MS)
+    assert [one.code.split(":")[0] for one in ada.heard(Warned)] == ["not-possible"]
+    assert names(world, ada, room) == ["ada", "bob"]
 
 
 def test_a_wish_that_the_room_does_not_allow_any_more_ends_with_a_word() -> None:

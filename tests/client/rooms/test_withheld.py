@@ -49,6 +49,19 @@ def test_what_was_on_its_way_to_a_restored_server_is_said_once(*, with_commit: b
     assert bob.db.all("SELECT * FROM request") == []
 
 
+def test_what_a_device_would_say_without_a_line_is_not_handed_to_the_next_one() -> None:
+    """A restored server may be there: the sign-in tells, and only then it is said or said anew."""
+    world = World()
+    ada, _, room, _ = two_rooms(world)
+    ada.hang_up()
+    ada.do(acting.say, room, Text("two"))
+    assert ada.engine.requests() == []
+    assert ada.connect() is None
+    world.run()
+    assert said(ada, room) == ["one", "two"]
+    assert ada.db.all("SELECT * FROM request") == []
+
+
 def test_a_leave_that_was_on_its_way_to_a_restored_server_is_said() -> None:
     world = World()
     ada, bob, room, other = two_rooms(world)

@@ -38,20 +38,27 @@ class Plan:
 
 
 def impossible(tx: Tx, here: Room, wishes: Iterable[int], error: Exception) -> None:
-    """A commit could not be made: once more without who is lost, then the wishes end."""
+    """A commit could not be made: once more without who is lost, then the wishes end.
+
+    Without them those may go at last who leave.
+    """
     if tx.run("DELETE FROM notice WHERE room = ? AND kind = 'lost'", here.room):
         tx.stir(here.room)  # Perhaps it was for one of these.
         return
     why = getattr(error, "cause", "") or getattr(error, "rule", "")
-    give_up(tx, here, wishes, str(why or "not-possible"))
+    if give_up(tx, here, wishes, str(why or "not-possible")):
+        tx.stir(here.room)
 
 
-def give_up(tx: Tx, here: Room, wishes: Iterable[int], why: str) -> None:
-    """End wishes that cannot come true, and say why."""
+def give_up(tx: Tx, here: Room, wishes: Iterable[int], why: str) -> bool:
+    """End wishes that cannot come true, and say why; returns whether there were any."""
+    had_some = False
     for number in wishes:
         line = tx.one("DELETE FROM wish WHERE number = ? RETURNING kind, about", number)
         if line is not None:
+            had_some = True
             tx.tell(Warned(f"not-possible: {line[0]}: {why}", here.room, tx.now))
+    return had_some
 
 
 class Draft:
@@ -222,6 +229,8 @@ def _role(draft: Draft, account: bytes, detail: bytes) -> bool:
         return True
 
     def settle(state: RoomState) -> RoomState:
+        if all(leaf in draft.removes for leaf in draft.leaves_of(account)):
+            return state  # It goes by this commit.  Who is only added again has it by the next.
         others = tuple(one for one in state.roles if one.identity != identity)
         mine = () if wanted == "member" else (Ranked(identity, wanted),)
         return structs.replace(state, roles=others + mine)
