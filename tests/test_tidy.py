@@ -90,6 +90,7 @@ LAYERS = {
         tops=("client",),
         theirs=(
             ("textual", ""),
+            ("rich", "tui/guard.py"),
             ("msgspec", ""),
             ("segno", "tui/qr.py"),
             ("PIL", "tui/pictures.py"),

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from alcove.client.io import vault
+from alcove.client.io import keyfile, vault
 from alcove.client.rooms import handshakes
 from alcove.desk import door
 from alcove.desk.calls import Call
@@ -107,7 +107,7 @@ def sat(**settings: Any) -> Callable[[Callable[..., Awaitable[None]]], Callable[
             monkeypatch.setattr(handshakes, "ARCHIVE_MS", SOON_MS)
             # Who sits here has neither a keyring nor a passphrase in a file.
             monkeypatch.setattr(vault, "protecting", lambda _: None)
-            monkeypatch.delenv(vault.PASSPHRASE_VARIABLE, raising=False)
+            monkeypatch.delenv(keyfile.PASSPHRASE_VARIABLE, raising=False)
             (tmp_path / "server").mkdir()
 
             async def live() -> None:

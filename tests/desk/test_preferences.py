@@ -20,10 +20,13 @@ def test_choices_stay_each_for_itself(tmp_path: Path) -> None:
     assert ask(home, GetPreferences()) == Preferences()
     ask(home, Prefer(theme="light"))
     ask(home, Prefer(quiet="22:00-7:30"))
-    chosen = Preferences(theme="light", quiet=Quiet(since=22 * 60, until=7 * 60 + 30))
+    ask(home, Prefer(lock_minutes=15))
+    chosen = Preferences(
+        theme="light", quiet=Quiet(since=22 * 60, until=7 * 60 + 30), lock_minutes=15
+    )
     assert ask(home, GetPreferences()) == chosen
     assert str(chosen.quiet) == "22:00-07:30"
-    assert ask(home, Prefer(quiet="")) == Preferences(theme="light")
+    assert ask(home, Prefer(quiet="")) == Preferences(theme="light", lock_minutes=15)
     assert oct((home / FILE_NAME).stat().st_mode)[-3:] == "600"
 
 

@@ -3,6 +3,7 @@
 from io import BytesIO
 from typing import Any, Final
 
+from msgspec.structs import replace
 from PIL import Image
 
 from alcove.desk import news, shown
@@ -74,7 +75,7 @@ PDF: Final = shown.Attached(
     place=0, name="safety-words.pdf", type="application/pdf", size=1_500_000,
     transfer=shown.Transfer(
         number=1, name="safety-words.pdf", is_upload=True, size=1_500_000, done=930_000,
-        state="open",
+        state="open", line=8, place=0,
     ),
 )  # fmt: skip
 HARBOUR: Final = (
@@ -93,7 +94,7 @@ HARBOUR: Final = (
         ),),
     ),
     _line(
-        TEN, MIRA, WORDING, is_edited=True, state="read",
+        TEN, MIRA, WORDING, is_edited=True, state="read", readers=6,
         reactions=(
             shown.Reaction(emoji="👍", people=("jonas", "priya", "noor")),
             shown.Reaction(emoji="🎉", people=("aiko", "mira"), is_mine=True),
@@ -147,12 +148,13 @@ def stage(*, is_offline: bool = False) -> Stage:
         connection = shown.Connection(state="offline", again_at=NOW + 4_000)
     found.me = shown.Me(
         person=MIRA, server="https://harbour.example.org", profile="harbour", is_host=True,
-        since=NOW - 25 * MINUTE_MS, connection=connection,
+        since=NOW - 25 * MINUTE_MS, connection=connection, server_key="7f3a91c20be4", waiting=1,
     )  # fmt: skip
     _rooms(found)
     _others(found)
     _noted(found)
     _filed(found)
+    _lies_there(found)
     if is_offline:
         _nobody_is_known(found)
     return found
@@ -163,13 +165,15 @@ def _rooms(found: Stage) -> None:
         found, "Harbour team", HARBOUR, topic="Quay 4, the boats and the gate", role="owner",
         history="open", members=TEAM, typing=("priya",), may_invite="admins",
         may_post="everyone", may_pin="admins", level="mentions", last="safety-words.pdf",
-        last_by="mira", last_state="waiting",
+        created_by="mira", created_at=NOW - 262 * DAY_MS, last_kind="file", last_by="mira",
+        last_state="waiting",
         may=shown.Allowed(post=True, invite=True, pin=True, settings=True, remove=True),
     )  # fmt: skip
     _direct(found, JONAS, TEN + 2 * MINUTE_MS, "Shall I bring the spare cable?", unread=2)
     _said(
         found, "Release 0.4", (_line(TEN - 9 * MINUTE_MS, TOMAS, "tagged, notes are up"),),
         role="admin", history="closed", members=TEAM[:5], unread=11, calls=1,
+        created_by="tomas", created_at=NOW - 90 * DAY_MS,
     )  # fmt: skip
     _direct(found, NOOR, TEN - 20 * MINUTE_MS, "See you at the quay", mine="read")
     _said(
@@ -209,11 +213,17 @@ def _others(found: Stage) -> None:
     found.requests = (
         shown.Asking(room="e1", person=ILSE, kind="direct", at=NOW - 5 * MINUTE_MS),
         shown.Asking(
-            room="e2", person=DIMA, kind="direct", at=NOW - HOUR_MS, is_spam=True,
-            reasons=("only-a-link", "many-links"),
+            room="e2", person=replace(DIMA, rooms=("Release 0.4",)), kind="direct",
+            at=NOW - HOUR_MS, is_spam=True, reasons=("only-a-link", "many-links"),
         ),
     )  # fmt: skip
-    found.online = (MIRA, PRIYA, NOOR, JONAS, AIKO, SAM, SEUN, MARTA, TEO)
+    found.online = (
+        MIRA, replace(PRIYA, rooms=("Harbour team", "Release 0.4")),
+        replace(NOOR, rooms=("Harbour team", "Pilots and tides")),
+        replace(JONAS, rooms=("Harbour team", "Release 0.4")),
+        replace(AIKO, rooms=("Harbour team",)), SAM, replace(SEUN, rooms=("Sunday lunch",)), MARTA,
+        replace(TEO, rooms=("Pilots and tides",)),
+    )  # fmt: skip
     found.safety = {
         one.account: shown.Safety(
             person=one,
@@ -272,15 +282,15 @@ def _filed(found: Stage) -> None:
     found.transfers = (
         shown.Transfer(
             number=1, name="safety-words.pdf", is_upload=True, size=1_500_000, done=930_000,
-            state="open", at=NOW,
+            state="open", at=NOW, room="a0",
         ),
         shown.Transfer(
             number=2, name="backup-0.4.tar.gz", is_upload=False, size=47 * MB, done=14_600_000,
-            state="paused", at=NOW,
+            state="paused", at=NOW, room="a2",
         ),
         shown.Transfer(
             number=3, name="drone-pass.mp4", is_upload=True, size=74 * MB, done=0,
-            state="failed", why="The limit is 50 MB per file.", at=NOW,
+            state="failed", why="The limit is 50 MB per file.", at=NOW, room="a0",
         ),
     )  # fmt: skip
     rows = (
@@ -303,15 +313,33 @@ def _filed(found: Stage) -> None:
             files=(shown.Attached(
                 place=0, name=name, type=kind, size=size,
                 length_ms=754_000 if kind.startswith("audio") else 0,
+                blob=f"c{number}",
+                ends_at=NOW - HOUR_MS if name == "relay.json" else None,
             ),),
         )
         for (number, name, kind, size, author, ago, lasts), room in zip(rows, homes, strict=True)
     )  # fmt: skip
 
 
-def _nobody_is_known(found: Stage) -> None:
-    from msgspec.structs import replace  # noqa: PLC0415 - Only without a line.
+def _lies_there(found: Stage) -> None:
+    """Lay out what is on this machine and on the server, and what is known besides."""
+    found.space = shown.Space(
+        used=118 * MB, quota=2_000 * MB, downloads={"c2": 7, "c6": 2},
+    )  # fmt: skip
+    found.folder = shown.Folder(
+        path="/home/mira",
+        entries=(
+            shown.Entry(name="Documents", is_folder=True, size=0, is_usual=True),
+            shown.Entry(name="Pictures", is_folder=True, size=0, is_usual=True),
+            shown.Entry(name="crane.blend", is_folder=False, size=8 * MB, is_usual=False),
+            shown.Entry(name="mooring-plan.pdf", is_folder=False, size=4_100 * KB, is_usual=True),
+        ),
+    )
+    found.cleared = shown.Cleared(at=NOW - 3 * DAY_MS, events=214)
+    found.links = (shown.RoomLink(id="5f20aa31", ends_at=NOW + 2 * DAY_MS),)
 
+
+def _nobody_is_known(found: Stage) -> None:
     def unknown(one: shown.Person) -> shown.Person:
         return replace(one, presence="unknown")
 
@@ -324,5 +352,9 @@ def _nobody_is_known(found: Stage) -> None:
 
 ALERTS: Final = (
     news.Alert(code="password_guessing", text="Somebody tried wrong passwords for your account."),
-    news.Alert(code="changed", text="The keys of tomas have changed: compare before you write."),
+    news.Alert(
+        code="changed",
+        text="The keys of tomas have changed: compare before you write.",
+        about=TOMAS.account,
+    ),
 )

@@ -21,6 +21,8 @@ from tests.tui import harbour
 from tests.tui.stage import Stage, Staged
 
 SIZES: Final = ((140, 40), (80, 24), (46, 30))
+ALIKE: Final = 2
+"""So many looks in a row see the same when a screen rests."""
 LOOKS_MAX: Final = 200
 """A screen that still moves after so many looks is wrong."""
 
@@ -48,7 +50,7 @@ class Visit(NamedTuple):
 
     async def settle(self) -> None:
         """Wait until nothing moves any more."""
-        before = None
+        before, alike = None, 0
         for _ in range(LOOKS_MAX):
             for one in (*self.app.screen.query(Input), *self.app.screen.query(TextArea)):
                 one.cursor_blink = False
@@ -56,7 +58,8 @@ class Visit(NamedTuple):
             await self.pilot.pause()
             now = self.app.screen._compositor.render_strips()
             busy = any(not one.is_finished and one.group in _WAITED for one in self.app.workers)
-            if now == before and not busy:
+            alike = alike + 1 if now == before and not busy else 0
+            if alike == ALIKE:
                 return
             before = now
         raise AssertionError("it does not come to rest")
@@ -167,6 +170,27 @@ async def _palette(visit: Visit) -> None:
     await visit.type("go")
 
 
+async def _about(visit: Visit) -> None:
+    await _room_picked(visit)
+    await visit.press("up", "up", "up", "i")
+
+
+async def _nobody_found(visit: Visit) -> None:
+    await visit.place(1)
+    await visit.press("escape", "slash")
+    await visit.type("chiara")
+
+
+async def _browsing(visit: Visit) -> None:
+    await visit.open("Harbour team")
+    await visit.press("ctrl+o")
+
+
+async def _sending(visit: Visit) -> None:
+    await _browsing(visit)
+    await visit.press("down", "down", "down", "enter", "tab", "right")
+
+
 async def _told(visit: Visit) -> None:
     await visit.open("Harbour team")
     visit.app.stage.tell(*harbour.ALERTS)
@@ -255,7 +279,8 @@ TOURS: Final = {
         {
             "chats": _at(1), "requests": _requests, "room-direct": _in("tomas"),
             "room-picked": _room_picked, "room-above": _room_above, "finding": _finding,
-            "palette": _palette, "room-told": _told, "room": _room,
+            "about": _about, "nobody-found": _nobody_found, "browsing": _browsing,
+            "sending": _sending, "palette": _palette, "room-told": _told, "room": _room,
         }
     ),
     "light": Tour({"profile-light": _at(5), "room-light": _room}, facts={"light": True}),

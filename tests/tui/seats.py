@@ -18,11 +18,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Checkbox, Input
 
-from alcove.client.io import vault
+from alcove.client.io import keyfile, vault
 from alcove.client.rooms import handshakes
 from alcove.desk import chats, door, messages, people
 from alcove.tui.app import Alcove
-from alcove.tui.shell import Form
+from alcove.tui.shell import Form, OneOf
 from tests.client.io.live import CHEAP_KIB, PASSWORD, PAUSES, SOON_MS
 from tests.desk.desks import Face, Square
 from tests.server.io.live import serving
@@ -37,6 +37,9 @@ class Wire:
     def __init__(self, port: int) -> None:
         self._port, self._is_cut = port, False
         self._ends: list[asyncio.StreamWriter] = []
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._most = 0
         self.address = ""
 
     async def lay(self) -> asyncio.Server:
@@ -54,10 +57,22 @@ class Wire:
 
     async def _pour(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
+            through = 0
             while data := await source.read(1 << 16):
                 sink.write(data)
                 await sink.drain()
+                through += len(data)
+                if through > self._most:
+                    await self._flows.wait()
         sink.close()
+
+    def hold(self, most: int) -> None:
+        """Let no more than so many bytes of a connection through, until `flow`."""
+        self._most = most
+        self._flows.clear()
+
+    def flow(self) -> None:
+        self._flows.set()
 
     def cut(self) -> None:
         self._is_cut = True
@@ -176,9 +191,18 @@ class Seat:
             lambda: isinstance(self.app.screen, Form) and isinstance(self.app.focused, Input)
         )
         for value in values:
-            assert isinstance(self.app.focused, Input)
+            assert isinstance(self.app.focused, Input | OneOf)
             self.app.focused.value = value or self.app.focused.value
             await self.press("enter")
+
+    async def attach(self, path: Path, text: str = "", kept: str = "") -> None:
+        """Send a file from the room that is open."""
+        await self.press("ctrl+o")
+        await self.sees("Which file")
+        await self.fill("path", str(path))
+        await self.press("enter")
+        await self.sees(f"Send {path.name}")
+        await self.asked(text, kept)
 
     async def register(self, name: str) -> None:
         """Make an account at the door."""
@@ -205,7 +229,7 @@ def seated(
             monkeypatch.setattr(handshakes, "ARCHIVE_MS", SOON_MS)
             # Who sits here has neither a keyring nor a passphrase in a file.
             monkeypatch.setattr(vault, "protecting", lambda _: None)
-            monkeypatch.delenv(vault.PASSPHRASE_VARIABLE, raising=False)
+            monkeypatch.delenv(keyfile.PASSPHRASE_VARIABLE, raising=False)
             (tmp_path / "server").mkdir()
 
             failures: list[BaseException] = []

@@ -73,7 +73,7 @@ class Stage:
                 trust="checked",
             ),
             server="https://harbour.example.org", profile="harbour", since=now,
-            connection=shown.Connection(state="online"),
+            connection=shown.Connection(state="online", answered_ms=18),
         )  # fmt: skip
         self.rooms: dict[str, shown.Room] = {}
         self.told: dict[str, Told] = {}
@@ -88,6 +88,10 @@ class Stage:
         self.devices: tuple[shown.Device, ...] = ()
         self.reach: tuple[shown.Reach, ...] = ()
         self.events: tuple[shown.Event, ...] = ()
+        self.cleared: shown.Cleared | None = None
+        self.space = shown.Space(used=0, quota=0, downloads={})
+        self.folder = shown.Folder(path="/", entries=())
+        self.links: tuple[shown.RoomLink, ...] = ()
         self.transfers: tuple[shown.Transfer, ...] = ()
         self.files: tuple[shown.Line, ...] = ()
         self.public: tuple[shown.PublicRoom, ...] = ()
@@ -180,7 +184,7 @@ class Stage:
 
 _OF_ROOMS = (
     "topic", "role", "history", "expires_ms", "may_invite", "may_post", "may_pin", "may",
-    "is_doubted", "pins", "topics",
+    "is_doubted", "created_by", "created_at", "pins", "topics",
 )  # fmt: skip
 Answer = Callable[[Stage, Any], Awaitable[Any]]
 
@@ -222,6 +226,27 @@ def _search(stage: Stage, call: chats.Search) -> tuple[shown.Line, ...]:
     return tuple(sorted(found, key=lambda one: -one.at))
 
 
+def _people(stage: Stage, _: Any) -> tuple[shown.Person, ...]:
+    found = {
+        one.person.account: one.person for room in stage.rooms.values() for one in room.members
+    }
+    others = [one for one in found.values() if not one.is_me]
+    others.sort(key=lambda one: (one.trust != "changed", one.trust == "checked", one.name))
+    return tuple(others)
+
+
+def _about(stage: Stage, call: messages.GetAbout) -> shown.About:
+    room = next(room for room, one in stage.rooms.items() if one.chat.kind == "group")
+    line = stage.lines(chats.GetLines(room=room, since=call.line, limit=1))[0]
+    edits = ((line.at, "I pushed the new wording."), (line.at, line.text))
+    return shown.About(
+        line=line,
+        title=stage.rooms[room].chat.title,
+        readers=("aiko", "jonas", "lena", "noor", "priya", "tomas")[: line.readers],
+        edits=edits if line.is_edited else (),
+    )
+
+
 _NOTHING = _gives(lambda _stage, _call: None)
 _ANSWERS: dict[type, Answer] = {
     preferences.GetPreferences: _of("preferences"),
@@ -237,7 +262,12 @@ _ANSWERS: dict[type, Answer] = {
             warning="" if len(call.password) > 20 else "A longer one is better: some words.",
         )
     ),
+    door.JudgePassphrase: _gives(
+        lambda _, call: shown.Held(guesses_log2=3.0 * len(call.passphrase), word="fair")
+    ),
+    door.Prepare: _NOTHING,
     door.Open: _NOTHING,
+    door.Connect: _NOTHING,
     door.Lock: _NOTHING,
     door.LogOut: _NOTHING,
     chats.GetChats: _gives(lambda stage, _: tuple(one.chat for one in stage.rooms.values())),
@@ -255,6 +285,15 @@ _ANSWERS: dict[type, Answer] = {
     messages.Send: _gives(_send),
     people.GetAsking: _of("requests"),
     people.GetOnline: _of("online", needs_line=True),
+    people.GetPeople: _gives(_people),
+    people.GetChanged: _gives(
+        lambda stage, _: tuple(one.account for one in _people(stage, _) if one.trust == "changed")
+    ),
+    people.FindPeople: _gives(
+        lambda stage, call: tuple(
+            one for one in stage.online if one.name.startswith(call.beginning)
+        )
+    ),
     people.GetSafety: _gives(lambda stage, call: stage.safety[call.account]),
     profile.GetMe: _of("me"),
     profile.AmISeen: _gives(lambda _stage, _call: True, needs_line=True),
@@ -263,9 +302,17 @@ _ANSWERS: dict[type, Answer] = {
     ),
     security.GetDevices: _of("devices"),
     security.GetReach: _of("reach"),
+    security.GetCleared: _of("cleared"),
     security.GetEvents: _of("events", needs_line=True),
     files.GetTransfers: _of("transfers"),
-    files.GetFiles: _of("files"),
+    files.GetFiles: _gives(
+        lambda stage, call: tuple(one for one in stage.files if call.room in (None, one.room))
+    ),
+    files.GetSpace: _of("space", needs_line=True),
+    files.GetFolder: _of("folder"),
+    files.Look: _gives(lambda _stage, _call: ""),
+    messages.GetAbout: _gives(_about),
+    rooms.GetLinks: _of("links"),
     rooms.FindGroups: _of("public", needs_line=True),
     rooms.MakeLink: _gives(
         lambda _stage, _call: "https://harbour.example.org/i/Kq7x-29Fd-mW", needs_line=True

@@ -1,6 +1,6 @@
 """Talking: each act changes something on the server, and somebody else's desk reads it back."""
 
-from textual.widgets import OptionList
+from textual.widgets import OptionList, TextArea
 
 from alcove.desk import chats, messages, shown
 from alcove.tui.log import Log
@@ -152,6 +152,31 @@ async def test_without_a_line_all_is_kept_and_goes_when_it_is_mended(seat: Seat)
 
 
 @seated()
+async def test_the_keys_of_a_shell_empty_what_is_typed_and_another_leads_to_what_is_new(
+    seat: Seat,
+) -> None:
+    await seat.arrive("ada")
+    await seat.meet("bob")
+    eve, room = await seat.meet("eve")
+    await seat.open("bob")
+    text = seat.app.screen.query_one("#compose", TextArea)
+    await seat.type("not to be sent")
+    await seat.press("ctrl+u")
+    assert text.text == ""
+    await eve.ask(messages.Send(room=room, text="look here"))
+    await seat.sees("1 Chats  2 ")
+    await seat.press("alt+u")
+    await seat.sees("look here", "2 new")
+    await seat.press("ctrl+k", "slash")
+    await seat.type("nobody")
+    await seat.sees("No such chat here.", "writes to @nobody")
+    await seat.press("ctrl+u")
+    await seat.sees("bob", "eve")
+    await seat.press("ctrl+n")
+    await seat.sees("Type a user name")
+
+
+@seated()
 async def test_a_filter_that_finds_nothing_is_left_by_escape(seat: Seat) -> None:
     await seat.arrive("ada")
     await seat.meet("bob")
@@ -163,3 +188,18 @@ async def test_a_filter_that_finds_nothing_is_left_by_escape(seat: Seat) -> None
         await seat.until(lambda: not rows.option_count)  # noqa: B023 - It is asked at once.
         await seat.press(way)
         await seat.until(lambda: rows.option_count == 1 and rows.has_focus)  # noqa: B023
+
+
+@seated(size=(46, 30))
+async def test_in_a_narrow_terminal_the_list_comes_when_something_is_looked_for(seat: Seat) -> None:
+    await seat.arrive("ada")
+    await seat.meet("bob")
+    await seat.open("bob")
+    await seat.sees("encrypted", "are you there?")
+    await seat.press("escape", "slash")
+    await seat.type("b")
+    await seat.sees("bob", "↓ list")
+    assert "are you there?" in seat.screen  # As the list has it.
+    assert "encrypted" not in seat.screen
+    await seat.press("down", "enter")
+    await seat.sees("encrypted", "are you there?")

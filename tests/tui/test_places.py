@@ -2,12 +2,14 @@
 
 import json
 
+from PIL import Image
+
 from alcove.desk import chats, door, files, messages, people, profile, rooms, security
 from alcove.desk.news import AskingChanged, Ended
 from alcove.tui.asking import Asking
 from alcove.tui.comparing import Comparing
 from tests.client.io.live import PASSWORD
-from tests.tui.seats import Seat, seated
+from tests.tui.seats import LOOK_S, Seat, seated
 
 
 @seated()
@@ -19,6 +21,9 @@ async def test_a_request_is_declined_and_another_accepted(seat: Seat) -> None:
         await face.ask(messages.Send(room=room, text=f"this is {face.name}"))
         await seat.until(lambda: seat.app.asking)
     await seat.until(lambda: seat.app.asking == 2)
+    titles = {one.title for one in seat.app._notifications}
+    assert titles <= {"eve wants to chat", "bob wants to chat"}
+    assert titles
     await seat.press("1")
     await seat.sees("2 requests")
     await seat.press("a")
@@ -39,9 +44,7 @@ async def test_a_group_is_made_filled_and_left(seat: Seat) -> None:
     await seat.arrive("ada")
     bob = await seat.square.newcomer("bob")
     await seat.press("2", "ctrl+n")
-    await seat.asked("Harbour", "boats", "")
-    await seat.sees("Who comes later")
-    await seat.press("enter")
+    await seat.asked("Harbour", "boats", "", "")
     await seat.sees("Harbour", "encrypted")
     await seat.press("escape", "2")
     await seat.sees("You are", "owner")
@@ -87,8 +90,7 @@ async def test_a_file_is_sent_by_its_path_and_one_that_comes_is_saved(seat: Seat
     (folder / "plan.txt").write_text("boats at noon\n" * 100)
     (folder / "saved").mkdir()
     await seat.open("bob")
-    await seat.press("ctrl+o")
-    await seat.asked(str(folder / "plan.txt"), "have a look")
+    await seat.attach(folder / "plan.txt", "have a look")
     found = await bob.until(
         chats.GetLines(room=room), lambda lines: any(one.files for one in lines)
     )
@@ -145,12 +147,21 @@ async def test_others_see_the_name_that_is_chosen_and_leaving_clears_the_machine
     me = seat.app.me
     assert me is not None
     await seat.press("e")
-    await seat.asked("Ada L.", "on the quay")
-    await seat.sees("Ada L.", "“on the quay”")
+    face = seat.square.folder / "ada.png"
+    Image.new("RGB", (64, 64), (224, 164, 88)).save(face)
+    await seat.asked("Ada L.", "on the quay", str(face))
+    await seat.sees("Ada L.", "“on the quay”", "▀▀▀")
     found = await bob.until(
         people.GetPerson(account=me.person.account), lambda one: bool(one.called)
     )
     assert (found.called, found.status) == ("Ada L.", "on the quay")
+    known = bob.desk._desk.client.person_of(bytes.fromhex(me.person.account))
+
+    async def picture() -> bytes:
+        return known.picture  # In the thread of bob's desk.
+
+    while not (await bob.desk._there(picture())).startswith(b"\xff\xd8"):
+        await seat.pilot.pause(LOOK_S)
     await seat.press("h")
     await seat.sees("nobody sees it")
     assert not [one for one in await bob.ask(people.GetOnline()) if one.name == "ada"]
@@ -202,6 +213,7 @@ async def test_nothing_rings_in_quiet_hours_nor_from_what_is_muted(seat: Seat) -
     bob, room = await seat.meet("bob")
     rung: list[str] = []
     seat.app.notice = rung.append  # type: ignore[method-assign, assignment]
+    seat.app._rings = type(seat.app._rings)(9, 1)  # However soon one comes after the other.
     seat.app.app_focus = False
     await bob.ask(messages.Send(room=room, text="first"))
     await seat.until(lambda: rung == ["bob: first"])
@@ -227,11 +239,9 @@ async def test_nothing_rings_in_quiet_hours_nor_from_what_is_muted(seat: Seat) -
 async def test_a_group_with_somebody_unknown_asks_again_with_what_was_typed(seat: Seat) -> None:
     await seat.arrive("ada")
     await seat.press("2", "ctrl+n")
-    await seat.asked("Harbour", "boats", "nosuch")
-    await seat.sees("Who comes later")
-    await seat.press("enter")
-    await seat.told("nosuch")
-    await seat.sees("New group", "Harbour", "boats", "nosuch")
-    await seat.asked("", "", " ")
-    await seat.press("enter")
+    await seat.asked("Harbour", "boats", "nosuch", "closed")
+    await seat.sees("New group", "Harbour", "boats", "▲", "Nobody on this server")
+    await seat.asked("", "", " ", "")
     await seat.sees("# Harbour", "encrypted")
+    (chat,) = seat.app.chats.values()
+    assert (await seat.app.ask(rooms.GetRoom(room=chat.room))).history == "closed"

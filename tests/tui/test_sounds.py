@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alcove.client import UsageError
-from alcove.desk import messages
+from alcove.desk import chats, messages
 from alcove.tui import sounds
 from tests.tui.seats import Seat, seated
 
@@ -26,7 +26,8 @@ def player(folder: Path, monkeypatch: pytest.MonkeyPatch, *, ends: bool = True) 
     (folder / "bin").mkdir()
     heard, program = folder / "heard", folder / "bin" / "mpv"
     rest = "" if ends else "exec sleep 1000"
-    program.write_text(f'#!/bin/sh\nfor last; do :; done\ncp "$last" {heard}\n{rest}\n')
+    words = f'printf "%s\\n" "$@" > {folder / "words"}'
+    program.write_text(f'#!/bin/sh\n{words}\nfor last; do :; done\ncp "$last" {heard}\n{rest}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
     return heard
@@ -64,10 +65,40 @@ def test_what_does_not_begin_as_a_sound_is_played_by_nobody(
 
 
 @pytest.mark.parametrize(
-    "head", [b"OggS", b"\x1aE\xdf\xa3", b"ID3\4", b"\0\0\0\x18ftypM4A ", b"RIFF\0\0\0\0WAVE"]
-)
-def test_sounds_are_known_by_their_beginning(head: bytes) -> None:
-    assert sounds.is_sound(head)
+    ("head", "kind"),
+    [
+        (b"OggS", "ogg"), (b"\x1aE\xdf\xa3", "matroska"), (b"ID3\4", "mp3"),
+        (b"\0\0\0\x18ftypM4A ", "mov"), (b"RIFF\0\0\0\0WAVE", "wav"), (b"ID2", ""),
+    ],
+)  # fmt: skip
+def test_sounds_are_known_by_their_beginning(head: bytes, kind: str) -> None:
+    assert sounds.kind_of(head) == kind
+
+
+def test_a_player_is_told_what_it_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of addresses behind the name tag of an MP3 is no list for it then."""
+    heard, path = player(tmp_path, monkeypatch), tmp_path / "note.m3u8"
+    path.write_bytes(b"ID3\4\0\0\0\0\0\0#EXTM3U\nhttp://example.org/who-listens\n")
+    asyncio.run(sounds.play(path))
+    assert heard.read_bytes() == path.read_bytes()
+    assert "--demuxer-lavf-format=mp3" in (tmp_path / "words").read_text().split("\n")
+
+
+def test_what_a_killed_program_left_of_a_voice_note_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    left, young = tmp_path / "alcove-voice-old", tmp_path / "alcove-voice-young"
+    for folder in (left, young):
+        folder.mkdir()
+        (folder / "note.ogg").write_bytes(b"OggS")
+    os.utime(left, (0, 0))
+    with sounds.place() as folder:
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert not left.exists()
+        assert young.exists()  # Another program may play it just now.
+    assert not folder.exists()
 
 
 def test_without_a_player_the_way_out_is_said(
@@ -93,3 +124,43 @@ async def test_a_voice_note_that_came_is_played_by_a_key(seat: Seat) -> None:
         await seat.sees("play or stop")
         await seat.press("space")
         await seat.until(lambda: heard.exists() and heard.read_bytes() == note.read_bytes())
+
+
+@seated()
+async def test_a_voice_note_is_recorded_sent_and_gone_from_this_machine(seat: Seat) -> None:
+    await seat.arrive("ada")
+    bob, room = await seat.meet("bob")
+    folder = seat.square.folder
+    note = recorded(folder / "note.wav")
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "arecord"
+    program.write_text(
+        f'#!/bin/sh\nfor last; do :; done\ntrap "exit 0" INT\ncp {note} "$last"\n'
+        "while :; do sleep 0.05; done\n"
+    )
+    program.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        await seat.open("bob")
+        for key in ("escape", "enter"):
+            await seat.choose("record")
+            await seat.sees("Voice note", "of at most 5:00")
+            await seat.until(lambda: list((folder / "me").rglob("voice-*.wav")))
+            await seat.press(key)
+        found = await bob.until(
+            chats.GetLines(room=room), lambda lines: any(one.files for one in lines)
+        )
+    (voice,) = [file for line in found for file in line.files]
+    assert (voice.type, voice.length_ms) == ("audio/wav", 1000)
+    await seat.until(lambda: not list((folder / "me").rglob("voice-*.wav")))
+
+
+@seated()
+async def test_without_a_recorder_the_way_out_is_said(seat: Seat) -> None:
+    await seat.arrive("ada")
+    await seat.meet("bob")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(seat.square.folder))
+        await seat.open("bob")
+        await seat.choose("record")
+        await seat.told("install one of arecord")

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from alcove.client import UsageError, moment
+from alcove import client as sdk
+from alcove.client import UsageError
 from alcove.desk import shown, values
 from alcove.desk.calls import Call, answers
 
@@ -154,7 +155,7 @@ class LineAt(Call[int | None], frozen=True, kw_only=True):
 @answers(LineAt)
 async def line_at(desk: "Desk", call: LineAt) -> int | None:
     """Look it up."""
-    found = room_of(desk, call.room).message_at(moment(call.at))
+    found = room_of(desk, call.room).message_at(sdk.moment(call.at))
     return None if found is None else found.number
 
 

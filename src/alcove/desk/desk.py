@@ -14,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from alcove.client import Client, UsageError
-from alcove.desk import gathering
+from alcove import client as sdk
+from alcove.client import ClientError, UsageError
+from alcove.desk import gathering, voice
 from alcove.desk.calls import TABLE, Call
-from alcove.desk.news import News
+from alcove.desk.news import Alert, News
 
 R = TypeVar("R")
 
@@ -40,15 +41,18 @@ class Desk:
         self.unread: dict[bytes, range] = {}
         """What of these was not read when they were opened: places in their logs."""
         self.opened_at = 0
+        self.recorded: Path | None = None
+        """Where a voice note is recorded to."""
+        self._sweeping: asyncio.Future[None] | None = None
         self._typing: dict[bytes, dict[str, int]] = {}
         self._tell = tell
-        self._client: Client | None = None
+        self._client: sdk.Client | None = None
         self._gathered = gathering.Gathered()
         self._flushing: asyncio.TimerHandle | None = None
         self._stop_listening: Callable[[], None] | None = None
 
     @property
-    def client(self) -> Client:
+    def client(self) -> "sdk.Client":
         """The account that is open."""
         if self._client is None:
             raise UsageError("No account is open: sign in, or choose one of this machine.")
@@ -61,12 +65,16 @@ class Desk:
 
     async def ask(self, call: "Call[R]") -> R:
         """Answer a call; what cannot be done raises a `ClientError` that says why."""
-        result: R = await TABLE[type(call)](self, call)
+        try:
+            result: R = await TABLE[type(call)](self, call)
+        except OSError as error:  # A path that somebody typed, a folder that is not to be read.
+            what = error.filename or "The system says"
+            raise UsageError(f"{what}: {error.strerror or type(error).__name__}.") from error
         return result
 
     # ---- Accounts come and go ----
 
-    async def take(self, client: Client) -> None:
+    async def take(self, client: "sdk.Client") -> None:
         """Let an account that is open be the one of this desk, in place of another."""
         await self.let_go()
         self._client, self.opened_at = client, self.now()
@@ -99,6 +107,8 @@ class Desk:
     def _heard(self, news: Any) -> None:
         self._gathered.take(news)
         self.stir()
+        if voice.heard(self, news):
+            self._sweeping = asyncio.ensure_future(voice.sweep(self))
 
     def type(self, room: bytes, people: dict[str, bool]) -> None:
         """Note who writes in a room, or has stopped; who says nothing more has stopped too."""
@@ -128,6 +138,9 @@ class Desk:
     def _flush(self) -> None:
         self._flushing = None
         gathered, self._gathered = self._gathered, gathering.Gathered()
-        news = gathered.all(self)
+        try:
+            news = gathered.all(self)
+        except ClientError as error:  # A disk that is full, or gone.
+            news = (Alert(code="store", text=str(error)),)
         if news:
             self._tell(news)

@@ -3,21 +3,11 @@
 import asyncio
 import os
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from alcove.client import (
-    PASSWORD_ENTROPY_BYTES,
-    Client,
-    Profiles,
-    RefusedError,
-    find_keyring,
-    home_folder,
-    kept_by,
-    look_at,
-    new_password,
-    strength,
-)
+from alcove import client as sdk
+from alcove.client import ClientError, RefusedError
 from alcove.desk import shown
 from alcove.desk.calls import Call, answers
 
@@ -27,8 +17,8 @@ if TYPE_CHECKING:
 LINE_S = 30.0
 
 
-def _profiles(desk: "Desk") -> Profiles:
-    return Profiles(desk.home or home_folder(os.environ, sys.platform))
+def _profiles(desk: "Desk") -> "sdk.Profiles":
+    return sdk.Profiles(desk.home or sdk.home_folder(os.environ, sys.platform))
 
 
 class GetAccounts(Call[tuple[shown.Account, ...]], frozen=True, kw_only=True):
@@ -47,7 +37,7 @@ async def accounts(desk: "Desk", _: GetAccounts) -> tuple[shown.Account, ...]:
             profile=one.name,
             name=one.account,
             server=one.server,
-            asks_passphrase=kept_by(one.folder) == "passphrase" and not _has_file(),
+            asks_passphrase=sdk.kept_by(one.folder) == "passphrase" and not _has_file(),
         )
         for one in found
         if one.account
@@ -68,7 +58,7 @@ class LookAt(Call[shown.Server], frozen=True, kw_only=True):
 async def look(desk: "Desk", call: LookAt) -> shown.Server:
     """Ask it."""
     del desk
-    found = await look_at(call.server)
+    found = await sdk.look_at(call.server)
     return shown.Server(**{name: getattr(found, name) for name in found.__struct_fields__})
 
 
@@ -80,7 +70,7 @@ class NewPassword(Call[str], frozen=True, kw_only=True):
 async def make_password(desk: "Desk", _: NewPassword) -> str:
     """Make one."""
     del desk
-    return new_password(os.urandom(PASSWORD_ENTROPY_BYTES))
+    return sdk.new_password(os.urandom(sdk.PASSWORD_ENTROPY_BYTES))
 
 
 class Judge(Call[shown.Strength], frozen=True, kw_only=True):
@@ -94,13 +84,28 @@ class Judge(Call[shown.Strength], frozen=True, kw_only=True):
 async def judge(desk: "Desk", call: Judge) -> shown.Strength:
     """Judge it; that takes a moment."""
     del desk
-    found = await asyncio.to_thread(strength, call.password, call.name)
+    found = await asyncio.to_thread(sdk.strength, call.password, call.name)
     return shown.Strength(
         guesses_log2=found.guesses_log2,
         is_allowed=found.is_allowed,
         opens_the_box=found.opens_the_box,
         warning=found.warning,
     )
+
+
+class JudgePassphrase(Call[shown.Held], frozen=True, kw_only=True):
+    """How hard it is to guess what shall keep the key of this machine's copy of an account."""
+
+    passphrase: str
+    name: str
+
+
+@answers(JudgePassphrase)
+async def judge_passphrase(desk: "Desk", call: JudgePassphrase) -> shown.Held:
+    """Judge it; that takes a moment."""
+    del desk
+    found = await asyncio.to_thread(sdk.passphrase_strength, call.passphrase, call.name)
+    return shown.Held(guesses_log2=found.guesses_log2, word=found.word, warning=found.warning)
 
 
 class GetKeeper(Call[str], frozen=True, kw_only=True):
@@ -113,7 +118,7 @@ async def keeper(desk: "Desk", _: GetKeeper) -> str:
     del desk
     if _has_file():
         return "file"
-    return "passphrase" if await asyncio.to_thread(find_keyring) is None else "keyring"
+    return "passphrase" if await asyncio.to_thread(sdk.find_keyring) is None else "keyring"
 
 
 # ---- Coming ----
@@ -133,7 +138,7 @@ class Register(Call[str], frozen=True, kw_only=True):
 @answers(Register)
 async def register(desk: "Desk", call: Register) -> str:
     """Make it, and open it on this desk."""
-    client = Client.register(
+    client = sdk.Client.register(
         call.server, call.name, call.password, where=call.profile, home=desk.home,
         passphrase=call.passphrase, server_password=call.server_password,
     )  # fmt: skip
@@ -155,7 +160,7 @@ class SignIn(Call[bool], frozen=True, kw_only=True):
 @answers(SignIn)
 async def sign_in(desk: "Desk", call: SignIn) -> bool:
     """Sign in, and open the account on this desk."""
-    client = Client.sign_in(
+    client = sdk.Client.sign_in(
         call.server, call.name, call.password, code=call.code, where=call.profile,
         home=desk.home, passphrase=call.passphrase,
     )  # fmt: skip
@@ -168,7 +173,7 @@ async def sign_in(desk: "Desk", call: SignIn) -> bool:
     return True
 
 
-async def _come(desk: "Desk", client: Client) -> None:
+async def _come(desk: "Desk", client: "sdk.Client") -> None:
     async with AsyncExitStack() as leaving:
         await client.open()
         leaving.push_async_callback(client.close, 0)
@@ -177,19 +182,44 @@ async def _come(desk: "Desk", client: Client) -> None:
     await desk.take(client)
 
 
+class Prepare(Call[None], frozen=True, kw_only=True):
+    """Load what opens an account, while somebody looks at the door."""
+
+
+@answers(Prepare)
+async def prepare(desk: "Desk", _: Prepare) -> None:
+    """Load it."""
+    del desk
+    await asyncio.to_thread(getattr, sdk, "Client")
+
+
 class Open(Call[None], frozen=True, kw_only=True):
     """Open an account of this machine, with or without a line."""
 
     profile: str
     passphrase: str | None = None
+    connects: bool = True
+    """Whether a line is looked for at once; else that begins with `Connect`."""
 
 
 @answers(Open)
 async def open_account(desk: "Desk", call: Open) -> None:
-    """Open it; a line is looked for from now on."""
-    client = Client(call.profile, passphrase=call.passphrase, home=desk.home)
+    """Open it, with what is known of it here."""
+    client = sdk.Client(
+        call.profile, passphrase=call.passphrase, home=desk.home, connect=call.connects
+    )
     await client.open()
     await desk.take(client)
+
+
+class Connect(Call[None], frozen=True, kw_only=True):
+    """Look for a line from now on: what an account shows of itself is drawn."""
+
+
+@answers(Connect)
+async def connect(desk: "Desk", _: Connect) -> None:
+    """Look for it."""
+    desk.client.connect()
 
 
 # ---- Going ----
@@ -212,10 +242,15 @@ class LogOut(Call[None], frozen=True, kw_only=True):
 @answers(LogOut)
 async def log_out(desk: "Desk", _: LogOut) -> None:
     """Say goodbye to the server if it is there, and erase what is here."""
-    profile = desk.client.opened.profile
-    if desk.client.is_online:
-        await desk.client.settled(LINE_S)
-        await desk.client.owner.sign_out()
+    client = desk.client
+    profile = client.opened.profile
+    if client.is_online:
+        # A server that does not answer, or a message that waits for something else than a line,
+        # must not keep anybody from clearing this machine.
+        with suppress(ClientError):
+            await client.settled(LINE_S)
+        with suppress(ClientError, TimeoutError):
+            await asyncio.wait_for(client.owner.sign_out(), LINE_S)
     await desk.let_go()
-    keyring: Any = find_keyring() if kept_by(profile.folder) == "keyring" else None
+    keyring: Any = sdk.find_keyring() if sdk.kept_by(profile.folder) == "keyring" else None
     await asyncio.to_thread(_profiles(desk).remove, profile.name, keyring)

@@ -1,17 +1,26 @@
 """Files: on their way, sent, received, saved."""
 
 import asyncio
+import os
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from alcove.client import UsageError, warning_of
+from alcove import client as sdk
+from alcove.client import UsageError
 from alcove.desk import shown, values
 from alcove.desk.calls import Call, answers
 from alcove.desk.chats import PAGE_LINES, PAGE_LINES_MAX, line_of, room_of
+from alcove.desk.paths import path_of
 
 if TYPE_CHECKING:
     from alcove.client import Transfer
     from alcove.desk.desk import Desk
+
+ENTRIES_MAX: Final = 200
+"""So many files and folders are offered."""
+ENTRIES_LOOKED_AT: Final = 20_000
 
 
 class GetTransfers(Call[tuple[shown.Transfer, ...]], frozen=True, kw_only=True):
@@ -60,7 +69,7 @@ async def save(desk: "Desk", call: Save) -> str:
 
 
 def _folder(name: str) -> Path:
-    folder = Path(name).expanduser()
+    folder = path_of(name)
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}: make it, or name another one.")
     return folder
@@ -99,6 +108,60 @@ async def cancel(desk: "Desk", call: CancelTransfer) -> None:
     await _transfer(desk, call.number).cancel()
 
 
+class GetSpace(Call[shown.Space], frozen=True, kw_only=True):
+    """What of this account's files the server keeps, and how often each was fetched."""
+
+
+@answers(GetSpace)
+async def space(desk: "Desk", _: GetSpace) -> shown.Space:
+    """Ask the server."""
+    found = await desk.client.files.stored()
+    return shown.Space(
+        used=found.used_bytes, quota=found.quota_bytes,
+        downloads={blob.hex(): count for blob, count in found.downloads.items()},
+    )  # fmt: skip
+
+
+class GetFolder(Call[shown.Folder], frozen=True, kw_only=True):
+    """What on this machine begins as a path does: to choose a file that is to be sent."""
+
+    path: str
+
+
+@answers(GetFolder)
+async def folder(desk: "Desk", call: GetFolder) -> shown.Folder:
+    """Look into the folder; what cannot be read is as good as empty."""
+    del desk
+    return await asyncio.to_thread(_looked_into, call.path)
+
+
+def _looked_into(name: str) -> shown.Folder:
+    try:
+        path = path_of(name or "~/")
+    except UsageError:
+        return shown.Folder(path="", entries=())  # Its name is only half typed.
+    where, begins = (path, "") if not name or name.endswith("/") else (path.parent, path.name)
+    found = []
+    with suppress(OSError), os.scandir(where) as entries:
+        for entry in islice(entries, ENTRIES_LOOKED_AT):
+            if not entry.name.casefold().startswith(begins.casefold()):
+                continue
+            if entry.name.startswith(".") and not begins.startswith("."):
+                continue
+            with suppress(OSError):  # It was taken away in the meantime.
+                found.append(_entry(entry))
+    found.sort(key=lambda one: (not one.is_folder, one.name.casefold()))
+    return shown.Folder(path=str(where), entries=tuple(found[:ENTRIES_MAX]))
+
+
+def _entry(entry: "os.DirEntry[str]") -> shown.Entry:
+    is_folder = entry.is_dir()
+    return shown.Entry(
+        name=entry.name, is_folder=is_folder, size=0 if is_folder else entry.stat().st_size,
+        is_usual=is_folder or not sdk.is_unusual(Path(entry.name)),
+    )  # fmt: skip
+
+
 class Look(Call[str], frozen=True, kw_only=True):
     """What to think about before a file is sent; empty when it seems harmless."""
 
@@ -113,7 +176,12 @@ async def look(desk: "Desk", call: Look) -> str:
 
 
 def _warning(name: str) -> str:
-    path = Path(name).expanduser()
+    path = path_of(name)
     if not path.is_file():
         raise UsageError(f"There is no file {path}: look at its name and its folder.")
-    return warning_of(path) or ""
+    warning = sdk.warning_of(path)
+    if warning:
+        return f"Whoever gets it is told: {warning} Send it?"
+    if sdk.is_unusual(path):
+        return f"{path.name} is of no usual kind, and others may not be able to open it. Send it?"
+    return ""

@@ -2,24 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from alcove.client import (
-    Alert,
-    Announcement,
-    FileChanged,
-    MessageChanged,
-    MessageReceived,
-    MessageSent,
-    Offline,
-    OlderMessage,
-    Online,
-    PresenceChanged,
-    RequestsChanged,
-    RoomChanged,
-    RoomNote,
-    TurnedAway,
-    Typing,
-    UsageError,
-)
+from alcove import client as sdk
+from alcove.client import UsageError
 from alcove.desk import news, values
 
 if TYPE_CHECKING:
@@ -47,37 +31,37 @@ class Gathered:
         """Note one thing that the client tells."""
         match one:
             case (
-                MessageReceived(message=message)
-                | MessageSent(message=message)
-                | MessageChanged(message=message)
-                | OlderMessage(message=message)
-                | RoomNote(message=message)
+                sdk.MessageReceived(message=message)
+                | sdk.MessageSent(message=message)
+                | sdk.MessageChanged(message=message)
+                | sdk.OlderMessage(message=message)
+                | sdk.RoomNote(message=message)
             ):
-                self._line(message, calls=isinstance(one, MessageReceived))
-            case RoomChanged(room=room):
+                self._line(message, calls=isinstance(one, sdk.MessageReceived))
+            case sdk.RoomChanged(room=room):
                 self.chats[room.room] = self._rooms[room.room] = None
-            case Typing(room=room, person=person, on=on):
+            case sdk.Typing(room=room, person=person, on=on):
                 self.chats[room.room] = None
                 self._typing.setdefault(room.room, {})[person.name] = on
-            case FileChanged(number=number):
+            case sdk.FileChanged(number=number):
                 self._transfers[number] = None
-            case RequestsChanged():
+            case sdk.RequestsChanged():
                 self._are_requests_other = True
-            case PresenceChanged(people=people):
+            case sdk.PresenceChanged(people=people):
                 self._accounts.update(dict.fromkeys(person.account for person in people))
             case _:
                 self._take_of_server(one)
 
     def _take_of_server(self, one: Any) -> None:
         match one:
-            case Online() | Offline():
+            case sdk.Online() | sdk.Offline():
                 self._has_line_moved = True
-            case TurnedAway(code=code, why=why):
+            case sdk.TurnedAway(code=code, why=why):
                 self._has_line_moved = True
                 self._said.append(news.Ended(code=code, why=why))
-            case Alert(code=code, text=text, about=about):
+            case sdk.Alert(code=code, text=text, about=about):
                 self._said.append(news.Alert(code=code, text=text, about=about.hex()))
-            case Announcement(text=text):
+            case sdk.Announcement(text=text):
                 self._said.append(news.Announced(text=text))
 
     def _line(self, message: "Message", *, calls: bool) -> None:

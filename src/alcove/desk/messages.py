@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alcove.client import moment
+from alcove import client as sdk
 from alcove.desk import shown, values
 from alcove.desk.calls import Call, answers
 from alcove.desk.chats import line_of, room_of
+from alcove.desk.paths import path_of
 
 if TYPE_CHECKING:
     from alcove.desk.desk import Desk
@@ -28,7 +29,7 @@ async def send(desk: "Desk", call: Send) -> shown.Line:
     """Say it, and return the line that shows it."""
     room = room_of(desk, call.room)
     answered = None if call.reply_to is None else line_of(desk, call.reply_to)
-    at = None if call.expires_at is None else moment(call.expires_at)
+    at = None if call.expires_at is None else sdk.moment(call.expires_at)
     message = await room.send(call.text, reply_to=answered, topic=call.topic, expires_at=at)
     await room.keep_draft("")
     return values.line(message)
@@ -56,7 +57,7 @@ async def send_files(desk: "Desk", call: SendFiles) -> shown.Line:
 
 
 def _paths(names: tuple[str, ...]) -> list[Path]:
-    return [Path(name).expanduser() for name in names]
+    return [path_of(name) for name in names]
 
 
 class Ask(Call[shown.Line], frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ class Ask(Call[shown.Line], frozen=True, kw_only=True):
 @answers(Ask)
 async def ask(desk: "Desk", call: Ask) -> shown.Line:
     """Ask it."""
-    closes_at = None if call.closes_at is None else moment(call.closes_at)
+    closes_at = None if call.closes_at is None else sdk.moment(call.closes_at)
     message = await room_of(desk, call.room).poll(
         call.question, *call.options, is_multiple=call.is_multiple, closes_at=closes_at
     )
@@ -194,13 +195,19 @@ async def retry(desk: "Desk", call: Retry) -> None:
     await line_of(desk, call.line).retry()
 
 
-class GetEdits(Call[tuple[tuple[int, str], ...]], frozen=True, kw_only=True):
-    """What a message has said since it was written, with times."""
+class GetAbout(Call[shown.About], frozen=True, kw_only=True):
+    """What more is known of a message: who has read it, and what it said before."""
 
     line: int
 
 
-@answers(GetEdits)
-async def edits(desk: "Desk", call: GetEdits) -> tuple[tuple[int, str], ...]:
+@answers(GetAbout)
+async def about(desk: "Desk", call: GetAbout) -> shown.About:
     """Look it up."""
-    return tuple((one.at, one.text) for one in line_of(desk, call.line).edits)
+    message = line_of(desk, call.line)
+    return shown.About(
+        line=values.line(message),
+        title=message.room.title,
+        readers=values.readers(message),
+        edits=tuple((one.at, one.text) for one in message.edits),
+    )

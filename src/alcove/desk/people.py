@@ -1,6 +1,8 @@
 """People: who asks, who is there, whose keys were compared."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from alcove.client import UsageError
 from alcove.desk import shown, values
@@ -9,6 +11,9 @@ from alcove.desk.calls import Call, answers
 if TYPE_CHECKING:
     from alcove.client import Person, Request
     from alcove.desk.desk import Desk
+
+PEOPLE_MAX: Final = 500
+"""So many people are listed; whose keys have changed are among them."""
 
 
 def person_of(desk: "Desk", account: str) -> "Person":
@@ -32,7 +37,7 @@ async def asking(desk: "Desk", _: GetAsking) -> tuple[shown.Asking, ...]:
     return tuple(
         shown.Asking(
             room=one.id,
-            person=values.person(one.person),
+            person=structs.replace(values.person(one.person), rooms=values.met_in(one.person)),
             kind=one.kind,
             at=values.millis(one.at) or 0,
             is_spam=one.suspicion.is_spam,
@@ -106,6 +111,30 @@ class FindPeople(Call[tuple[shown.Person, ...]], frozen=True, kw_only=True):
 async def find(desk: "Desk", call: FindPeople) -> tuple[shown.Person, ...]:
     """Ask the server."""
     return tuple(values.listed(one) for one in await desk.client.find(call.beginning))
+
+
+class GetPeople(Call[tuple[shown.Person, ...]], frozen=True, kw_only=True):
+    """Everybody one shares a room with: whose keys have changed first, who is checked last."""
+
+    limit: int = PEOPLE_MAX
+
+
+@answers(GetPeople)
+async def acquaintances(desk: "Desk", call: GetPeople) -> tuple[shown.Person, ...]:
+    """Look here."""
+    limit = max(1, min(call.limit, PEOPLE_MAX))
+    return tuple(values.person(one) for one in desk.client.acquaintances(limit))
+
+
+class GetChanged(Call[tuple[str, ...]], frozen=True, kw_only=True):
+    """The accounts of people whose keys have changed, until one has looked."""
+
+
+@answers(GetChanged)
+async def changed(desk: "Desk", _: GetChanged) -> tuple[str, ...]:
+    """Look here."""
+    found = desk.client.acquaintances(PEOPLE_MAX)
+    return tuple(one.id for one in found if one.state == "changed")
 
 
 class GetPerson(Call[shown.Person], frozen=True, kw_only=True):
@@ -200,12 +229,13 @@ async def unverify(desk: "Desk", call: Unverify) -> None:
 
 
 class AcceptChange(Call[None], frozen=True, kw_only=True):
-    """Go on with keys that have changed: I have looked."""
+    """Go on with keys that have changed: I have looked at those to which this number belongs."""
 
     account: str
+    number: str
 
 
 @answers(AcceptChange)
 async def accept_change(desk: "Desk", call: AcceptChange) -> None:
     """Go on."""
-    await person_of(desk, call.account).accept_change()
+    await person_of(desk, call.account).accept_change(call.number)

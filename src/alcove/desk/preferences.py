@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
-from alcove.client import (
-    Preferences,
-    Quiet,
-    UsageError,
-    home_folder,
-    keep_preferences,
-    read_preferences,
-)
+from alcove import client as sdk
+from alcove.client import Preferences, Quiet, UsageError, keep_preferences, read_preferences
 from alcove.desk.calls import Call, answers
 
 if TYPE_CHECKING:
@@ -40,6 +34,8 @@ class Prefer(Call[Preferences], frozen=True, kw_only=True):
     theme: Literal["dark", "light"] | None = None
     quiet: str | None = None
     """Such as 22:00-07:00; empty for never."""
+    lock_minutes: int | None = None
+    """Lock when nobody used the program for so long; 0 for never."""
 
 
 @answers(Prefer)
@@ -50,12 +46,14 @@ async def prefer(desk: "Desk", call: Prefer) -> Preferences:
         chosen = replace(chosen, theme=call.theme)
     if call.quiet is not None:
         chosen = replace(chosen, quiet=_span(call.quiet))
+    if call.lock_minutes is not None:
+        chosen = replace(chosen, lock_minutes=max(0, call.lock_minutes))
     keep_preferences(_home(desk), chosen)
     return chosen
 
 
 def _home(desk: "Desk") -> Path:
-    return desk.home or home_folder(os.environ, sys.platform)
+    return desk.home or sdk.home_folder(os.environ, sys.platform)
 
 
 def _span(text: str) -> Quiet | None:

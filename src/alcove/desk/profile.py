@@ -1,12 +1,18 @@
 """This account: how it shows itself, its password and phrase, and its session here."""
 
-from typing import TYPE_CHECKING
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from alcove.client import UsageError
 from alcove.desk import shown, values
 from alcove.desk.calls import Call, answers
+from alcove.desk.paths import path_of
 
 if TYPE_CHECKING:
     from alcove.desk.desk import Desk
+
+SERVER_KEY_DIGITS: Final = 12
 
 
 class GetMe(Call[shown.Me], frozen=True, kw_only=True):
@@ -16,7 +22,7 @@ class GetMe(Call[shown.Me], frozen=True, kw_only=True):
 @answers(GetMe)
 async def me(desk: "Desk", _: GetMe) -> shown.Me:
     """Return who is here, and how the line stands."""
-    client = desk.client
+    client, signed_in = desk.client, desk.client.line.signed_in
     return shown.Me(
         person=values.person(client.person_of(client.account)),
         server=client.server,
@@ -24,6 +30,10 @@ async def me(desk: "Desk", _: GetMe) -> shown.Me:
         is_host=client.is_host,
         since=desk.opened_at,
         must_save_phrase=client.owner.must_save_phrase,
+        picture=client.person_of(client.account).picture,
+        waiting=client.waiting,
+        server_key=client.who.server.hex()[:SERVER_KEY_DIGITS],
+        lock_after_ms=0 if signed_in is None else signed_in.lock_after_ms,
         connection=values.connection(client, desk.now()),
     )
 
@@ -33,12 +43,24 @@ class ShowMe(Call[None], frozen=True, kw_only=True):
 
     name: str = ""
     status: str = ""
+    picture: str | None = None
+    """The path of a picture on this machine, which is made small; empty for none any more."""
 
 
 @answers(ShowMe)
 async def show_me(desk: "Desk", call: ShowMe) -> None:
     """Tell them."""
-    await desk.client.owner.show_me(name=call.name, status=call.status)
+    path = None if not call.picture else await asyncio.to_thread(_picture, call.picture)
+    await desk.client.owner.show_me(
+        name=call.name, status=call.status, picture=b"" if call.picture == "" else path
+    )
+
+
+def _picture(name: str) -> Path:
+    path = path_of(name)
+    if not path.is_file():
+        raise UsageError(f"There is no picture {path}: look at its name and its folder.")
+    return path
 
 
 class AmISeen(Call[bool], frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from alcove.client import UsageError, shown_name, shown_text
+from alcove import client as sdk
+from alcove.client import UsageError
 from alcove.desk import shown, values
 from alcove.desk.calls import Call, answers
 from alcove.desk.chats import room_of
@@ -230,8 +231,8 @@ async def find_groups(desk: "Desk", call: FindGroups) -> tuple[shown.PublicRoom,
     """Ask the server."""
     return tuple(
         shown.PublicRoom(
-            room=one.room.hex(), alias=shown_name(one.alias), about=shown_text(one.description),
-            members=one.members, is_open=one.key is not None,
+            room=one.room.hex(), alias=sdk.shown_name(one.alias),
+            about=sdk.shown_text(one.description), members=one.members, is_open=one.key is not None,
         )
         for one in await desk.client.find_groups(call.beginning)
     )  # fmt: skip

@@ -32,6 +32,8 @@ class Person(Shown, frozen=True, kw_only=True):
     is_bot: bool = False
     is_blocked: bool = False
     seen_at: int | None = None
+    rooms: tuple[str, ...] = ()
+    """Where one meets them too, as far as that was asked for: titles of groups."""
 
 
 class Chat(Shown, frozen=True, kw_only=True):
@@ -46,6 +48,8 @@ class Chat(Shown, frozen=True, kw_only=True):
     """Of a direct room: the other one."""
     last: str = ""
     """The beginning of what was said last."""
+    last_kind: Literal["", "file", "image", "voice", "note"] = ""
+    """Of what has no text: what it is."""
     last_by: str = ""
     last_at: int | None = None
     last_state: str = ""
@@ -111,6 +115,10 @@ class Attached(Shown, frozen=True, kw_only=True):
     height: int = 0
     length_ms: int = 0
     waveform: bytes = b""
+    ends_at: int | None = None
+    """When the server drops it; None for never."""
+    blob: str = ""
+    """Its name at the server, where it is there."""
     transfer: "Transfer | None" = None
 
 
@@ -126,7 +134,29 @@ class Transfer(Shown, frozen=True, kw_only=True):
     """open, paused, failed, done or cancelled."""
     why: str = ""
     path: str = ""
+    room: str = ""
+    line: int | None = None
+    """Its message."""
+    place: int = 0
+    """Which of the message's files it is."""
     at: int = 0
+
+
+class Entry(Shown, frozen=True, kw_only=True):
+    """A file or a folder of this machine."""
+
+    name: str
+    is_folder: bool
+    size: int
+    is_usual: bool
+    """Whether it is of a kind that goes without a question."""
+
+
+class Folder(Shown, frozen=True, kw_only=True):
+    """A folder of this machine: what in it begins as was typed, folders first."""
+
+    path: str
+    entries: tuple[Entry, ...]
 
 
 class Line(Shown, frozen=True, kw_only=True):
@@ -155,6 +185,8 @@ class Line(Shown, frozen=True, kw_only=True):
     through: str = ""
     topic: str = ""
     expires_at: int | None = None
+    readers: int = 0
+    """Of one's own in a group: so many say that they have read it."""
     reply: Quote | None = None
     reactions: tuple[Reaction, ...] = ()
     poll: Poll | None = None
@@ -193,10 +225,24 @@ class Room(Shown, frozen=True, kw_only=True):
     may_post: str = ""
     may_pin: str = ""
     may: Allowed = Allowed()
+    created_by: str = ""
+    created_at: int | None = None
     is_doubted: bool = False
     """Its log is told in two ways: nothing is sent before you have looked."""
     pins: tuple[Line, ...] = ()
     topics: tuple[str, ...] = ()
+
+
+class About(Shown, frozen=True, kw_only=True):
+    """What more is known of a line."""
+
+    line: Line
+    title: str
+    """Of its room."""
+    readers: tuple[str, ...] = ()
+    """Who says that they have read it."""
+    edits: tuple[tuple[int, str], ...] = ()
+    """What it has said since it was written, with times; the first is the oldest."""
 
 
 class Asking(Shown, frozen=True, kw_only=True):
@@ -267,6 +313,23 @@ class Event(Shown, frozen=True, kw_only=True):
     is_suspicious: bool = False
 
 
+class Cleared(Shown, frozen=True, kw_only=True):
+    """What of the events was put out of sight on this machine."""
+
+    at: int
+    events: int
+
+
+class Space(Shown, frozen=True, kw_only=True):
+    """What of this account's files the server keeps."""
+
+    used: int
+    quota: int
+    """How much it may be; 0 for no limit."""
+    downloads: dict[str, int]
+    """How often each was fetched, by its name at the server."""
+
+
 class Connection(Shown, frozen=True, kw_only=True):
     """How the line to the server stands."""
 
@@ -275,6 +338,8 @@ class Connection(Shown, frozen=True, kw_only=True):
     why: str = ""
     again_at: int | None = None
     """When it is tried again."""
+    answered_ms: int | None = None
+    """How long the last question has taken."""
 
 
 class Account(Shown, frozen=True, kw_only=True):
@@ -309,6 +374,15 @@ class Strength(Shown, frozen=True, kw_only=True):
     warning: str = ""
 
 
+class Held(Shown, frozen=True, kw_only=True):
+    """What is thought of a passphrase of this machine; all are taken."""
+
+    guesses_log2: float
+    word: str
+    """weak, fair or strong."""
+    warning: str = ""
+
+
 class Me(Shown, frozen=True, kw_only=True):
     """This account, on this device."""
 
@@ -320,4 +394,12 @@ class Me(Shown, frozen=True, kw_only=True):
     since: int = 0
     """When this program has opened it."""
     must_save_phrase: bool = False
+    picture: bytes = b""
+    """What others see beside the name; empty for none."""
+    waiting: int = 0
+    """So much of what was said has not left yet."""
+    server_key: str = ""
+    """How the key of the server begins that is known here."""
+    lock_after_ms: int = 0
+    """The host's policy: lock when nobody used the app for so long; 0 for none."""
     connection: Connection

@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from alcove.client import ClientError, UsageError
 from alcove.desk.calls import Call
 from alcove.desk.desk import Desk, Tell
+from alcove.desk.news import Alert
 
 R = TypeVar("R")
 
@@ -36,8 +38,9 @@ class DeskThread:
     """A desk, and the thread that it lives in."""
 
     def __init__(self, tell: Tell, home: Path | None = None) -> None:
-        self._desk = Desk(tell, home=home)
+        self._desk, self._tell = Desk(tell, home=home), tell
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._went_wrong)
         self._thread = threading.Thread(target=self._run, name="alcove desk", daemon=True)
 
     def _run(self) -> None:
@@ -45,8 +48,21 @@ class DeskThread:
         try:
             self._loop.run_forever()
         finally:
+            begun = asyncio.all_tasks(self._loop)
+            for one in begun:  # Such as registering at a server that does not answer.
+                one.cancel()
+            self._loop.run_until_complete(asyncio.gather(*begun, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
+
+    def _went_wrong(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say so when nobody else hears of a mistake of ours; what the world does is no mistake."""
+        error = context.get("exception")
+        if isinstance(error, Exception) and not isinstance(error, ClientError | OSError):
+            name = type(error).__name__
+            text = f"Alcove has made a mistake ({name}): what is shown may be old. Start it again."
+            self._tell((Alert(code="mistake", text=text),))
+        loop.default_exception_handler(context)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -54,6 +70,8 @@ class DeskThread:
 
     async def ask(self, call: "Call[R]") -> R:
         """Return what answers a call; whoever stops waiting ends the call too."""
+        if self._loop.is_closed():
+            raise UsageError("Alcove is ending: start it again.")
         return await self._there(self._desk.ask(call))
 
     async def close(self) -> None:

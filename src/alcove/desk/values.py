@@ -1,10 +1,11 @@
 """Makes what is shown out of what the client has."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import structs
 
+from alcove import client as sdk
 from alcove.desk import shown
 
 if TYPE_CHECKING:
@@ -41,7 +42,14 @@ def person(one: "Person", presence: str | None = None) -> shown.Person:
 def listed(one: "Presence") -> shown.Person:
     """Return somebody whom the directory shows."""
     found = person(one.person, one.presence)
-    return structs.replace(found, is_bot=one.is_bot, seen_at=millis(one.seen_at))
+    return structs.replace(
+        found, is_bot=one.is_bot, seen_at=millis(one.seen_at), rooms=met_in(one.person)
+    )
+
+
+def met_in(one: "Person") -> tuple[str, ...]:
+    """Return the titles of the groups in which one meets somebody too."""
+    return tuple(room.title for room in one.client.shared_rooms(one))
 
 
 # ---- Rooms ----
@@ -52,7 +60,7 @@ def chat(room: "Room", typing: tuple[str, ...] = ()) -> shown.Chat:
     partner, unread, choice = room.partner, room.unread, room.choice
     found = room.history(1)
     last = found[-1] if found else None
-    is_mine = last is not None and last.is_mine
+    is_said = last is not None and last.kind not in ("note", "gap")
     return shown.Chat(
         room=room.id,
         kind=room.kind,
@@ -60,9 +68,10 @@ def chat(room: "Room", typing: tuple[str, ...] = ()) -> shown.Chat:
         state=room.state,
         person=None if partner is None else person(partner),
         last="" if last is None else preview(last, PREVIEW_CHARACTERS),
-        last_by="" if last is None or last.author is None else last.author.name,
+        last_kind="" if last is None else _kind(last),
+        last_by="" if not is_said or last is None or last.author is None else last.author.name,
         last_at=None if last is None else millis(last.at),
-        last_state=last.state if last is not None and is_mine else "",
+        last_state=last.state if last is not None and is_said and last.is_mine else "",
         unread=unread.lines,
         calls=unread.mentions,
         is_marked=choice.is_marked,
@@ -75,10 +84,33 @@ def chat(room: "Room", typing: tuple[str, ...] = ()) -> shown.Chat:
     )
 
 
+def _kind(message: "Message") -> Literal["", "file", "image", "voice", "note"]:
+    """Return what the newest message of a room is, where that is no text."""
+    if message.kind in ("note", "gap"):
+        return "note"
+    first = message.files[0] if message.files and not message.text else None
+    if first is None:
+        return ""
+    if first.media.startswith("image/"):
+        return "image"
+    return "voice" if first.length_ms else "file"
+
+
 def preview(message: "Message", size: int) -> str:
     """Return the beginning of what a message says, on one line."""
-    words = " ".join(message.text[: size * 2].split())
+    words = " ".join((message.text or _said_of(message))[: size * 2].split())
     return words[: size - 1] + "…" if len(words) > size else words
+
+
+def _said_of(message: "Message") -> str:
+    """Return what is shown in one line for what has no text."""
+    if message.kind in ("note", "gap"):
+        return _words(message)
+    if message.kind == "gone":
+        return "taken away"
+    if message.files:
+        return ", ".join(sdk.shown_name(one.name) for one in message.files)
+    return "" if message.poll is None else message.poll.question
 
 
 def room(one: "Room", typing: tuple[str, ...] = ()) -> shown.Room:
@@ -94,6 +126,8 @@ def room(one: "Room", typing: tuple[str, ...] = ()) -> shown.Room:
         members=members,
         role=role,
         is_doubted=one.is_doubted,
+        created_by=_founder(one),
+        created_at=millis(one.created_at) if _is_founded(one) else None,
         pins=tuple(line(each) for each in one.pins()),
         topics=tuple(each.name for each in one.topics()),
     )
@@ -115,6 +149,16 @@ def room(one: "Room", typing: tuple[str, ...] = ()) -> shown.Room:
             settings=one.kind != "direct" and role == "owner",
         ),
     )
+
+
+def _is_founded(one: "Room") -> bool:
+    """Whether it can be said who made a room: two who chat have both."""
+    return one.state == "active" and one.kind != "direct"
+
+
+def _founder(one: "Room") -> str:
+    by = one.created_by if _is_founded(one) else None
+    return "" if by is None else by.name
 
 
 def _by_rank(member: "Member") -> tuple[int, str]:
@@ -162,6 +206,7 @@ def line(
         through=message.through,
         topic=message.topic,
         expires_at=said.expires_at,
+        readers=len(readers(message)) if message.state == "read" else 0,
         reply=_quote(message.reply_to),
         reactions=tuple(
             shown.Reaction(
@@ -174,6 +219,13 @@ def line(
         poll=_poll(message),
         files=_files(message),
     )
+
+
+def readers(message: "Message") -> tuple[str, ...]:
+    """Return who of a group says that they have read one's own message."""
+    if not message.is_mine or message.room.kind == "direct":
+        return ()
+    return tuple(one.name for one in message.readers if not one.is_me)
 
 
 def _words(message: "Message") -> str:
@@ -215,7 +267,7 @@ def _files(message: "Message") -> tuple[shown.Attached, ...]:
     return tuple(
         shown.Attached(
             place=place,
-            name=one.name,
+            name=sdk.shown_name(one.name),
             type=one.media,
             size=one.sealed.size,
             thumbnail=one.thumbnail,
@@ -223,6 +275,8 @@ def _files(message: "Message") -> tuple[shown.Attached, ...]:
             height=one.height,
             length_ms=one.length_ms,
             waveform=one.waveform,
+            ends_at=one.expires_at,
+            blob=one.sealed.blob.hex() if any(one.sealed.blob) else "",
             transfer=transfer(moving[place]) if place in moving else None,
         )
         for place, one in enumerate(message.files)
@@ -240,6 +294,9 @@ def transfer(one: "Transfer") -> shown.Transfer:
         state=one.state,
         why=one.why,
         path=str(one.path),
+        room=one.found.room.hex(),
+        line=one.message_number,
+        place=one.place,
         at=millis(one.at) or 0,
     )
 
@@ -250,7 +307,7 @@ def connection(client: "Client", now_ms: int) -> shown.Connection:
     if line.turned_away is not None and line.turned_away.is_final:
         return shown.Connection(state="away", why=line.turned_away.why)
     if client.is_online:
-        return shown.Connection(state="online")
+        return shown.Connection(state="online", answered_ms=client.answered_ms)
     again = line.link.deadline()
     if again is not None and again > now_ms:
         return shown.Connection(state="offline", why=line.why, again_at=again)

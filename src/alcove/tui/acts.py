@@ -3,14 +3,14 @@
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.content import Content
 
 from alcove.client import ClientError
 from alcove.desk import chats, files, messages, shown
-from alcove.tui import look, sounds
+from alcove.tui import drawing, look, sounds
+from alcove.tui.about import about
 from alcove.tui.choosing import Choice, Chooser, ShowText
 from alcove.tui.emoji import EMOJI, QUICK
 from alcove.tui.shell import Field, Form, Question, app_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SOUND: Final = "sound"
 """What plays is a worker of this group: there is one at most."""
+LINES_MAX: Final = 2_000
+"""So many lines of a message are shown in a window."""
 CAUSES: Final = "docs/causes.md explains the code; most causes mend themselves, and say so here."
 
 
@@ -34,28 +36,28 @@ def keys(view: "RoomView") -> Sequence[tuple[str, str]]:
             ("^f", "search"),
             ("esc", "chats"),
         )
-    found: list[tuple[str, str]] = []
-    if line.kind == "gap":
-        found.append(("i", "why"))
-    if line.kind in ("text", "poll"):
-        found += [("r", "reply"), ("+", "react")]
-    if line.poll is not None and not line.poll.is_over:
-        found.append(("1-9", "vote"))
-    if _voice(line) is not None:
-        found.append(("space", "play or stop"))
-    if line.files:
-        found.append(("s", "save"))
-    if line.reply is not None:
-        found.append(("g", "to what it answers"))
-    if line.state == "failed":
-        found += [("r", "retry"), ("x", "drop")]
-    if line.state == "waiting":
-        found.append(("x", "take back"))
-    if line.is_mine and line.kind == "text":
-        found.append(("e", "edit"))
-    if line.kind in ("text", "poll"):
-        found += [("y", "copy"), ("p", "pin"), ("f", "forward"), ("d", "delete")]
-    return (*found, ("esc", "back"))
+    return (*_keys_of(line), ("esc", "back"))
+
+
+def _keys_of(line: shown.Line) -> list[tuple[str, str]]:
+    is_said = line.kind in ("text", "poll")
+    is_open = line.poll is not None and not line.poll.is_over
+    return [
+        *([("i", "why")] if line.kind == "gap" else []),
+        *([("r", "reply"), ("+", "react")] if is_said else []),
+        *([("1-9", "vote")] if is_open else []),
+        *([("x", "end it")] if is_open and line.is_mine else []),
+        *([("space", "play or stop")] if _voice(line) is not None else []),
+        *([("s", "save")] if line.files else []),
+        *([("g", "to what it answers")] if line.reply is not None else []),
+        *([("r", "retry"), ("x", "drop")] if line.state == "failed" else []),
+        *([("x", "take back")] if line.state == "waiting" else []),
+        *([("e", "edit")] if line.is_mine and line.kind == "text" else []),
+        *(_MORE if is_said else []),
+    ]
+
+
+_MORE: Final = (("y", "copy"), ("p", "pin"), ("f", "forward"), ("d", "delete"), ("i", "about it"))
 
 
 def act(view: "RoomView", name: str) -> None:
@@ -89,10 +91,7 @@ def _reply(view: "RoomView", line: shown.Line) -> Todo:
 
 def _edit(view: "RoomView", line: shown.Line) -> Todo:
     if line.is_mine and line.kind == "text":
-        view.edited, view.reply = line, None
-        view.text.text = line.text
-        view.text.move_cursor(view.text.document.end)
-        view._draw_border()
+        view.edit(line)
         view.talk.pick(None)
         view.focus_text()
     return None
@@ -173,8 +172,11 @@ def _play(view: "RoomView", line: shown.Line) -> Todo:
 
 
 async def _heard(view: "RoomView", line: shown.Line, voice: shown.Attached) -> None:
-    with TemporaryDirectory(prefix="alcove-") as folder:
-        call = files.Save(line=line.number, place=voice.place, folder=folder)
+    if voice.size > sounds.VOICE_BYTES_MAX:
+        app_of(view).tell(f"It has {look.size(voice.size)}: save it, and play what you have saved.")
+        return
+    with sounds.place() as folder:
+        call = files.Save(line=line.number, place=voice.place, folder=str(folder))
         path = await app_of(view).tried(call)
         if path is not None:
             try:
@@ -198,14 +200,22 @@ async def _forward(view: "RoomView", line: shown.Line) -> None:
         app_of(view).tell("Forwarded.", is_bad=False)
 
 
-async def _why(view: "RoomView", line: shown.Line) -> None:
+async def _about(view: "RoomView", line: shown.Line) -> None:
+    app = app_of(view)
     if line.cause:
         text = f"{line.text or line.why}\n\nCause: {line.cause}\n\n{CAUSES}"
         await view.app.push_screen_wait(ShowText("Why", Content(text)))
+        return
+    found = await app.tried(messages.GetAbout(line=line.number))
+    if found is not None:
+        await view.app.push_screen_wait(ShowText("About this message", about(found, app.now())))
 
 
 async def _drop(view: "RoomView", line: shown.Line) -> None:
-    if line.state in ("waiting", "failed"):
+    if line.poll is not None and line.is_mine and not line.poll.is_over:
+        if await view.app.push_screen_wait(Question("Take no more votes?", "End it")):
+            await app_of(view).tried(messages.EndPoll(line=line.number))
+    elif line.state in ("waiting", "failed"):
         was_here = await app_of(view).tried(messages.Cancel(line=line.number))
         if was_here is False:
             app_of(view).tell("It has left already: delete it instead.")
@@ -220,21 +230,36 @@ def _origin(view: "RoomView", line: shown.Line) -> Todo:
 async def _open(view: "RoomView", line: shown.Line) -> None:
     if line.files:
         await _save(view, line)
+    elif len(line.text) >= drawing.ROWS_MAX:
+        lines = line.text.split("\n", LINES_MAX)
+        more = "\n\n… y copies all of it." if len(lines) > LINES_MAX else ""
+        text = Content("\n".join(lines[:LINES_MAX]) + more)
+        await view.app.push_screen_wait(ShowText("All of it", text))
 
 
 async def _compare(view: "RoomView") -> None:
-    room = view.room
-    if room is None or room.chat.person is None:
-        return
     from alcove.tui.comparing import Comparing  # noqa: PLC0415 - It draws a code.
 
-    await view.app.push_screen_wait(Comparing(room.chat.person.account))
-    await view.look_again()
+    room = view.room
+    account = None if room is None else await _other(view, room)
+    if account is not None:
+        await view.app.push_screen_wait(Comparing(account))
+        await view.look_again()
+
+
+async def _other(view: "RoomView", room: shown.Room) -> str | None:
+    """Return with whom to compare: in a group, whose keys have changed stand first."""
+    if room.chat.person is not None:
+        return room.chat.person.account
+    others = [one.person for one in room.members if not one.person.is_me]
+    others.sort(key=lambda one: (one.trust != "changed", one.trust == "checked", one.name))
+    choices = [Choice(one.account, one.name, f"{look.trust(one)[0]} {one.trust}") for one in others]
+    return await view.app.push_screen_wait(Chooser("Compare safety numbers with", choices))
 
 
 _ACTS: Final[dict[str, Callable[["RoomView", shown.Line], Any]]] = {
     "reply": _reply, "edit": _edit, "react": _react, "delete": _delete, "copy": _copy,
-    "save": _save, "pin": _pin, "forward": _forward, "why": _why, "drop": _drop,
+    "save": _save, "pin": _pin, "forward": _forward, "about": _about, "drop": _drop,
     "origin": _origin, "open": _open, "play": _play,
 }  # fmt: skip
 
@@ -258,30 +283,26 @@ def attach(view: "RoomView", path: str) -> None:
 
 
 async def _attach(view: "RoomView", path: str) -> None:
-    app, room = app_of(view), view.room
-    if room is None:
-        return
-    asked = await view.app.push_screen_wait(
-        Form(
-            "Send a file",
-            [Field("Path", value=path, id="path"), Field("Words beside it", id="text")],
-            "send",
-        )
-    )
-    if asked is None or not asked["path"].strip():
-        return
-    name = asked["path"].strip()
-    warning = await app.tried(files.Look(path=name))
-    if warning is None:
-        return
-    if warning and not await view.app.push_screen_wait(Question(warning, "Send it")):
-        return
-    said = await app.tried(
-        messages.SendFiles(room=room.chat.room, paths=(name,), text=asked["text"])
-    )
-    if said is not None:
-        view.talk.change([said], [], app.now())
-        view.talk.action_newest()
+    from alcove.tui import attaching  # noqa: PLC0415 - Only when it is asked for.
+
+    if view.room is not None:
+        said = await attaching.attach(app_of(view), view.room.chat.room, path)
+        if said is not None:
+            await view.show_said(said)
+
+
+def record(view: "RoomView") -> None:
+    """Record a voice note, and send it."""
+    _go(view, _record(view))
+
+
+async def _record(view: "RoomView") -> None:
+    from alcove.tui import recording  # noqa: PLC0415 - Only when it is asked for.
+
+    if view.room is not None:
+        said = await recording.record(app_of(view), view.room.chat.room)
+        if said is not None:
+            await view.show_said(said)
 
 
 def jump(view: "RoomView") -> None:
@@ -292,6 +313,7 @@ def jump(view: "RoomView") -> None:
 async def _jump(view: "RoomView") -> None:
     if view.room is None:
         return
+    room = view.room.chat.room
     asked = await view.app.push_screen_wait(
         Form("Jump to a day", [Field("Day", note="2026-11-20", id="day")], "go")
     )
@@ -299,12 +321,12 @@ async def _jump(view: "RoomView") -> None:
         return
     try:
         at = datetime.strptime(asked["day"].strip(), "%Y-%m-%d").astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         app_of(view).tell("A day is written like 2026-11-20: year, month, day.")
         return
-    line = await app_of(view).ask(
-        chats.LineAt(room=view.room.chat.room, at=int(at.timestamp() * 1000))
-    )
+    line = await app_of(view).ask(chats.LineAt(room=room, at=int(at.timestamp() * 1000)))
+    if not view.is_open(room):
+        return
     if line is None:
         app_of(view).tell("Nothing was said from that day on.", is_bad=False)
     else:

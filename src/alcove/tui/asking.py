@@ -4,9 +4,9 @@ from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -14,9 +14,9 @@ from alcove.client import ClientError
 from alcove.desk import people, profile, shown
 from alcove.desk.news import AskingChanged, ConnectionChanged, News, PeopleChanged
 from alcove.tui import look
-from alcove.tui.lines import Lines, column, hanging, stacked
+from alcove.tui.lines import Lines, column, hanging, row, stacked
 from alcove.tui.look import spread, styled
-from alcove.tui.shell import Box, Field, Keys, Question, Rows, TopBar, app_of
+from alcove.tui.shell import Box, Field, Keys, Question, Rows, TopBar, Window, app_of
 
 REASONS = {
     "only-a-link": "only a link",
@@ -30,6 +30,7 @@ REASONS = {
 
 
 WIDE: Final = 110
+ROOMS_NAMED: Final = 3
 ROW_CELLS: Final = 60
 """From so many cells on, all that is known of somebody stands in one line."""
 
@@ -57,7 +58,7 @@ def _there(one: shown.Person, *, is_wide: bool) -> Lines:
     def draw(width: int) -> Content:
         if width < ROW_CELLS:
             head = spread(styled(" ", look.dot(one), " ", called, " ", handle), trust, width)
-            return stacked(head, *_said(one, width)) if one.status else head
+            return stacked(head, *_said(one, width))
         parts: list[str | tuple[str, str] | Content] = [
             " ",
             look.dot(one),
@@ -71,7 +72,7 @@ def _there(one: shown.Person, *, is_wide: bool) -> Lines:
             head = spread(
                 styled(*parts, trust), styled((" Chat ", "$ink on $rule bold"), " "), width
             )
-            return stacked(head, *_said(one, width), styled((" " * width, "on $bg")))
+            return stacked(head, *_said(one, width))
         return spread(
             styled(*parts, column(trust, 12), (one.status, "$soft")), styled(chat, " "), width
         )
@@ -80,11 +81,25 @@ def _there(one: shown.Person, *, is_wide: bool) -> Lines:
 
 
 def _said(one: shown.Person, width: int) -> list[Content]:
-    quoted = f"   “{one.status}”" if one.status else ""
-    return [styled((quoted, "$soft")).truncate(width, ellipsis=True)]
+    parts = [f"“{one.status}”"] if one.status else []
+    said = "   " + " · ".join([*parts, *([", ".join(one.rooms)] if one.rooms else [])])
+    return [styled((said, "$soft")).truncate(width, ellipsis=True)] if said.strip() else []
 
 
-class Asking(Screen[str | None]):
+def _met(one: shown.Person) -> str:
+    """Return where one meets somebody who asks."""
+    return f"also in {', '.join(one.rooms[:ROOMS_NAMED])}" if one.rooms else "you share no room"
+
+
+def _sent(chat: shown.Chat, now: int) -> Lines:
+    """Return a request of one's own that nobody has answered yet."""
+    who = ", ".join(f"@{one}" for one in chat.waits_for)
+    since = f"{look.STATES['waiting']} since {look.short(chat.last_at, now)}"
+    name = styled(" ", (chat.title, f"{look.colour(chat.title)} bold"), (f" {who}", "$soft"))
+    return row(name, styled((since if chat.last_at else "", "$soft"), " "))
+
+
+class Asking(Window[str | None]):
     """Requests on the left, people online on the right."""
 
     BINDINGS: ClassVar = [
@@ -96,6 +111,7 @@ class Asking(Screen[str | None]):
         ("c", "chat", "Chat"),
         ("h", "hide", "Hide me"),
         ("slash", "find", "Find"),
+        Binding("tab", "take", show=False, priority=True),
     ]
 
     def compose(self) -> ComposeResult:
@@ -107,6 +123,7 @@ class Asking(Screen[str | None]):
                 with Box("Chat requests", keys=(("X", "decline all"),), id="requests"):
                     yield Rows(classes="rows -picks", id="waiting")
                     yield Static(id="note")
+                yield Box("Sent by you", Rows(classes="rows", id="sent"), id="asked")
             with (
                 Vertical(classes="half"),
                 Box(
@@ -118,12 +135,14 @@ class Asking(Screen[str | None]):
             ):
                 yield Rows(classes="rows", id="there")
                 yield Static(id="hidden", classes="soft")
-        yield Keys()
+        yield Keys(has_palette=False)
 
     def on_mount(self) -> None:
         """Look who asks and who is there."""
         self._asks: tuple[shown.Asking, ...] = ()
         self._there: tuple[shown.Person, ...] = ()
+        self._beginning = ""
+        """Whose name begins as was typed."""
         bar = self.query_one(TopBar)
         bar.place = 0
         self.query_one(Keys).tell(
@@ -153,6 +172,7 @@ class Asking(Screen[str | None]):
         self._asks = await app.ask(people.GetAsking())
         app.asking = len(self._asks)
         self._draw_asks()
+        self._draw_sent()
         try:
             self._there = await app.ask(people.GetOnline())
         except ClientError:
@@ -162,15 +182,11 @@ class Asking(Screen[str | None]):
     def _draw_asks(self) -> None:
         if self not in self.app.screen_stack:
             return
-        options = self.query_one("#waiting", OptionList)
-        picked = options.highlighted
-        options.clear_options()
-        options.add_options([Option("", id=one.room) for one in self._asks])
+        options = self.query_one("#waiting", Rows)
+        options.refill([Option("", id=one.room) for one in self._asks], or_none=True)
         self.query_one("#requests", Box).name_it(f"Chat requests {len(self._asks)}")
         options.display = bool(self._asks)
         self.query_one("#note").display = not self._asks
-        if self._asks:
-            options.highlighted = min(picked or 0, len(self._asks) - 1)
         self._draw_rows()
         self.query_one("#note", Static).update(
             ""
@@ -179,6 +195,16 @@ class Asking(Screen[str | None]):
                 ("Nobody waits for an answer. No answer is ever sent unless you give one.", "$soft")
             )
         )
+
+    def _draw_sent(self) -> None:
+        if self not in self.app.screen_stack:
+            return
+        app, options = app_of(self), self.query_one("#sent", OptionList)
+        sent = [one for one in app.chats.values() if one.waits_for and one.state != "gone"]
+        options.clear_options()
+        options.add_options([Option(_sent(one, app.now()), id=one.room) for one in sent])
+        self.query_one("#asked").display = bool(sent)
+        self.query_one("#asked", Box).name_it(f"Sent by you {len(sent)}")
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Show what can be done with the request that is picked."""
@@ -189,8 +215,8 @@ class Asking(Screen[str | None]):
         options = self.query_one("#waiting", OptionList)
         for place, one in enumerate(self._asks):
             if place < options.option_count:
-                row = self._row(one, is_picked=place == options.highlighted)
-                options.replace_option_prompt_at_index(place, row)
+                drawn = self._row(one, is_picked=place == options.highlighted)
+                options.replace_option_prompt_at_index(place, drawn)
 
     def _row(self, one: shown.Asking, *, is_picked: bool) -> Lines:
         """Return a request, and what it can be answered with."""
@@ -206,9 +232,10 @@ class Asking(Screen[str | None]):
                 styled((look.ago(one.at, app.now()), "$soft"), " "),
                 width,
             )
-            said = styled(into, (" · what they say is shown when you accept", "$soft"))
+            said = styled(into, (f" · {_met(one.person)}", "$soft"))
+            sealed = styled(("what they say is shown when you accept", "$soft"))
             rest = styled(edge, "  ")
-            rows = [head, hanging(rest, said, width, rest)]
+            rows = [head, hanging(rest, said, width, rest), hanging(rest, sealed, width, rest)]
             if one.is_spam:
                 spam = styled((f"looks like spam: {why}", "$bad"))
                 lead = styled(edge, ("  ▲ ", "$bad bold"))
@@ -253,9 +280,14 @@ class Asking(Screen[str | None]):
         if one is None:
             return
         if answer == "accept":
-            await app.tried(people.Accept(room=one.room))
-            app.tell(f"{one.person.name} is accepted: what was said comes now.", is_bad=False)
-            self.dismiss(one.room)
+            try:
+                await app.ask(people.Accept(room=one.room))
+            except ClientError as error:
+                app.tell(str(error))
+            else:
+                said = f"{one.person.name} is accepted: what was said comes now."
+                app.tell(said, is_bad=False)
+                self.dismiss(one.room)
         elif answer == "decline":
             await app.tried(people.Decline(room=one.room))
         elif await app.push_screen_wait(
@@ -285,10 +317,36 @@ class Asking(Screen[str | None]):
         """Begin with who is clicked; a request is accepted by its own key only."""
         if event.option_list.id == "there":
             await self._begin(event.option.id or "")
+        elif event.option_list.id == "sent":
+            self.dismiss(event.option.id)
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         """Begin with who was typed."""
         await self._begin(event.value)
+
+    @work(exclusive=True, group="find")
+    async def on_input_changed(self, event: Input.Changed) -> None:
+        """Look whose name begins so: tab takes it."""
+        typed, self._beginning = event.value.strip().removeprefix("@"), ""
+        if typed:
+            try:
+                found = await app_of(self).ask(people.FindPeople(beginning=typed))
+            except ClientError:
+                found = ()
+            names = [one.name for one in found if not one.is_me]
+            self._beginning = names[0] if names else ""
+        self.query_one("#who", Field).border_subtitle = (
+            styled(look.keyed("tab", f"takes @{self._beginning}")) if self._beginning else ""
+        )
+
+    def action_take(self) -> None:
+        """Take the name that was found, or go to the next part."""
+        field = self.query_one("#who", Field)
+        if field.has_focus and self._beginning and field.value != f"@{self._beginning}":
+            field.value = f"@{self._beginning}"
+            field.cursor_position = len(field.value)
+        else:
+            self.focus_next()
 
     async def _begin(self, name: str) -> None:
         room = await app_of(self).tried(people.Direct(name=name.strip()))

@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.client import ClientError
-from alcove.desk import chats, people, shown
+from alcove.desk import chats, files, people, shown
 from alcove.desk.news import (
     AskingChanged,
     ChatsChanged,
@@ -21,8 +21,10 @@ from alcove.desk.news import (
     News,
     PeopleChanged,
     RoomChanged,
+    TransfersChanged,
 )
 from alcove.tui import look
+from alcove.tui.details import FILES_SHOWN, LEVELS, details
 from alcove.tui.lines import Lines, row, stacked
 from alcove.tui.look import keyed, spread, styled
 from alcove.tui.place import Place
@@ -31,9 +33,18 @@ from alcove.tui.shell import Rows, app_of, main_of
 
 WIDE: Final = 110
 """From so many columns on there are three panes."""
-DETAILS_CELLS: Final = 27
 ROWS_MAX: Final = 500
 """So many rows the list draws; the rest is found by its name."""
+KINDS: Final = {
+    "file": f"{look.FILE} ", "image": f"{look.IMAGE} ", "voice": f"{look.SOUND} ",
+}  # fmt: skip
+"""What stands before a message that has no text."""
+
+
+def _names(chat: shown.Chat) -> str:
+    """Return by what a chat is found: its title, and what the other one wants to be called."""
+    called = "" if chat.person is None else chat.person.called
+    return f"{chat.title} {called}".casefold()
 
 
 class Chats(Place):
@@ -45,12 +56,13 @@ class Chats(Place):
         Binding("ctrl+f", "find_here", show=False, priority=True),
         Binding("ctrl+n", "new", show=False, priority=True),
         Binding("ctrl+g", "details", show=False, priority=True),
-        Binding("ctrl+u", "next_unread", show=False, priority=True),
+        Binding("alt+u", "next_unread", show=False, priority=True),
         Binding("d", "put_away", show=False),
         Binding("m", "mute", show=False),
         Binding("p", "pin", show=False),
         Binding("u", "unread", show=False),
         Binding("escape", "all", show=False),
+        Binding("down", "to_list", show=False),
     ]
 
     def compose(self) -> ComposeResult:
@@ -60,6 +72,7 @@ class Chats(Place):
         with Horizontal():
             with Vertical(id="list"):
                 yield Input(placeholder="/ find a chat or person", id="find")
+                yield Static(id="found")
                 yield Static(id="asks")
                 yield Rows(id="chats", classes="rows")
             yield RoomView(id="room")
@@ -69,6 +82,8 @@ class Chats(Place):
         """Draw the list."""
         self.room_id: str | None = None
         self._wanted: str | None = None
+        self._files: tuple[shown.Line, ...] = ()
+        """What was sent last in the room that is open."""
         self._drawn: list[tuple[shown.Chat, bool, bool]] = []
         """The rows of the list as they are drawn: each with whether it is open, and how wide."""
         self._draw()
@@ -82,11 +97,11 @@ class Chats(Place):
 
     def rows(self) -> list[shown.Chat]:
         """Return the rows that are shown, in their order."""
-        words = self.query_one("#find", Input).value.casefold().split()
+        words = self.query_one("#find", Input).value.casefold().replace("@", " ").split()
         found = [
             one for one in app_of(self).chats.values()
             if (words or not one.is_archived)
-            and one.state != "gone" and all(word in one.title.casefold() for word in words)
+            and one.state != "gone" and all(word in _names(one) for word in words)
         ]  # fmt: skip
         found.sort(key=lambda one: (not one.is_pinned, -(one.last_at or 0), one.title))
         return found[:ROWS_MAX]
@@ -103,6 +118,7 @@ class Chats(Place):
                     options.replace_option_prompt_at_index(place, prompt)
         else:
             self._fill(rows, is_wide=is_wide)
+        self._draw_found(len(rows))
         asks = self.query_one("#asks", Static)
         count = app_of(self).asking
         asks.set_class(count > 0, "-some")
@@ -116,6 +132,20 @@ class Chats(Place):
                     styled(keyed("a", "look"), " "),
                 )
             )
+
+    def _draw_found(self, count: int) -> None:
+        """Say what enter does with what was typed, where that is not plain to see."""
+        typed = self.query_one("#find", Input).value.strip()
+        name, said = typed.removeprefix("@"), self.query_one("#found", Static)
+        if not typed or (count and not typed.startswith("@")):
+            said.update("")
+        elif not name:
+            said.update(styled((" Type a user name, then ", "$soft"), keyed("enter", "")))
+        else:
+            nothing = "" if count else "No such chat here.\n "
+            write = styled(keyed("enter", ""), (f"writes to @{name}", "$soft"))
+            said.update(styled((f" {nothing}", "$soft"), write))
+        said.set_class(bool(typed) and (not count or typed.startswith("@")), "-some")
 
     def _fill(self, rows: list[shown.Chat], *, is_wide: bool) -> None:
         """Draw all rows; the one that was picked stays so."""
@@ -191,7 +221,8 @@ class Chats(Place):
             if chat.last_state or chat.person is not None or not chat.last_by
             else f"{chat.last_by}: "
         )
-        return styled((f"{state}{by}{chat.last}", "$ink" if chat.unread else "$soft"))
+        sign = KINDS.get(chat.last_kind, "")
+        return styled((f"{state}{by}{sign}{chat.last}", "$ink" if chat.unread else "$soft"))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what is found."""
@@ -239,75 +270,20 @@ class Chats(Place):
         self._wanted = None
         self.query_one("#find", Input).value = ""
         self._draw()
+        self._files = ()
         self._draw_details()
+        self._look_at_files()
         main_of(self).call_after_refresh(main_of(self).show_keys)
 
     def back(self) -> None:
         """Go to the list."""
         self.screen.remove_class("-inside")
-        self.query_one("#chats", OptionList).focus()
+        self._go_to_list()
 
     def _draw_details(self) -> None:
-        room, width = self.room.room, DETAILS_CELLS
-        if room is None:
-            self.query_one("#people", Static).update("")
-            return
-        parts: list[Content] = []
-        for head, signs in (
-            ("Online", ("online", "away")),
-            ("Offline", ("offline", "invisible")),
-            ("People", ("unknown",)),
-        ):
-            members = [one for one in room.members if one.person.presence in signs]
-            if not members:
-                continue
-            parts.append(styled("\n", (head, "bold"), (f" {len(members)}", "$soft")))
-            for one in members:
-                sign = "you" if one.person.is_me else look.TRUST[one.person.trust]
-                ink = "$soft" if one.person.is_me else look.trust(one.person)[1]
-                role = "" if one.role == "member" else f" {one.role}"
-                name = one.person.called or one.person.name
-                parts.append(
-                    spread(
-                        styled(
-                            look.dot(one.person), " ", (name, look.colour(one.person.name)),
-                            (role, "$soft"),
-                        ),
-                        styled((sign, ink)),
-                        width,
-                    )
-                )  # fmt: skip
-        parts += [
-            styled(
-                "\n",
-                (f"▲ {one.person.called or one.person.name} changed: look", "$bad bold"),
-                "\n",
-                ("Compare the safety number before you trust it.", "$soft"),
-                "\n",
-                keyed("v", "compare now"),
-            )
-            for one in room.members
-            if one.person.trust == "changed"
-        ]
-        parts.append(styled("\n", ("This room", "bold")))
-        facts = [("Encryption", "MLS"), ("", "post-quantum hybrid")]
-        if room.history:
-            read = {"open": "everything", "closed": "nothing before", "none": "nothing, ever"}
-            facts.append(("Newcomers read", read[room.history]))
-        facts.append(
-            (
-                "Messages",
-                f"go after {look.lasting(room.expires_ms)}"
-                if room.expires_ms
-                else "do not disappear",
-            )
-        )
-        level = {"all": "everything", "mentions": "mentions only", "none": "nothing"}
-        facts.append(("Notify me", level.get(room.chat.level, room.chat.level)))
-        parts += [spread(styled((name, "$soft")), styled(value), width) for name, value in facts]
-        self.query_one("#people", Static).update(
-            styled(*(part for one in parts for part in (one, "\n")))
-        )
+        room = self.room.room
+        said = styled("") if room is None else details(room, self._files, app_of(self).now())
+        self.query_one("#people", Static).update(said)
 
     # ---- Hearing ----
 
@@ -325,6 +301,8 @@ class Chats(Place):
                 self.room.told(news)
             case LinesChanged():
                 self.room.told(news)
+            case TransfersChanged(transfers=moved):
+                self.room.talk.carry(moved, app_of(self).now())
         if isinstance(news, ChatsChanged):
             self.room.told(news)
             if self._wanted in [one.room for one in news.chats if one.state == "active"]:
@@ -346,6 +324,14 @@ class Chats(Place):
         if self.room_id is not None:
             self._look_at_room()
 
+    @work(exclusive=True, group="files")
+    async def _look_at_files(self) -> None:
+        """Look which files were sent last in the room, where there is a pane for them."""
+        if self.room_id is not None and self.query_one("#details").display:
+            call = files.GetFiles(room=self.room_id, limit=FILES_SHOWN)
+            self._files = await app_of(self).ask(call)
+            self._draw_details()
+
     @work(exclusive=True, group="room")
     async def _look_at_room(self) -> None:
         await self.room.look_again()
@@ -362,7 +348,7 @@ class Chats(Place):
         if self.room.room is not None:
             self.room.focus_text()
         else:
-            self.query_one("#chats", OptionList).focus()
+            self._go_to_list()
 
     def keys(self) -> Sequence[tuple[str, str]]:
         """Return what can be done with what has the focus."""
@@ -373,18 +359,35 @@ class Chats(Place):
                 ("/", "find"),
                 ("^n", "new chat"),
                 ("a", "requests"),
+                ("alt u", "next unread"),
                 ("m", "mute"),
                 ("p", "pin"),
                 ("u", "unread"),
                 ("d", "put away"),
             )
         if focus is not None and focus.id == "find":
-            return (("enter", "open"), ("esc", "back"))
+            return (("enter", "open"), ("↓", "list"), ("^u", "empty it"), ("esc", "back"))
         return self.room.keys()
 
     def action_find(self) -> None:
         """Find a chat or a person."""
+        self.screen.remove_class("-inside")
         self.query_one("#find", Input).focus()
+
+    def action_to_list(self) -> None:
+        """Go from what was typed to what was found."""
+        if self.query_one("#find").has_focus:
+            self._go_to_list()
+
+    def _go_to_list(self) -> None:
+        """Let keys act on a row: the one of the room that is open, or the first."""
+        rows = self.query_one("#chats", OptionList)
+        if rows.highlighted is None and rows.option_count:
+            open_now = [
+                place for place, (one, _, _) in enumerate(self._drawn) if one.room == self.room_id
+            ]
+            rows.highlighted = open_now[0] if open_now else 0
+        self.take_focus("#chats")
 
     def action_all(self) -> None:
         """Look for nothing any more: the whole list is there."""
@@ -397,6 +400,7 @@ class Chats(Place):
 
     def action_new(self) -> None:
         """Begin a chat: type who it is with."""
+        self.screen.remove_class("-inside")
         found = self.query_one("#find", Input)
         found.value = "@"
         found.focus()
@@ -405,6 +409,7 @@ class Chats(Place):
         """Show the people of the room, or put them away."""
         details = self.query_one("#details")
         details.toggle_class("-away" if self.app.size.width >= WIDE else "-asked")
+        self._look_at_files()
 
     @work
     async def action_asks(self) -> None:
@@ -441,8 +446,8 @@ class Chats(Place):
         if one is not None:
             after = {"all": "mentions", "mentions": "none", "none": "all"}[one.level]
             await self._choose(level=after)
-            words = {"all": "everything", "mentions": "mentions only", "none": "nothing"}[after]
-            app_of(self).tell(f"{one.title}: you are notified of {words}.", is_bad=False)
+            said = f"{one.title}: you are notified of {LEVELS[after]}."
+            app_of(self).tell(said, is_bad=False)
 
     async def action_pin(self) -> None:
         """Keep a chat on top, or no longer."""

@@ -1,18 +1,18 @@
 """Small windows: one of many, found by typing; and a text to read."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, Final, NamedTuple
 
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.tui.lines import Lines, row
 from alcove.tui.look import styled
-from alcove.tui.shell import Box, Rows
+from alcove.tui.shell import Box, Dialog, Rows
 
 SHOWN_MAX: Final = 200
 
@@ -47,14 +47,22 @@ def _rank(one: Choice, words: Sequence[str]) -> int:
     return 1 if f" {words[0]}" in plain else 2
 
 
-class Chooser(ModalScreen[str | None]):
+class Chooser(Dialog[str | None]):
     """One of many, found by typing a part of it."""
+
+    KEYS = (("↑ ↓", "pick"), ("enter", "take"), ("^u", "empty it"), ("esc", "leave it"))
 
     BINDINGS: ClassVar = [("escape", "drop", "Leave it"), ("down", "down", ""), ("up", "up", "")]
 
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        *,
+        more: Callable[[str], Awaitable[Sequence[Choice]]] | None = None,
+    ) -> None:
         super().__init__()
-        self._title, self._choices = title, choices
+        self._title, self._choices, self._more = title, choices, more
 
     def compose(self) -> ComposeResult:
         """Show a field, and what it finds."""
@@ -83,6 +91,17 @@ class Chooser(ModalScreen[str | None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what is found."""
         self._show(event.value)
+        if self._more is not None:
+            self._find(event.value)
+
+    @work(exclusive=True, group="find")
+    async def _find(self, typed: str) -> None:
+        """Ask elsewhere for what fits: there may be more than was offered."""
+        assert self._more is not None, "there is somebody to ask"
+        found = await self._more(typed)
+        known = {one.id for one in self._choices}
+        self._choices = [*self._choices, *(one for one in found if one.id not in known)]
+        self._show(self.query_one(Input).value)
 
     def on_input_submitted(self) -> None:
         """Take what is picked."""
@@ -107,12 +126,14 @@ class Chooser(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class ShowText(ModalScreen[None]):
+class ShowText(Dialog[None]):
     """Something to read."""
+
+    KEYS = (("↑ ↓", "scroll"), ("esc", "close"))
 
     BINDINGS: ClassVar = [("escape,enter,q", "drop", "Close")]
 
-    def __init__(self, title: str, text: Content) -> None:
+    def __init__(self, title: str, text: Content | Lines) -> None:
         super().__init__()
         self._title, self._text = title, text
 

@@ -6,7 +6,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from alcove.desk import people, shown
@@ -14,7 +13,7 @@ from alcove.tui import look
 from alcove.tui.lines import Lines, hanging, stacked
 from alcove.tui.look import styled
 from alcove.tui.qr import code
-from alcove.tui.shell import Box, Field, app_of
+from alcove.tui.shell import Box, Dialog, Field, app_of
 
 GROUP = 5
 GROUPS_A_ROW = 4
@@ -22,8 +21,13 @@ BOTH = (76, 24)
 """On a screen of this size the code and the digits stand side by side."""
 
 
-class Comparing(ModalScreen[None]):
+class Comparing(Dialog[None]):
     """What both people see, if nobody stands between them."""
+
+    KEYS = (
+        ("a", "they match"), ("x", "they differ"), ("tab", "type theirs"), ("l", "code, digits"),
+        ("esc", "back"),
+    )  # fmt: skip
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar = [
@@ -112,12 +116,16 @@ class Comparing(ModalScreen[None]):
     @work
     async def action_agree(self) -> None:
         """They are the same."""
-        if self._safety is not None:
-            await app_of(self).tried(
-                people.Verify(account=self._account, number=self._safety.digits)
-            )
-            app_of(self).tell(f"{self._safety.person.name} is checked.", is_bad=False)
-            self.dismiss(None)
+        if self._safety is None:
+            return
+        number, app = self._safety.digits, app_of(self)
+        fits = await app.tried(people.Verify(account=self._account, number=number))
+        if fits:
+            app.tell(f"{self._safety.person.name} is checked.", is_bad=False)
+            self._noted()
+        elif fits is False:
+            app.tell("The keys have changed while you compared: compare them again.")
+            self._look()
 
     @work
     async def action_differ(self) -> None:
@@ -128,7 +136,7 @@ class Comparing(ModalScreen[None]):
                 "Somebody may stand between you: say nothing secret here,"
                 " and ask them by another way."
             )
-            self.dismiss(None)
+            self._noted()
 
     @work
     async def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -136,7 +144,7 @@ class Comparing(ModalScreen[None]):
         fits = await app_of(self).tried(people.Verify(account=self._account, number=event.value))
         if fits:
             app_of(self).tell("The same: checked.", is_bad=False)
-            self.dismiss(None)
+            self._noted()
         elif fits is False:
             app_of(self).tell(
                 "These are other digits than here: look again,"
@@ -147,9 +155,16 @@ class Comparing(ModalScreen[None]):
         """Go back; nothing is noted."""
         self.dismiss(None)
 
+    def _noted(self) -> None:
+        """Close: what one has said of somebody's keys is shown everywhere."""
+        app_of(self).look_at_people(is_noted=True)
+        self.dismiss(None)
+
     @work
     async def action_go_on(self) -> None:
         """Write to keys that have changed, after having looked, though they were not compared."""
         if self._safety is not None and self._safety.person.trust == "changed":
-            await app_of(self).tried(people.AcceptChange(account=self._account))
-            self.dismiss(None)
+            await app_of(self).tried(
+                people.AcceptChange(account=self._account, number=self._safety.digits)
+            )
+            self._noted()

@@ -1,17 +1,30 @@
 """Where one writes: several lines, names and emoji completed, files by their path."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from textual import events
 from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
+from alcove.client import shown_text
+from alcove.desk import shown
 from alcove.tui.emoji import EMOJI
 
 CHOICES_MAX: Final = 5
 PATH_CHARACTERS_MAX: Final = 4096
+PASTE_CHARACTERS_MAX: Final = 40_000
+"""The length of a message: of a longer text that is pasted the beginning stands there."""
+
+
+class Aim(NamedTuple):
+    """What is written to, at the moment when enter is pressed."""
+
+    room: str
+    reply: shown.Line | None = None
+    edited: shown.Line | None = None
 
 
 class Composer(TextArea):
@@ -28,9 +41,9 @@ class Composer(TextArea):
     class Sent(Message):
         """Enter was pressed."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, aim: Aim) -> None:
             super().__init__()
-            self.text = text
+            self.text, self.aim = text, aim
 
     class Dropped(Message):
         """Escape was pressed and there is nothing left to drop here."""
@@ -52,7 +65,7 @@ class Composer(TextArea):
             super().__init__()
             self.path = path
 
-    def __init__(self) -> None:
+    def __init__(self, aim: Callable[[], Aim]) -> None:
         super().__init__(
             id="compose",
             soft_wrap=True,
@@ -61,11 +74,17 @@ class Composer(TextArea):
             highlight_cursor_line=False,
             tab_behavior="focus",
         )
+        self._aim = aim
         self.names: list[str] = []
         """Who can be called here."""
         self.choices: list[tuple[str, str]] = []
         """Completions: what is inserted, and what is shown."""
         self.picked = 0
+
+    def write(self, text: str) -> None:
+        """Let another text stand here, to be gone on with."""
+        self.text = text
+        self.move_cursor(self.document.end)
 
     # ---- Keys ----
 
@@ -74,7 +93,8 @@ class Composer(TextArea):
         if self.choices:
             self.action_take()
         elif self.text.strip():
-            self.post_message(self.Sent(self.text))
+            text, self.text = self.text, ""  # What is typed behind it is the next one.
+            self.post_message(self.Sent(text, self._aim()))
 
     def action_new_line(self) -> None:
         """Begin a line."""
@@ -125,7 +145,13 @@ class Composer(TextArea):
             event.prevent_default()
             self.post_message(self.Pasted(path))
             return
-        await super()._on_paste(event)
+        # From a page on the web there may be more in it than was seen there, and more than any
+        # message holds.
+        text = shown_text(event.text[:PASTE_CHARACTERS_MAX])
+        if text != event.text:
+            event.stop()
+            event.prevent_default()
+            await super()._on_paste(events.Paste(text))
 
     # ---- Completing ----
 

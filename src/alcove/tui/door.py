@@ -1,5 +1,6 @@
 """The door: accounts of this machine, registering, signing in, each with what the server asks."""
 
+from collections.abc import Iterator
 from typing import ClassVar, TypeVar
 
 from textual import work
@@ -8,6 +9,7 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -16,6 +18,7 @@ from alcove.desk import door, profile, shown
 from alcove.desk.calls import Call
 from alcove.tui import look
 from alcove.tui.choosing import ShowText
+from alcove.tui.guard import Steady
 from alcove.tui.lines import Lines, hanging, stacked
 from alcove.tui.look import styled
 from alcove.tui.shell import NEXT_FIELD, Box, Field, Form, Keys, Rows, Tick, TopBar, app_of
@@ -66,8 +69,10 @@ def _forgotten(width: int) -> Content:
     )
 
 
-class Door(Screen[None]):
+class Door(Steady, Screen[None]):
     """Nobody is signed in: choose an account of this machine, make one, or bring one."""
+
+    AUTO_FOCUS = ""
 
     BINDINGS: ClassVar = [
         Binding("ctrl+n", "new_words", "new words", priority=True, show=False),
@@ -84,35 +89,48 @@ class Door(Screen[None]):
         self._is_generated = True
         self._server: shown.Server | None = None
         self._keeper = ""
+        self._words = ""
         self._is_busy = False
 
     def compose(self) -> ComposeResult:
-        """Make all of it; only what the chosen way in needs is shown."""
+        """Make what everybody sees; the fields come for whoever has no account here."""
         yield TopBar()
         with VerticalScroll(id="door"), Box("", classes="doorbox", id="box"):
             yield Rows(classes="rows -picks", id="accounts")
-            yield Field(
-                "Server, or the link of an invite",
-                id="server",
-                value=app_of(self).server,
-                hint="chat.example.org",
-            )
-            yield Static(id="about", classes="h")
-            yield Field("User name", id="name", note=NAME_NOTE)
-            yield Field("Password", id="password")
-            yield Static(id="meter", classes="h")
-            yield Field("Password of the server", id="server_password", is_secret=True)
-            yield Field(
-                "Passphrase for this machine",
-                id="passphrase",
-                is_secret=True,
-                note="encrypts what is kept here",
-            )
-            yield Tick("I have written the five words down", id="written")
-            yield Button("", id="do")
             yield Static(id="why", classes="h bad")
-            yield Static(Lines(_forgotten), id="forgotten", classes="h")
-        yield Keys()
+        yield Keys(has_palette=False)
+
+    def _fields(self) -> Iterator[Widget]:
+        """Make all fields; only what the chosen way in needs is shown."""
+        yield Field(
+            "Server, or the link of an invite",
+            id="server",
+            value=app_of(self).server,
+            hint="chat.example.org",
+        )
+        yield Static(id="about", classes="h")
+        yield Field("User name", id="name", note=NAME_NOTE)
+        yield Field("Password", id="password")
+        yield Static(id="meter", classes="h")
+        yield Field("Password of the server", id="server_password", is_secret=True)
+        yield Field(
+            "Passphrase for this machine",
+            id="passphrase",
+            is_secret=True,
+            note="encrypts what is kept here",
+        )
+        yield Static(id="held", classes="h")
+        yield Tick("I have written the five words down", id="written")
+        yield Button("", id="do")
+
+    async def _make_fields(self) -> None:
+        box = self.query_one("#box")
+        await box.mount_all(self._fields(), before="#why")
+        await box.mount(Static(Lines(_forgotten), id="forgotten", classes="h"))
+        self._keeper = await app_of(self).ask(door.GetKeeper())
+        await self._new_words()
+        if app_of(self).server:
+            self._look(app_of(self).server)
 
     async def on_mount(self) -> None:
         """Show the first way in."""
@@ -122,16 +140,20 @@ class Door(Screen[None]):
             options.add_option(Option(_account(one, where), id=one.profile))
         options.add_option(Option(styled(" ", ("+ ", "$accent bold"), "another account"), id=""))
         self.query_one("#accounts", OptionList).highlighted = 0
-        self._keeper = await app_of(self).ask(door.GetKeeper())
-        await self._new_words()
-        self._show()
-        if app_of(self).server:
-            self._look(app_of(self).server)
+        await self._show()
+        self.call_after_refresh(self._prepare)
+
+    @work(group="prepare")
+    async def _prepare(self) -> None:
+        """Use the time in which somebody looks at this."""
+        await app_of(self).ask(door.Prepare())
 
     # ---- Which way in ----
 
-    def _show(self) -> None:
+    async def _show(self) -> None:
         mode = self._mode
+        if mode != "accounts" and not self.query("#name"):
+            await self._make_fields()
         asks_server = self._server is not None and self._server.registration == "password"
         is_invited = self._server is not None and self._server.invite == "open"
         visible = {
@@ -143,26 +165,18 @@ class Door(Screen[None]):
             "#meter": mode == "register",
             "#server_password": mode == "register" and asks_server and not is_invited,
             "#passphrase": mode != "accounts" and self._keeper == "passphrase",
+            "#held": mode != "accounts" and bool(self._value("passphrase")),
             "#written": mode == "register" and self._is_generated,
             "#do": mode != "accounts",
             "#forgotten": mode == "sign-in",
         }
         for name, is_visible in visible.items():
-            self.query_one(name).display = is_visible
+            for one in self.query(name):
+                one.display = is_visible
         titles = {"accounts": "Welcome back", "register": "Create account", "sign-in": "Sign in"}
         self.query_one("#box", Box).name_it(titles[mode])
-        self.query_one("#do", Button).label = {
-            "register": "Create account",
-            "sign-in": "Sign in",
-        }.get(mode, "")
-        password = self.query_one("#password", Field)
-        password.password = mode == "sign-in" or not self._is_generated
-        password.label = {
-            ("register", True): "Your password: five words, made on this computer",
-            ("register", False): "Your own password",
-        }.get((mode, self._is_generated), "Password, or recovery phrase")
-        password.border_title = password.label
-        self.query_one("#name", Field).border_subtitle = NAME_NOTE if mode == "register" else ""
+        if mode != "accounts":
+            self._name_fields()
         keys = {
             "accounts": (("↑ ↓", "choose"), ("enter", "open"), ("^q", "quit")),
             "register": (
@@ -181,24 +195,37 @@ class Door(Screen[None]):
         self.query_one(Keys).tell(
             keys if not self._accounts or mode == "accounts" else (*keys, ("esc", "accounts"))
         )
-        first = {"accounts": "#accounts"}.get(
-            mode, "#name" if self.query_one("#server", Field).value else "#server"
-        )
+        first = "#accounts"
+        if mode != "accounts":
+            first = "#name" if self.query_one("#server", Field).value else "#server"
         self.query_one(first).focus()
 
-    def action_other_way(self) -> None:
+    def _name_fields(self) -> None:
+        """Say in the fields what is wanted there, and on the button what it does."""
+        is_new = self._mode == "register"
+        self.query_one("#do", Button).label = "Create account" if is_new else "Sign in"
+        password = self.query_one("#password", Field)
+        password.password = not (is_new and self._is_generated)
+        password.label = {
+            (True, True): "Your password: five words, made on this computer",
+            (True, False): "Your own password",
+        }.get((is_new, self._is_generated), "Password, or recovery phrase")
+        password.border_title = password.label
+        self.query_one("#name", Field).border_subtitle = NAME_NOTE if is_new else ""
+
+    async def action_other_way(self) -> None:
         """Sign in instead of making an account, or the other way round."""
         self._mode = "register" if self._mode == "sign-in" else "sign-in"
+        await self._show()
         self.query_one("#password", Field).value = ""
         if self._mode == "register" and self._is_generated:
             self._fill_words()
-        self._show()
 
-    def action_accounts(self) -> None:
+    async def action_accounts(self) -> None:
         """Go back to the accounts of this machine."""
         if self._accounts and not self._is_busy:
             self._mode = "accounts"
-            self._show()
+            await self._show()
 
     # ---- What the server asks ----
 
@@ -258,20 +285,22 @@ class Door(Screen[None]):
         if self._mode == "register":
             self._is_generated = True
             await self._new_words()
-            self._show()
+            await self._show()
 
-    def action_own_words(self) -> None:
+    async def action_own_words(self) -> None:
         """Type a password of one's own."""
         if self._mode == "register":
             self._is_generated = False
             self.query_one("#password", Field).value = ""
-            self._show()
+            await self._show()
             self.query_one("#password").focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Judge what is typed."""
         if event.input.id == "password" and self._mode == "register":
             self._judge(event.value)
+        if event.input.id == "passphrase":
+            self._judge_passphrase(event.value)
 
     @work(exclusive=True, group="judge")
     async def _judge(self, password: str) -> None:
@@ -304,13 +333,27 @@ class Door(Screen[None]):
         ink = "$good" if found.opens_the_box else "$accent" if found.is_allowed else "$bad"
         meter.update(_meter(found.guesses_log2, styled((word, ink)), found.warning, ink))
 
+    @work(exclusive=True, group="judge-passphrase")
+    async def _judge_passphrase(self, passphrase: str) -> None:
+        """Say how hard it is to guess; a weak one is taken too."""
+        held = self.query_one("#held", Static)
+        held.display = bool(passphrase)
+        if not passphrase:
+            return
+        call = door.JudgePassphrase(passphrase=passphrase, name=self._value("name"))
+        found = await app_of(self).ask(call)
+        ink = {"weak": "$bad", "fair": "$accent"}.get(found.word, "$good")
+        held.update(_meter(found.guesses_log2, styled((found.word, ink)), found.warning, ink))
+
     # ---- Going in ----
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go to the next field, or in."""
         event.stop()
         fields = [one for one in self.query(Field) if one.display]
-        place = fields.index(event.input)  # type: ignore[arg-type]
+        if event.input not in fields:  # Another key has put it away.
+            return
+        place = fields.index(event.input)
         if place + 1 < len(fields):
             fields[place + 1].focus()
         elif self.query_one("#written").display and not self.query_one("#written", Tick).value:
@@ -322,13 +365,13 @@ class Door(Screen[None]):
         """Go in."""
         self._enter()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Open an account of this machine, or bring another."""
         if event.option.id:
             self._open(event.option.id)
         else:
             self._mode = "sign-in"
-            self._show()
+            await self._show()
 
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", Field).value
@@ -343,14 +386,28 @@ class Door(Screen[None]):
         if self._is_busy:
             return
         account = next(one for one in self._accounts if one.profile == name)
-        passphrase: str | None = None
-        if account.asks_passphrase:
+        if not account.asks_passphrase:
+            await self._try(door.Open(profile=name, connects=False))
+            return
+        why = ""
+        while True:  # Whoever has mistyped it types it again, where it was asked for.
             field = Field("Passphrase", is_secret=True, id="passphrase")
-            asked = await self.app.push_screen_wait(Form(f"Open {account.name}", [field], "open"))
+            form = Form(f"Open {account.name}", [field], "open", why=why)
+            asked = await self.app.push_screen_wait(form)
             if asked is None:
                 return
-            passphrase = asked["passphrase"]
-        await self._try(door.Open(profile=name, passphrase=passphrase))
+            self._is_busy = True
+            try:
+                await app_of(self).ask(
+                    door.Open(profile=name, passphrase=asked["passphrase"], connects=False)
+                )
+            except ClientError as error:
+                why = str(error)
+            else:
+                app_of(self).enter()
+                return
+            finally:
+                self._is_busy = False
 
     @work(group="enter")
     async def _enter(self) -> None:
@@ -403,8 +460,9 @@ class Door(Screen[None]):
     async def _try(self, call: "Call[R]", *, enters: bool = True) -> R | None:
         self._is_busy = True
         self._say("")
-        button = self.query_one("#do", Button)
-        button.disabled, before, button.label = True, button.label, "One moment…"
+        buttons = [(one, one.label) for one in self.query("#do").results(Button)]
+        for button, _ in buttons:
+            button.disabled, button.label = True, "One moment…"
         try:
             answer = await app_of(self).ask(call)
         except ClientError as error:
@@ -412,7 +470,8 @@ class Door(Screen[None]):
             return None
         finally:
             self._is_busy = False
-            button.disabled, button.label = False, before
+            for button, before in buttons:
+                button.disabled, button.label = False, before
         if enters:
             app_of(self).enter()
         return answer

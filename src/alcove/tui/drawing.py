@@ -26,6 +26,8 @@ PICTURE_CELLS: Final = (28, 6)
 BESIDE_CELLS: Final = 20
 """From so many cells on, what a picture is stands beside it."""
 WAVE_CELLS: Final = 30
+ROWS_MAX: Final = 120
+"""So many rows of a message stand in the log; all of it is read in a window of its own."""
 
 
 class Row(NamedTuple):
@@ -237,8 +239,11 @@ def _words(line: shown.Line, pen: Pen, width: int, first: int) -> list[Content]:
         extra += ["  ", (f"{look.EXPIRES} {left}" + ("" if pen.is_narrow else " left"), "$accent")]
     if not text and not extra:
         return []
-    content = styled(drawn(text, pen.me), *extra)
+    start = beginning(text, width)
+    content = styled(drawn(start, pen.me), *extra)
     wrapped = content.wrap(max(8, first))
+    if len(start) < len(text) or len(wrapped) > ROWS_MAX:
+        return [*wrapped[:ROWS_MAX], styled(("… ", "$soft"), look.keyed("enter", "all of it"))]
     if first == width or len(wrapped) <= 1:
         return wrapped
     # Only the first line stands beside the state: what follows has the whole width.
@@ -248,10 +253,20 @@ def _words(line: shown.Line, pen: Pen, width: int, first: int) -> list[Content]:
     return [wrapped[0], *rest.wrap(width)] if rest.plain.strip() else wrapped[:1]
 
 
+def beginning(text: str, width: int) -> str:
+    """Return so much of a text as has room in the log.
+
+    Anybody may send forty thousand empty lines: to lay them out would take seconds for each.
+    """
+    return "\n".join(text[: ROWS_MAX * width].split("\n", ROWS_MAX)[:ROWS_MAX])
+
+
 def _state(line: shown.Line, pen: Pen) -> Content:
     if not line.is_mine or line.kind in ("gone", "unknown"):
         return styled("")
     words = look.STATES[line.state]
+    if line.state == "read" and line.readers and pen.members > 1:
+        words = f"{words} {line.readers}/{pen.members}"
     if pen.is_narrow and line.state != "read":
         words = words.partition(" ")[0]
     return styled(
@@ -276,7 +291,7 @@ def _reactions(reactions: Sequence[shown.Reaction], width: int) -> list[Content]
 
 
 def _poll(poll: shown.Poll, width: int) -> list[Content]:
-    rows = [*styled((poll.question, "bold")).wrap(width)]
+    rows = [*styled((beginning(poll.question, width), "bold")).wrap(width)]
     for number, option in enumerate(poll.options, 1):
         share = len(option.people) / poll.voters if poll.voters else 0.0
         mark = (
@@ -344,7 +359,8 @@ def _progress(file: shown.Attached, width: int) -> list[Content]:
         return [styled(bar, f" {done * 100:.0f} %", (word, "$soft"))]
     if moving.state == "failed":
         return styled(("▲ ", "$bad bold"), (moving.why or "failed", "$bad")).wrap(width)
-    return [styled(("✓ saved", "$soft"))] if not moving.is_upload else []
+    is_saved = moving.state == "done" and not moving.is_upload
+    return [styled(("✓ saved", "$soft"))] if is_saved else []
 
 
 def _note(line: shown.Line, pen: Pen) -> list[Row]:

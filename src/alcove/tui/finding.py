@@ -6,7 +6,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
@@ -14,7 +13,7 @@ from alcove.desk import chats, shown
 from alcove.tui import look
 from alcove.tui.lines import Lines, stacked
 from alcove.tui.look import spread, styled
-from alcove.tui.shell import Box, Field, Rows, app_of
+from alcove.tui.shell import Box, Dialog, Field, Rows, app_of
 
 
 def _found(head: Content, when: Content, text: str) -> Lines:
@@ -26,8 +25,15 @@ def _found(head: Content, when: Content, text: str) -> Lines:
     )
 
 
-class Finding(ModalScreen[tuple[str, int] | None]):
+class Finding(Dialog[tuple[str, int] | None]):
     """A field, and the messages that hold its words, the newest first."""
+
+    KEYS = (
+        ("↑ ↓", "pick"),
+        ("enter", "go there"),
+        ("tab", "here, everywhere"),
+        ("esc", "leave it"),
+    )
 
     BINDINGS: ClassVar = [
         ("escape", "drop", "Leave it"), ("down", "move(1)", ""), ("up", "move(-1)", ""),

@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from alcove.desk import chats, rooms, shown
+from alcove.desk import chats, people, rooms, shown
 from alcove.desk.news import ChatsChanged, News, PeopleChanged, RoomChanged
-from alcove.tui import look
-from alcove.tui.choosing import Choice, Chooser, ShowText
+from alcove.tui import look, ways
+from alcove.tui.choosing import Choice, Chooser
 from alcove.tui.comparing import Comparing
 from alcove.tui.lines import Lines, column, facts, row, stacked
 from alcove.tui.look import spread, styled
@@ -36,6 +36,14 @@ SPANS = {
     "a week": 7 * DAY_MS,
     "four weeks": 28 * DAY_MS,
 }
+
+
+def _made(room: shown.Room, now: int) -> str:
+    """Return who made a group, and when."""
+    if room.created_at is None:
+        return ""
+    by = f"by @{room.created_by}, " if room.created_by else ""
+    return f"{by}{look.date(room.created_at, now)}"
 
 
 def _setting(room: str, name: str, value: str) -> rooms.ChangeSettings:
@@ -75,6 +83,8 @@ class Groups(Place):
         ("plus", "invite", "Add somebody"),
         ("e", "edit", "Edit"),
         ("l", "link", "Link"),
+        ("L", "end_link", "End a link"),
+        ("c", "chat", "Chat"),
         ("d", "leave", "Leave or remove"),
         ("v", "compare", "Compare"),
         ("o", "publish", "Publish"),
@@ -111,13 +121,14 @@ class Groups(Place):
     def on_mount(self) -> None:
         """Draw the list."""
         self._room: shown.Room | None = None
+        self._links = 0
         self._rows: list[shown.Chat] = []
         self._draw()
 
     def entered(self) -> None:
         """Look again."""
         self._draw()
-        self.query_one("#groups").focus()
+        self.take_focus("#groups")
 
     def told(self, news: News) -> None:
         """Draw what is other."""
@@ -129,8 +140,6 @@ class Groups(Place):
             self._look()
 
     def _draw(self) -> None:
-        options = self.query_one("#groups", OptionList)
-        picked = options.highlighted
         self._rows = sorted(
             (
                 one
@@ -139,7 +148,7 @@ class Groups(Place):
             ),
             key=lambda one: one.title.casefold(),
         )
-        options.clear_options()
+        options = []
         for one in self._rows:
             sign = look.COMMONS if one.kind == "commons" else look.GROUP
             kind = {"commons": "everyone here", "channel": "channel"}.get(one.kind, "")
@@ -149,11 +158,10 @@ class Groups(Place):
             )  # fmt: skip
             count = one.unread if one.level != "none" else 0
             right = styled(look.chip(str(count)), " ") if count else styled("")
-            options.add_option(Option(row(said, right), id=one.room))
+            options.append(Option(row(said, right), id=one.room))
+        self.query_one("#groups", Rows).refill(options)
         self.query_one("#mine", Box).name_it(f"My groups {len(self._rows)}")
-        if self._rows:
-            options.highlighted = min(picked or 0, len(self._rows) - 1)
-        else:
+        if not self._rows:
             self.query_one("#facts", Static).update(
                 styled(
                     ("You are in no group yet: ", "$soft"),
@@ -182,6 +190,8 @@ class Groups(Place):
         if chat is None:
             return
         self._room = room = await app_of(self).ask(rooms.GetRoom(room=chat.room))
+        links = await app_of(self).ask(rooms.GetLinks(room=chat.room))
+        self._links = len(links)
         said: list[tuple[str, Content | str]] = [
             ("You are", styled((room.role, "bold"))),
             ("Newcomers", HISTORY.get(room.history, "").removeprefix("newcomers ")),
@@ -194,6 +204,8 @@ class Groups(Place):
             ("Who may invite", room.may_invite),
             ("Who may write", room.may_post),
             ("Who may pin", room.may_pin),
+            ("Made", _made(room, app_of(self).now())),
+            ("Links that let people in", "" if self._links == 0 else str(self._links)),
         ]
         table = facts([(name, value) for name, value in said if value])
 
@@ -203,18 +215,16 @@ class Groups(Place):
 
         self.query_one("#facts", Static).update(Lines(draw))
         self.query_one("#group", Box).name_it(chat.title)
-        members = self.query_one("#members", OptionList)
-        picked = members.highlighted
-        members.clear_options()
-        members.add_options([Option(_member(one)) for one in room.members])
-        if room.members:
-            members.highlighted = min(picked or 0, len(room.members) - 1)
+        rows = [Option(_member(one), id=one.person.account) for one in room.members]
+        self.query_one("#members", Rows).refill(rows)
         self.query_one("#people_box", Box).name_it(f"Members {len(room.members)}")
 
     def _member(self) -> shown.Member | None:
         options = self.query_one("#members", OptionList)
         if self.screen.focused is not options or self._room is None or options.highlighted is None:
             return None
+        if self.picked is None or self.picked.room != self._room.chat.room:
+            return None  # Those of another group are still shown.
         return self._room.members[options.highlighted]
 
     # ---- Keys ----
@@ -225,6 +235,7 @@ class Groups(Place):
             return (
                 ("+", "add"),
                 ("e", "role"),
+                ("c", "chat"),
                 ("v", "compare"),
                 ("d", "remove"),
                 ("tab", "groups"),
@@ -236,6 +247,7 @@ class Groups(Place):
             ("j", "join by link"),
             ("e", "edit"),
             ("l", "link"),
+            ("L", "end a link"),
             ("o", "publish"),
             ("d", "leave"),
             ("tab", "members"),
@@ -243,89 +255,29 @@ class Groups(Place):
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Talk there."""
-        from alcove.tui.chats import Chats  # noqa: PLC0415
-
         if event.option_list.id == "groups" and event.option.id:
-            main_of(self).go(0)
-            await self.screen.query_one(Chats).open(event.option.id)
+            await (await main_of(self).chats()).open(event.option.id)
 
     @work
     async def action_new(self) -> None:
         """Make a group."""
-        app = app_of(self)
-        asked = {"name": "", "topic": "", "people": ""}
-        room: str | None = None
-        while room is None:  # What was typed is there again when it could not be done.
-            filled = await app.push_screen_wait(Form("New group", [
-                Field("Name", value=asked["name"], id="name"),
-                Field("What it is about", value=asked["topic"], id="topic"),
-                Field(
-                    "People, by user name", note="@jonas @priya", value=asked["people"], id="people"
-                ),
-            ], "next"))  # fmt: skip
-            if filled is None or not filled["name"].strip():
-                return
-            asked = filled
-            room = await self._make(asked)
-        if room:
-            await self._talk(room)
-
-    async def _make(self, asked: dict[str, str]) -> str | None:
-        """Make a group of what was typed: the room, nothing (left in the middle), or None."""
-        app = app_of(self)
-        history = await app.push_screen_wait(
-            Chooser("Who comes later", [Choice(kind, words) for kind, words in HISTORY.items()])
-        )
-        if history is None:
-            return ""
-        people = tuple(asked["people"].replace(",", " ").split())
-        return await app.tried(
-            rooms.CreateGroup(
-                name=asked["name"].strip(), members=people, topic=asked["topic"], history=history
-            )
-        )
-
-    async def _talk(self, room: str) -> None:
-        from alcove.tui.chats import Chats  # noqa: PLC0415
-
-        app_of(self).chats |= {one.room: one for one in await app_of(self).ask(chats.GetChats())}
-        main_of(self).go(0)
-        await self.screen.query_one(Chats).open(room)
+        await self._talk(await ways.new_group(app_of(self)))
 
     @work
     async def action_find(self) -> None:
         """Find a group that its owner lets be found."""
-        app = app_of(self)
-        found = await app.tried(rooms.FindGroups())
-        if found is None:
-            return
-        choices = [
-            Choice(
-                one.alias,
-                f"{one.alias}  {one.members} members  {one.about}"
-                + ("" if one.is_open else "  (nobody can join now)"),
-            )
-            for one in found
-        ]
-        if not choices:
-            app.tell("No group on this server lets itself be found.", is_bad=False)
-            return
-        alias = await app.push_screen_wait(Chooser("Join a group", choices))
-        if alias is not None:
-            room = await app.tried(rooms.JoinGroup(alias=alias))
-            if room is not None:
-                await self._talk(room)
+        await self._talk(await ways.find_group(app_of(self)))
 
     @work
     async def action_join(self) -> None:
         """Join by a link."""
-        asked = await app_of(self).push_screen_wait(
-            Form("Join by a link", [Field("Link", id="link")], "join")
-        )
-        if asked is not None and asked["link"].strip():
-            room = await app_of(self).tried(rooms.Join(link=asked["link"].strip()))
-            if room is not None:
-                await self._talk(room)
+        await self._talk(await ways.join(app_of(self)))
+
+    async def _talk(self, room: str | None) -> None:
+        if room is None:
+            return
+        app_of(self).chats |= {one.room: one for one in await app_of(self).ask(chats.GetChats())}
+        await (await main_of(self).chats()).open(room)
 
     @work
     async def action_commons(self) -> None:
@@ -414,44 +366,31 @@ class Groups(Place):
     @work
     async def action_link(self) -> None:
         """Make a link by which whoever has it can join."""
-        from alcove.tui.qr import code  # noqa: PLC0415 - It is asked for seldom.
+        if self.picked is not None:
+            await ways.make_link(app_of(self), self.picked)
+            self._look()
 
-        chat, app = self.picked, app_of(self)
-        if chat is None:
-            return
-        link = await app.tried(rooms.MakeLink(room=chat.room, days=7))
-        if link is not None:
-            app.copy_to_clipboard(link)
-            words = styled(
-                "Whoever has it can join, for seven days; it is in your clipboard too.\n\n",
-                (link, "bold"),
-                "\n\n",
-                code(link),
-            )
-            await app.push_screen_wait(ShowText(f"A link to {chat.title}", words))
+    @work
+    async def action_end_link(self) -> None:
+        """Let nobody in any more by a link that was made here."""
+        if self.picked is not None:
+            await ways.end_link(app_of(self), self.picked)
+            self._look()
+
+    @work
+    async def action_chat(self) -> None:
+        """Chat with the member who is picked."""
+        member = self._member()
+        if member is not None and not member.person.is_me:
+            room = await app_of(self).tried(people.Direct(name=f"@{member.person.name}"))
+            if room is not None:
+                await self._talk(room)
 
     @work
     async def action_publish(self) -> None:
         """Let the group be found by a public name, or no longer."""
-        chat, app = self.picked, app_of(self)
-        if chat is None:
-            return
-        asked = await app.push_screen_wait(
-            Form(
-                "Let it be found",
-                [
-                    Field("Public name; empty: no longer", id="alias"),
-                    Field("About it, for everyone to read", id="about"),
-                ],
-                "save",
-                "The server and everyone on it can read this name and these words.",
-            )
-        )
-        if asked is not None:
-            alias = asked["alias"].strip()
-            await app.tried(
-                rooms.Publish(room=chat.room, alias=alias, about=asked["about"], on=bool(alias))
-            )
+        if self.picked is not None:
+            await ways.publish(app_of(self), self.picked)
 
     @work
     async def action_leave(self) -> None:

@@ -1,16 +1,19 @@
 """What stands above a room and above where one writes: who is there, and what is most urgent."""
 
+from collections.abc import Callable
 from typing import Final
 
 from textual.content import Content
 
 from alcove.desk import shown
 from alcove.tui import look
-from alcove.tui.look import keyed, spread, styled
+from alcove.tui.look import keyed, padded, spread, styled
 from alcove.tui.shell import connection
 
 CLASSIC, WIDE = 70, 110
 """From so many columns of the whole screen on there is room for more."""
+NARROW: Final = 40
+"""Where a border has no room for all of its words."""
 NEWCOMERS: Final = {
     "open": "newcomers can read what came before",
     "closed": "newcomers read nothing from before",
@@ -111,3 +114,31 @@ def below(
             (", ".join(chat.typing), look.colour(chat.typing[0])), (f" {verb} typing…", "$soft")
         )
     return styled("")
+
+
+def answered(line: shown.Line, width: int) -> Content:
+    """Return whom a reply answers, with so much of it as there is room for."""
+    end = styled("  ", keyed("esc", "drop"))
+    by = "" if line.author is None else look.called(line.author)
+    ink = "$accent" if line.author is None else look.colour(line.author.name)
+    to = by if width < NARROW else f"Reply to {by}"
+    said = " ".join(line.text.split())
+    quote = styled((f"{look.REPLY} {to}", f"{ink} bold"), (f": {said}", "$soft"))
+    return styled(quote.truncate(max(8, width - end.cell_length), ellipsis=True), end)
+
+
+def choice(
+    words: str, person: shown.Person | None, columns: int, *, is_picked: bool
+) -> Callable[[int], Content]:
+    """Return what draws a completion: an emoji, or somebody of the room."""
+    sign = (f" {look.PICK} " if is_picked else "   ", "$accent bold")
+    said = styled(sign, (words, "bold"))
+    if person is not None:
+        called = person.called or person.name
+        trust = "" if columns < CLASSIC else f"{look.TRUST[person.trust]} {person.trust}"
+        said = styled(
+            sign, look.dot(person), " ", (f"{called:<18}", "bold"), (f"{words:<12}", "$soft"),
+            (trust, "$soft"),
+        )  # fmt: skip
+    back = "on $pick" if is_picked else "on $card"
+    return lambda width: padded(said, width).stylize_before(back)

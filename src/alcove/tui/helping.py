@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from alcove.tui.lines import Lines, hanging, stacked
 from alcove.tui.look import COMMONS, styled
-from alcove.tui.shell import Box, Keys, TopBar
+from alcove.tui.shell import Box, Keys, TopBar, Window
 
 KEYS: Final = (
     (
@@ -31,7 +31,7 @@ KEYS: Final = (
             ("/", "find a chat or person"),
             ("^n", "new chat"),
             ("a", "who wants to chat"),
-            ("^u", "next unread"),
+            ("alt u", "next unread"),
             ("m p u d", "mute, pin, unread, put away"),
             ("^f", "find what was said"),
             ("^g", "members"),
@@ -42,6 +42,7 @@ KEYS: Final = (
         (
             ("enter", "send"),
             ("^j", "new line"),
+            ("^u", "empty the line"),
             ("↑", "pick the last message"),
             ("^o", "send a file, or paste its path"),
             ("@ and :", "names and emoji, tab takes"),
@@ -61,7 +62,7 @@ KEYS: Final = (
             ("s", "save its file"),
             ("space", "play its voice note, or stop"),
             ("g", "to what it answers"),
-            ("i", "why"),
+            ("i", "why, who has read it, edits"),
             ("1 to 9", "vote"),
         ),
     ),
@@ -69,9 +70,10 @@ KEYS: Final = (
         "Groups, files, security",
         (
             ("+ e d", "add, edit or role, leave or remove"),
-            ("l j", "link, join by link"),
+            ("l L j", "link, end one, join by link"),
             ("v", "compare safety numbers"),
             ("f o", "filter, sort"),
+            ("^o", "share a file"),
             ("x", "no, cancel, dismiss"),
         ),
     ),
@@ -109,7 +111,7 @@ def _table(rows: Sequence[tuple[str, str]]) -> Lines:
     return Lines(draw)
 
 
-class Help(ModalScreen[None]):
+class Help(ModalScreen[None], Window[None]):
     """All of it, in boxes side by side, to scroll through."""
 
     BINDINGS: ClassVar = [("escape,f1,q,enter", "drop", "Close")]
@@ -123,7 +125,7 @@ class Help(ModalScreen[None]):
         with VerticalScroll(id="helping"), Container(classes="sides auto"):
             yield Vertical(*boxes[:LEFT], classes="half first auto")
             yield Vertical(*boxes[LEFT:], classes="half auto")
-        yield Keys()
+        yield Keys(has_palette=False)
 
     def on_mount(self) -> None:
         """Leave the bar as it is on the screen below."""

@@ -4,8 +4,10 @@ Lines are asked for a page at a time, above and below; what is far away is dropp
 here is a widget for each message: a message is a few strips of cells, drawn once and kept.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
+from msgspec.structs import replace
 from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -29,9 +31,9 @@ STRIPS_MAX: Final = 2_000
 """So many drawn lines of cells are kept before they are drawn anew."""
 
 
-def _place(line: shown.Line) -> tuple[bool, int, str, int]:
+def _place(line: shown.Line) -> tuple[bool, int, bool, int]:
     """Return what the order of the log goes by, as its pages do: what waits comes last."""
-    return line.seq is None, line.seq or 0, line.cause, line.number
+    return line.seq is None, line.seq or 0, line.kind in ("note", "gap"), line.number
 
 
 class Log(ScrollView, can_focus=True):
@@ -140,7 +142,7 @@ class Log(ScrollView, can_focus=True):
         for line in lines:
             if line.number in places:
                 self.lines[places[line.number]] = line
-            elif not self.has_newer or line.is_mine:
+            elif self._is_near(line):
                 came = True
                 self.lines.append(line)
         if gone:
@@ -159,6 +161,34 @@ class Log(ScrollView, can_focus=True):
             self.post_message(self.Seen())
         else:
             self._hold(anchor)
+
+    def carry(self, moved: Sequence[shown.Transfer], now: int) -> None:
+        """Show how far the files of messages have come."""
+        found = {(one.line, one.place): one for one in moved}
+        lines = [
+            replace(line, files=tuple(
+                replace(file, transfer=found.get((line.number, file.place), file.transfer))
+                for file in line.files
+            ))
+            for line in self.lines
+            if any((line.number, file.place) in found for file in line.files)
+        ]  # fmt: skip
+        if lines:
+            self.change(lines, [], now)
+
+    def _is_near(self, line: shown.Line) -> bool:
+        """Whether a line belongs between those that are held, or right behind them.
+
+        What is farther away, as when somebody reacts to something old, comes with its page: here it
+        would stand beside lines that it is none of, and hide all between.
+        """
+        if self.has_newer:
+            return False
+        return not self.has_older or not self.lines or _place(line) > _place(self.lines[0])
+
+    def rest(self) -> None:
+        """Ask again when somebody scrolls: the page that was asked for does not come."""
+        self._is_asking = False
 
     @property
     def is_at_end(self) -> bool:

@@ -111,6 +111,13 @@ def named(person: shown.Person) -> Content:
     return styled((person.called, f"{colour(person.name)} bold"), (f" @{person.name}", "$soft"))
 
 
+def file_sign(file: shown.Attached) -> str:
+    """Return the sign of what kind of file it is."""
+    if file.type.startswith("image/"):
+        return IMAGE
+    return SOUND if file.length_ms else FILE
+
+
 # ---- Times and sizes ----
 
 
@@ -128,6 +135,13 @@ def day(at_ms: int, now_ms: int) -> str:
     """Return a day, as it stands between messages."""
     at = local(at_ms)
     said = f"{at:%A} {at.day} {at:%B}"
+    return said if at.year == local(now_ms).year else f"{said} {at.year}"
+
+
+def date(at_ms: int, now_ms: int) -> str:
+    """Return a day in few words; of another year with it."""
+    at = local(at_ms)
+    said = f"{at.day} {at:%B}"
     return said if at.year == local(now_ms).year else f"{said} {at.year}"
 
 
@@ -171,6 +185,11 @@ def size(count: int) -> str:
             )
         amount /= KILO
     return f"{amount:.1f} GB"
+
+
+def grouped(digits: str) -> str:
+    """Return digits of a key in groups of four."""
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def length(span_ms: int) -> str:

@@ -1,7 +1,9 @@
 """The main screen: five places under one bar, and the keys that work in all of them."""
 
+import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -10,17 +12,34 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, TextArea
 
 from alcove.desk.news import ConnectionChanged, News
+from alcove.tui.guard import Steady
 from alcove.tui.shell import PLACES, Keys, TopBar, app_of
 
 if TYPE_CHECKING:
+    from alcove.tui.chats import Chats
     from alcove.tui.place import Place
 
+CHATS, FIRST = 0, len(PLACES) - 1
+"""Where the chats are; and what is shown first: who is here."""
 TICK_S = 1.0
 """How often what shows a time is drawn anew."""
 
 
-class Main(Screen[None]):
+def _name(number: int) -> str:
+    return f"place{number}"
+
+
+def _made(number: int) -> "Place":
+    """Make a place: the class of its name, in the module of its name."""
+    name = PLACES[number]
+    place: Place = getattr(import_module(f"alcove.tui.{name.lower()}"), name)(id=_name(number))
+    return place
+
+
+class Main(Steady, Screen[None]):
     """Everything behind the door."""
+
+    AUTO_FOCUS = ""
 
     BINDINGS: ClassVar = [
         *(Binding(str(number), f"go({number - 1})", show=False) for number in range(1, 6)),
@@ -36,26 +55,20 @@ class Main(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._is_here = False
+        self._making = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
-        """Make the bar, the places and the keys."""
-        from alcove.tui.chats import Chats  # noqa: PLC0415
-        from alcove.tui.files import Files  # noqa: PLC0415
-        from alcove.tui.groups import Groups  # noqa: PLC0415
-        from alcove.tui.profile import Profile  # noqa: PLC0415
-        from alcove.tui.security import Security  # noqa: PLC0415
-
+        """Make the bar, the first place and the keys."""
         yield TopBar()
-        with ContentSwitcher(initial="place4", id="body"):
-            for number, kind in enumerate((Chats, Groups, Files, Security, Profile)):
-                yield kind(id=f"place{number}")
+        with ContentSwitcher(initial=_name(FIRST), id="body"):
+            yield _made(FIRST)
         yield Keys()
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Begin with the profile: who is here, and how the session stands."""
         self._is_here = True
         self.set_interval(TICK_S, self._tick)
-        self.go(len(PLACES) - 1)
+        await self.go(FIRST)
 
     # ---- Places ----
 
@@ -66,25 +79,32 @@ class Main(Screen[None]):
 
         return self.query_one(f"#{self.query_one(ContentSwitcher).current}", Place)
 
-    def go(self, number: int) -> None:
-        """Show a place."""
-        self.query_one(ContentSwitcher).current = f"place{number}"
+    async def go(self, number: int) -> "Place":
+        """Show a place, and return it.  It is made when it is shown for the first time."""
+        body = self.query_one(ContentSwitcher)
+        async with self._making:
+            if not body.query(f"#{_name(number)}"):
+                await body.add_content(_made(number))
+        body.current = _name(number)
         bar = self.query_one(TopBar)
         bar.place = number
         bar.refresh()
-        self.place.entered()
+        place = self.place
+        place.entered()
         self.show_keys()
+        return place
 
-    def action_go(self, number: int) -> None:
+    async def chats(self) -> "Chats":
+        """Show the chats, and return them."""
+        return cast("Chats", await self.go(CHATS))
+
+    async def action_go(self, number: int) -> None:
         """Show a place, by its key."""
-        self.go(number)
+        await self.go(number)
 
-    def action_chats(self) -> None:
+    async def action_chats(self) -> None:
         """Show the whole list of chats, wherever one is."""
-        from alcove.tui.chats import Chats  # noqa: PLC0415
-
-        self.go(0)
-        self.query_one(Chats).action_all()
+        (await self.chats()).action_all()
 
     def show_keys(self) -> None:
         """Show the keys of what has the focus now."""
@@ -117,10 +137,22 @@ class Main(Screen[None]):
         if isinstance(news, ConnectionChanged):
             self.show_keys()
 
+    def told_counts(self) -> None:
+        """Draw the bar anew: what it counts is other."""
+        self.query_one(TopBar).refresh()
+
     def _places(self) -> "list[Place]":
         from alcove.tui.place import Place  # noqa: PLC0415
 
-        return list(self.query(Place))
+        return [one for one in self.query(Place) if one.is_mounted]
+
+    async def save(self) -> None:
+        """Keep what was begun in the room that is open."""
+        from alcove.tui.chats import Chats  # noqa: PLC0415
+
+        if self._is_here:
+            for chats in self.query(Chats):
+                await chats.room.keep_draft()
 
     def part(self) -> None:
         """Begin nothing more: the screen goes, or the whole app."""
@@ -134,22 +166,17 @@ class Main(Screen[None]):
             return
         self.query_one(TopBar).refresh()
         self.place.tick()
+        app_of(self).lock_when_idle()
 
     # ---- Accounts ----
 
-    async def action_switch(self) -> None:
+    def action_switch(self) -> None:
         """Open another account of this machine."""
-        await self._lock()
+        self.action_lock()
 
-    async def action_lock(self) -> None:
+    def action_lock(self) -> None:
         """Close the account; its passphrase opens it again."""
-        await self._lock()
-
-    async def _lock(self) -> None:
-        from alcove.desk import door  # noqa: PLC0415
-
-        await app_of(self).tried(door.Lock())
-        app_of(self).go_to_door()
+        app_of(self).run_worker(app_of(self).lock(), group="screens")
 
 
 def focus_first(widget: Widget) -> None:

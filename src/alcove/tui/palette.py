@@ -1,9 +1,14 @@
 """The palette: every command, chat and person, found by typing."""
 
 from collections.abc import Callable
+from functools import partial
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from alcove.desk import shown
+from textual.worker import Worker
+
+from alcove.desk import people, shown
+from alcove.tui import acts
 from alcove.tui.choosing import Choice, Chooser
 from alcove.tui.shell import PLACES, app_of
 
@@ -22,63 +27,80 @@ class Command(NamedTuple):
     do: Callable[["Main"], Any]
 
 
-def _chats(main: "Main") -> Any:
-    from alcove.tui.chats import Chats  # noqa: PLC0415 - It is one of the places.
+def _there(number: int, act: Callable[[Any], Any]) -> Callable[["Main"], Any]:
+    """Return what goes to a place and does something there."""
 
-    main.go(0)
-    return main.query_one(Chats)
+    async def do(main: "Main") -> Any:
+        return act(await main.go(number))
 
-
-def _groups(main: "Main") -> Any:
-    from alcove.tui.groups import Groups  # noqa: PLC0415 - It is one of the places.
-
-    main.go(1)
-    return main.query_one(Groups)
+    return do
 
 
-def _profile(main: "Main") -> Any:
-    from alcove.tui.profile import Profile  # noqa: PLC0415 - It is one of the places.
-
-    main.go(4)
-    return main.query_one(Profile)
+_chats, _groups, _files, _security, _profile = (partial(_there, one) for one in range(len(PLACES)))
 
 
-def _security(main: "Main") -> Any:
-    from alcove.tui.security import Security  # noqa: PLC0415 - It is one of the places.
-
-    main.go(3)
-    return main.query_one(Security)
+async def _unblock(app: "Alcove") -> None:
+    """Hear somebody again who was blocked."""
+    found = await app.tried(people.GetBlocked())
+    if not found:
+        app.tell("Nobody is blocked.", is_bad=False)
+        return
+    choices = [Choice(one.account, one.name) for one in found]
+    account = await app.push_screen_wait(Chooser("Hear again", choices))
+    if account is not None:
+        await app.tried(people.Block(account=account, on=False))
 
 
 COMMANDS: Final = (
-    Command("new chat", "^n", lambda main: _chats(main).action_new()),
-    Command("who wants to chat, who is online", "a", lambda main: _chats(main).action_asks()),
-    Command("find what was said", "^f", lambda main: _chats(main).action_find_here()),
-    Command("next unread", "^u", lambda main: _chats(main).action_next_unread()),
-    Command("send a file", "^o", lambda main: _chats(main).room.action_attach()),
-    Command("jump to a day", "^t", lambda main: _chats(main).room.action_date()),
+    Command("new chat", "^n", _chats(lambda chats: chats.action_new())),
+    Command("who wants to chat, who is online", "a", _chats(lambda chats: chats.action_asks())),
+    Command("find what was said", "^f", _chats(lambda chats: chats.action_find_here())),
+    Command("next unread", "alt u", _chats(lambda chats: chats.action_next_unread())),
+    Command("send a file", "^o", _chats(lambda chats: chats.room.action_attach())),
+    Command("record a voice note", "", _chats(lambda chats: acts.record(chats.room))),
+    Command("jump to a day", "^t", _chats(lambda chats: chats.room.action_date())),
     Command(
-        "ask a question with answers: a poll", "", lambda main: _chats(main).room.action_poll()
+        "ask a question with answers: a poll", "", _chats(lambda chats: chats.room.action_poll())
     ),
     Command(
         "go on in a room of which others see another version",
         "",
-        lambda main: _chats(main).room.action_overlook(),
+        _chats(lambda chats: chats.room.action_overlook()),
     ),
-    Command("new group", "", lambda main: _groups(main).action_new()),
-    Command("find a group", "", lambda main: _groups(main).action_find()),
-    Command("join by a link", "", lambda main: _groups(main).action_join()),
     Command(
-        "join the room of everyone on this server", "", lambda main: _groups(main).action_commons()
+        "share a file with a group or somebody", "", _files(lambda files: files.action_share())
     ),
-    Command("notes to myself", "", lambda main: _groups(main).action_notes()),
-    Command("how others see me", "", lambda main: _profile(main).action_edit()),
-    Command("hide that I am online, or show it", "", lambda main: _profile(main).action_hide()),
-    Command("invite somebody to this server", "", lambda main: _profile(main).action_invite()),
-    Command("change my password", "", lambda main: _profile(main).action_password()),
-    Command("log out, and clear this machine", "", lambda main: _profile(main).action_log_out()),
-    Command("my recovery phrase", "", lambda main: _security(main).action_phrase()),
-    Command("quiet hours: when nothing rings", "", lambda main: _profile(main).action_quiet()),
+    Command("who is blocked: hear somebody again", "", lambda main: _unblock(app_of(main))),
+    Command("new group", "", _groups(lambda groups: groups.action_new())),
+    Command("find a group", "", _groups(lambda groups: groups.action_find())),
+    Command("join by a link", "", _groups(lambda groups: groups.action_join())),
+    Command(
+        "join the room of everyone on this server",
+        "",
+        _groups(lambda groups: groups.action_commons()),
+    ),
+    Command("notes to myself", "", _groups(lambda groups: groups.action_notes())),
+    Command("how others see me", "", _profile(lambda profile: profile.action_edit())),
+    Command(
+        "hide that I am online, or show it", "", _profile(lambda profile: profile.action_hide())
+    ),
+    Command(
+        "invite somebody to this server", "", _profile(lambda profile: profile.action_invite())
+    ),
+    Command("change my password", "", _profile(lambda profile: profile.action_password())),
+    Command(
+        "log out, and clear this machine", "", _profile(lambda profile: profile.action_log_out())
+    ),
+    Command("my recovery phrase", "", _security(lambda security: security.action_phrase())),
+    Command(
+        "clear what the server has noted from my view",
+        "",
+        _security(lambda security: security.clear()),
+    ),
+    Command("lock when idle: after how long", "", _profile(lambda profile: profile.action_idle())),
+    Command(
+        "quiet hours: when nothing rings", "", _profile(lambda profile: profile.action_quiet())
+    ),
     Command("theme: light or dark", "", lambda main: app_of(main).action_other_light()),
     Command("switch account", "^s", lambda main: main.action_switch()),
     Command("lock", "^l", lambda main: main.action_lock()),
@@ -116,10 +138,10 @@ async def ask(app: "Alcove", main: "Main") -> None:
     if chosen is None:
         return
     if chosen.startswith("place"):
-        main.go(int(chosen[5:]))
+        await main.go(int(chosen[5:]))
     elif chosen.startswith("room"):
-        await _chats(main).open(chosen[4:])
+        await (await main.chats()).open(chosen[4:])
     else:
         todo = COMMANDS[int(chosen[2:])].do(main)
-        if hasattr(todo, "__await__") and not hasattr(todo, "is_running"):
-            await todo
+        while isawaitable(todo) and not isinstance(todo, Worker):
+            todo = await todo

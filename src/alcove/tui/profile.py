@@ -12,17 +12,34 @@ from textual.widgets.option_list import Option
 
 from alcove.client import ClientError
 from alcove.desk import door, files, preferences, profile, security
-from alcove.desk.news import Alert, AskingChanged, ChatsChanged, ConnectionChanged, News
-from alcove.tui import look
+from alcove.desk.news import (
+    Alert,
+    AskingChanged,
+    ChatsChanged,
+    ConnectionChanged,
+    News,
+    PeopleChanged,
+)
+from alcove.tui import look, pictures
+from alcove.tui.choosing import Choice, Chooser
 from alcove.tui.lines import Lines, facts, hanging, row, stacked
 from alcove.tui.look import keyed, styled
 from alcove.tui.place import Place
 from alcove.tui.shell import Box, Field, Form, Question, Rows, app_of, connection, main_of
 
-TOLD = (Alert, AskingChanged, ConnectionChanged, ChatsChanged)
+TOLD = (Alert, AskingChanged, ConnectionChanged, ChatsChanged, PeopleChanged)
 """What changes something that is shown here."""
 WIDE = 110
+FILES_COUNTED = 200
+IDLE = {0: "never", 5: "5 minutes", 15: "15 minutes", 30: "30 minutes", 60: "an hour"}
+"""After how many minutes without a key the account may be closed."""
+FACE = (8, 3)
+"""How many cells the picture of oneself has."""
 SUITE = ("MLS, MLKEM768-X25519", "AES-256-GCM, Ed25519")
+
+
+def _count(files: int) -> str:
+    return f"{files}+" if files == FILES_COUNTED else f"{files}"
 
 
 def _new(asking: int, unread: int, *, is_wide: bool) -> str:
@@ -38,6 +55,7 @@ class Profile(Place):
     BINDINGS: ClassVar = [
         ("e", "edit", "Edit"), ("h", "hide", "Hide me"), ("d", "log_out", "Log out"),
         ("i", "invite", "Invite"), ("w", "password", "Password"), ("q", "quiet", "Quiet hours"),
+        ("o", "idle", "Lock when idle"),
     ]  # fmt: skip
 
     def compose(self) -> ComposeResult:
@@ -59,7 +77,7 @@ class Profile(Place):
 
     def entered(self) -> None:
         """Look again."""
-        self.query_one("#quick").focus()
+        self.take_focus("#quick")
         self._look()
 
     def told(self, news: News) -> None:
@@ -75,8 +93,11 @@ class Profile(Place):
     async def _look(self) -> None:
         app = app_of(self)
         app.me = await app.ask(profile.GetMe())
-        sent = await app.ask(files.GetFiles(limit=200))
-        self._files = f"{len(sent)}{'+' if len(sent) == 200 else ''}"
+        sent = await app.ask(files.GetFiles(limit=FILES_COUNTED))
+        self._files = "1 file" if len(sent) == 1 else f"{_count(len(sent))} files"
+        moving = await app.ask(files.GetTransfers())
+        if moving and app.size.width >= WIDE:
+            self._files += f", {len(moving)} on their way"
         devices = await app.ask(security.GetDevices())
         self._device = next((one.id[:8] for one in devices if one.is_this), "")
         if app.me.connection.state == "online":
@@ -102,14 +123,16 @@ class Profile(Place):
         status = styled(
             (f"“{me.status}”" if me.status else "no status line", "" if me.status else "$soft")
         )
-        edit = styled("  ", keyed("e", "edit"))
+        edit, picture = styled("  ", keyed("e", "edit")), app.me.picture
         named = styled((name, f"{look.colour(me.name)} bold"), (f"  @{me.name}", "$soft"))
         there = styled(sign, f" {word}", (f" · {seen}" if seen else "", "$soft"))
 
         def draw(width: int) -> Content:
             room = width - 10 - edit.cell_length
             about = styled(status.truncate(room, ellipsis=True), edit)
-            rows = zip((blank, face, blank), (named, there, about), strict=True)
+            drawn = pictures.blocks(picture, *FACE) if picture else ()
+            left = drawn if len(drawn) == FACE[1] else (styled(blank), styled(face), styled(blank))
+            rows = zip(left, (named, there, about), strict=True)
             return stacked(
                 *(styled(left, "  ", right).truncate(width, ellipsis=True) for left, right in rows)
             )
@@ -130,17 +153,17 @@ class Profile(Place):
     def _draw_quick(self) -> None:
         app = app_of(self)
         groups = sum(1 for one in app.chats.values() if one.kind in ("group", "channel", "commons"))
-        alerts = styled(
-            (f"▲ {len(app.alerts)} to look at", "$bad") if app.alerts else ("all is well", "$soft")
-        )
+        count = app.to_look_at
+        alerts = styled((f"▲ {count} to look at", "$bad") if count else ("all is well", "$soft"))
+        counted = "1 group" if groups == 1 else f"{groups} groups"
         rows = [
             (
                 "1",
                 "Start chatting",
                 styled((_new(app.asking, app.unread, is_wide=app.size.width >= WIDE), "$soft")),
             ),
-            ("2", "Groups", styled((f"{groups} groups", "$soft"))),
-            ("3", "Files", styled((f"{self._files} files" if self._files else "", "$soft"))),
+            ("2", "Groups", styled((counted, "$soft"))),
+            ("3", "Files", styled((self._files, "$soft"))),
             ("4", "Security", alerts),
         ]
         quick = self.query_one("#quick", OptionList)
@@ -163,9 +186,12 @@ class Profile(Place):
             return
         sign, words, ink = connection(app.me.connection, app.now())
         since = app.me.since
+        took = app.me.connection.answered_ms
+        connected = styled((f"{sign} {words}", ink), "" if took is None else f", {took} ms")
         said = [
-            ("Connection", styled((f"{sign} {words}", ink))),
+            ("Connection", connected),
             ("Server", styled(app.me.server.partition("://")[2])),
+            ("Server key, pinned", styled(look.grouped(app.me.server_key))),
             (
                 "Opened",
                 styled(
@@ -180,6 +206,8 @@ class Profile(Place):
             ("Encryption", styled(SUITE[0])),
             ("", styled(SUITE[1])),
             ("Quiet hours", styled(str(app.preferences.quiet or "none"))),
+            ("Locks when idle", styled(self._idle())),
+            ("Waiting to be sent", styled(str(app.me.waiting or "nothing"))),
         ]
         must_save = app.me.must_save_phrase
 
@@ -192,6 +220,14 @@ class Profile(Place):
 
         session.update(Lines(draw))
 
+    def _idle(self) -> str:
+        app = app_of(self)
+        span_ms = app.locks_after_ms
+        if not span_ms:
+            return "never"
+        policy = app.me is not None and app.me.lock_after_ms == span_ms
+        return f"after {look.lasting(span_ms)}" + (", the host asks for it" if policy else "")
+
     # ---- Keys ----
 
     def keys(self) -> Sequence[tuple[str, str]]:
@@ -202,12 +238,13 @@ class Profile(Place):
             ("i", "invite somebody"),
             ("w", "change password"),
             ("q", "quiet hours"),
+            ("o", "lock when idle"),
             ("d", "log out"),
         )
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go where the quick action leads."""
-        main_of(self).go(int(event.option.id or 1) - 1)
+        await main_of(self).go(int(event.option.id or 1) - 1)
 
     @work
     async def action_edit(self) -> None:
@@ -222,12 +259,18 @@ class Profile(Place):
                 [
                     Field("Display name", value=me.called, id="name"),
                     Field("Status line", value=me.status, id="status"),
+                    Field("Picture: its path; empty leaves it, - takes it away", id="picture"),
                 ],
                 "save",
             )
         )
         if asked is not None:
-            await app.tried(profile.ShowMe(name=asked["name"], status=asked["status"]))
+            path = asked["picture"].strip()
+            call = profile.ShowMe(
+                name=asked["name"], status=asked["status"],
+                picture="" if path == "-" else path or None,
+            )  # fmt: skip
+            await app.tried(call)
             self._look()
 
     @work
@@ -250,6 +293,17 @@ class Profile(Place):
         if asked is not None:
             chosen = await app.tried(preferences.Prefer(quiet=asked["span"]))
             app.prefer(chosen)
+            self._draw_session()
+
+    @work
+    async def action_idle(self) -> None:
+        """Choose after how long without a key the account is closed."""
+        choices = [Choice(str(minutes), words) for minutes, words in IDLE.items()]
+        chosen = await app_of(self).push_screen_wait(Chooser("Lock when idle for", choices))
+        if chosen is not None:
+            call = preferences.Prefer(lock_minutes=int(chosen))
+            kept = await app_of(self).tried(call)
+            app_of(self).prefer(kept)
             self._draw_session()
 
     @work
@@ -316,5 +370,9 @@ class Profile(Place):
                 " and your password alone does not bring everything back."
             )
         if await app.push_screen_wait(Question(words, "Log out")):
-            await app.tried(door.LogOut())
-            app.go_to_door()
+            try:
+                await app.ask(door.LogOut())
+            except ClientError as error:
+                app.go_to_door(str(error))
+            else:
+                app.go_to_door()

@@ -1,38 +1,26 @@
 """A room, open: its head, its log, who writes, and where one writes oneself."""
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from collections.abc import Sequence
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
-from textual.content import Content
 from textual.widgets import Static
 
+from alcove.client import ClientError
 from alcove.desk import chats, messages, shown
 from alcove.desk.news import ChatsChanged, ConnectionChanged, LinesChanged, News
-from alcove.tui import acts, heading, look
+from alcove.tui import acts, heading
 from alcove.tui.composer import Composer, with_emoji
-from alcove.tui.lines import Lines, stacked
+from alcove.tui.lines import Lines
 from alcove.tui.log import Log
-from alcove.tui.look import keyed, padded, styled
+from alcove.tui.look import keyed, styled
 from alcove.tui.shell import app_of, main_of
-
-DRAFT_S: Final = 0.5
-"""What is written is kept so long after the last key."""
-TYPING_MS: Final = 4_000
-"""Others are told that often that one writes."""
-NARROW: Final = 40
-"""Where the border has no room for all of its words."""
+from alcove.tui.writing import Writing
 
 
-def _plain(line: shown.Line) -> str:
-    """Return what a message says, on one line."""
-    return " ".join(line.text.split())
-
-
-class RoomView(Vertical):
+class RoomView(Writing):
     """One room."""
 
     BINDINGS: ClassVar = [
@@ -48,7 +36,7 @@ class RoomView(Vertical):
         Binding("space", "act('play')", show=False),
         Binding("p", "act('pin')", show=False),
         Binding("f", "act('forward')", show=False),
-        Binding("i", "act('why')", show=False),
+        Binding("i", "act('about')", show=False),
         Binding("x", "act('drop')", show=False),
         Binding("g", "act('origin')", show=False),
         Binding("v", "act('compare')", show=False),
@@ -59,14 +47,9 @@ class RoomView(Vertical):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name.
         super().__init__(id=id)
-        self.room: shown.Room | None = None
-        self.reply: shown.Line | None = None
-        self.edited: shown.Line | None = None
-        self._typed_at = 0
         self._head: tuple[shown.Room, int] | None = None
         self._below = styled("")
         """What stands in the head and above where one writes: it is drawn when it is other."""
-        self._drafts = 0
 
     def compose(self) -> ComposeResult:
         """Make the parts, from top to bottom."""
@@ -74,7 +57,7 @@ class RoomView(Vertical):
         yield Log(id="log")
         yield Static(id="below")
         yield Static(id="complete")
-        yield Composer()
+        yield Composer(self.aim)
 
     def on_mount(self) -> None:
         """Show nothing before a room is opened."""
@@ -96,26 +79,21 @@ class RoomView(Vertical):
         """What was said."""
         return self.query_one(Log)
 
-    @property
-    def text(self) -> Composer:
-        """Where one writes."""
-        return self.query_one(Composer)
-
-    def focus_text(self) -> None:
-        """Write."""
-        self.text.focus()
-
     # ---- Opening ----
 
     async def open(self, room: str, line: int | None = None) -> None:
         """Show a room, at its end or at a line."""
+        async with self.opening:
+            await self._open(room, line)
+
+    async def _open(self, room: str, line: int | None) -> None:
         app = app_of(self)
-        if self.room is not None and self.room.chat.room != room:
-            await self._keep_draft()
-            await app.ask(chats.CloseRoom(room=self.room.chat.room))
-        found = await app.ask(chats.OpenRoom(room=room))
-        is_other = self.room is None or self.room.chat.room != room
-        self.room = found
+        if not self.is_open(room):
+            await self._change_to(room)
+        else:
+            self.room = await app.ask(chats.OpenRoom(room=room))
+        found = self.room
+        assert found is not None, "it was just found"
         assert app.me is not None, "somebody is here"
         self.talk.me = app.me.person.name
         self.talk.members = max(0, len(found.members) - 1)
@@ -126,21 +104,45 @@ class RoomView(Vertical):
             self.talk.show(list(lines), app.now(), has_older=len(lines) >= chats.PAGE_LINES)
         else:
             await self._show_at(line)
-        if is_other:
-            self.reply = self.edited = None
-            self.text.names = [one.person.name for one in found.members if not one.person.is_me]
-            self.text.text = found.chat.draft
-            self.text.move_cursor(self.text.document.end)
         self._draw_below()
         self._draw_border()
         self.focus_text()
         if line is None:
             await self._read(marked=True)
 
+    async def _change_to(self, room: str) -> None:
+        """Let what is typed from now on be for another room, also before that one is here."""
+        app, before, draft = app_of(self), self.room, self.draft
+        self._show_parts(is_open=True)
+        self.coming = room
+        self.reply = self.edited = None
+        self.text.write("")
+        self.text.read_only = False
+        self.focus_text()
+        try:
+            found = await app.ask(chats.OpenRoom(room=room))
+        except ClientError:
+            self.text.write(draft)
+            self._show_parts(is_open=before is not None)
+            raise
+        finally:
+            self.coming = ""
+        self.room = found
+        self.text.names = [one.person.name for one in found.members if not one.person.is_me]
+        self.text.write(found.chat.draft + self.text.text)
+        if before is not None:
+            await self.keep_for(before.chat.room, draft)
+            await app.ask(chats.CloseRoom(room=before.chat.room))
+
     async def look_again(self) -> None:
         """Take members, settings and name anew."""
+        async with self.opening:
+            await self._look_again()
+
+    async def _look_again(self) -> None:
         if self.room is not None:
             self.room = await app_of(self).ask(chats.OpenRoom(room=self.room.chat.room))
+            self.talk.members = max(0, len(self.room.members) - 1)
             self.text.names = [one.person.name for one in self.room.members if not one.person.is_me]
             self._draw_head()
             self._draw_below()
@@ -158,7 +160,8 @@ class RoomView(Vertical):
     @work(exclusive=True, group="goto")
     async def go_to(self, line: int) -> None:
         """Bring a line to the screen."""
-        await self._show_at(line)
+        async with self.opening:
+            await self._show_at(line)
         self.talk.focus()
 
     async def on_log_wanted(self, event: Log.Wanted) -> None:
@@ -175,7 +178,12 @@ class RoomView(Vertical):
             call = chats.GetLines(room=room, before=self.talk.lines[0].number)
         else:
             call = chats.GetLines(room=room, since=self.talk.lines[-1].number)
-        lines = await app_of(self).ask(call)
+        try:
+            lines = await app_of(self).ask(call)
+        except ClientError as error:
+            app_of(self).tell(str(error))
+            self.talk.rest()
+            return
         if self.is_open(room):
             self.talk.add(list(lines), older=older, more=len(lines) >= chats.PAGE_LINES)
 
@@ -201,6 +209,8 @@ class RoomView(Vertical):
             and (chat.unread or (marked and chat.is_marked))
             and self.is_looked_at
             and self.talk.is_at_end
+            # While a room is being opened, the log has the lines of the one before.
+            and any(one.room == chat.room for one in self.talk.lines[-1:])
         )
 
     @property
@@ -233,41 +243,6 @@ class RoomView(Vertical):
                     Lines(lambda width: said.truncate(width, ellipsis=True))
                 )
 
-    def _draw_border(self) -> None:
-        text = self.text
-        if self.edited is not None:
-            text.border_title = styled(("✎ Edit  ", "$accent bold"), keyed("esc", "drop"))
-        elif self.reply is not None:
-            text.border_title = self._answered(self.reply)
-        else:
-            text.border_title = ""
-        hint = (
-            styled(keyed("tab", "take it"), "  ", keyed("^j", "new line"))
-            if text.choices
-            else keyed("^j", "new line")
-        )
-        text.border_subtitle = hint
-        can = self.room is None or self.room.may.post or self.room.chat.state != "active"
-        text.read_only = not can
-        if not can:
-            text.border_title = styled(("Only some may write here.", "$soft"))
-
-    def _answered(self, line: shown.Line) -> Content:
-        """Return whom a reply answers, with so much of it as there is room for."""
-        width, end = self.size.width - 8, styled("  ", keyed("esc", "drop"))
-        by = "" if line.author is None else look.called(line.author)
-        ink = "$accent" if line.author is None else look.colour(line.author.name)
-        to = by if width < NARROW else f"Reply to {by}"
-        quote = styled((f"{look.REPLY} {to}", f"{ink} bold"), (f": {_plain(line)}", "$soft"))
-        room = max(8, width - end.cell_length)
-        return styled(
-            quote.truncate(room, ellipsis=True) if quote.cell_length > room else quote, end
-        )
-
-    def on_resize(self) -> None:
-        """Cut what stands in the border anew."""
-        self._draw_border()
-
     def tick(self) -> None:
         """Draw anew what shows a time."""
         if self.room is not None:
@@ -299,88 +274,48 @@ class RoomView(Vertical):
     async def on_composer_sent(self, event: Composer.Sent) -> None:
         """Say it: it stands in the log at once."""
         event.stop()
-        if self.room is None:
+        app, text, aim = app_of(self), with_emoji(event.text), event.aim
+        if self.edited is aim.edited:
+            self.end_edit()
+        if self.reply is aim.reply:
+            self.reply = None
+        self._draw_border()
+        try:
+            if aim.edited is not None:
+                await app.ask(messages.Edit(line=aim.edited.number, text=text))
+                return
+            answered = None if aim.reply is None else aim.reply.number
+            said = await app.ask(messages.Send(room=aim.room, text=text, reply_to=answered))
+        except ClientError as error:
+            app.tell(str(error))
+            await self._take_back(event)
+        else:
+            await self.show_said(said)
+
+    async def _take_back(self, event: Composer.Sent) -> None:
+        """Let what was not taken stand where one writes again, also beside what was typed since."""
+        aim = event.aim
+        if not self.is_open(aim.room):  # Another one is by now: its words must not go there.
+            if aim.edited is None:
+                await app_of(self).tried(chats.KeepDraft(room=aim.room, text=event.text))
             return
-        app, room, text = app_of(self), self.room.chat.room, with_emoji(event.text)
-        if self.edited is not None:
-            line, self.edited = self.edited, None
-            self._clear()
-            await app.tried(messages.Edit(line=line.number, text=text))
+        if aim.edited is not None:
+            self.edit(aim.edited)
+            self.text.write(event.text)
             return
-        reply, self.reply = self.reply, None
-        self._clear()
-        answered = None if reply is None else reply.number
-        said = await app.tried(messages.Send(room=room, text=text, reply_to=answered))
-        if said is None:  # It was not taken: nothing is lost.
-            self.text.text = event.text
-            self.reply = reply
-            self._draw_border()
+        self.reply = aim.reply
+        self.text.write(event.text + self.text.text)
+        self._draw_border()
+
+    async def show_said(self, line: shown.Line) -> None:
+        """Show what I have said at the end of the log, if its room is still the one here."""
+        if not self.is_open(line.room):
             return
         if self.talk.has_newer:
-            await self.open(room)
+            await self.open(line.room)
         else:
-            self.talk.change([said], [], app.now())
+            self.talk.change([line], [], app_of(self).now())
             self.talk.action_newest()
-
-    def _clear(self) -> None:
-        self.text.text = ""
-        self._draw_border()
-
-    def on_text_area_changed(self) -> None:
-        """Keep the draft in a moment, and let others know that one writes."""
-        self._drafts += 1
-        count = self._drafts
-        self.set_timer(DRAFT_S, lambda: self._keep_soon(count))
-        now = app_of(self).now()
-        if self.text.text and now - self._typed_at > TYPING_MS and self.room is not None:
-            self._typed_at = now
-            self._type()
-
-    @work(group="typing")
-    async def _type(self) -> None:
-        if self.room is not None:
-            await app_of(self).tried(chats.Type(room=self.room.chat.room))
-
-    def _keep_soon(self, count: int) -> None:
-        if count == self._drafts:
-            self._keep()
-
-    @work(group="draft")
-    async def _keep(self) -> None:
-        await self._keep_draft()
-
-    async def _keep_draft(self) -> None:
-        if self.room is not None and self.edited is None:
-            chat = app_of(self).chats.get(self.room.chat.room)
-            if chat is not None and chat.draft != self.text.text:
-                await app_of(self).tried(chats.KeepDraft(room=chat.room, text=self.text.text))
-
-    def on_composer_choices(self, event: Composer.Choices) -> None:
-        """Show what completes the word."""
-        event.stop()
-        shelf = self.query_one("#complete", Static)
-        shelf.set_class(bool(event.choices), "-some")
-        rows = [self._choice(words, place) for place, (_, words) in enumerate(event.choices)]
-        shelf.update(Lines(lambda width: stacked(*(one(width) for one in rows))))
-        self._draw_border()
-
-    def _choice(self, words: str, place: int) -> Callable[[int], Content]:
-        """Return what draws a completion: an emoji, or somebody of this room."""
-        is_picked = place == self.text.picked
-        sign = (f" {look.PICK} " if is_picked else "   ", "$accent bold")
-        members = () if self.room is None else self.room.members
-        person = next((one.person for one in members if f"@{one.person.name}" == words), None)
-        said = styled(sign, (words, "bold"))
-        if person is not None:
-            called = person.called or person.name
-            is_narrow = app_of(self).size.width < heading.CLASSIC
-            trust = "" if is_narrow else f"{look.TRUST[person.trust]} {person.trust}"
-            said = styled(
-                sign, look.dot(person), " ", (f"{called:<18}", "bold"), (f"{words:<12}", "$soft"),
-                (trust, "$soft"),
-            )  # fmt: skip
-        back = "on $pick" if is_picked else "on $card"
-        return lambda width: padded(said, width).stylize_before(back)
 
     async def on_composer_pasted(self, event: Composer.Pasted) -> None:
         """Ask whether a file whose path was pasted is to be sent."""
@@ -397,10 +332,11 @@ class RoomView(Vertical):
     def on_composer_dropped(self, event: Composer.Dropped) -> None:
         """Drop the reply or the edit; with none, read."""
         event.stop()
-        if self.reply is not None or self.edited is not None:
-            if self.edited is not None:
-                self.text.text = ""
-            self.reply = self.edited = None
+        if self.edited is not None:
+            self.text.text = ""
+            self.end_edit()
+        elif self.reply is not None:
+            self.reply = None
             self._draw_border()
         else:
             self.talk.focus()
@@ -456,13 +392,13 @@ class RoomView(Vertical):
             self.talk.pick(others[-1].number)
         acts.act(self, "reply")
 
-    def action_vote(self, number: int) -> None:
+    async def action_vote(self, number: int) -> None:
         """Answer a poll, or go to a place."""
         line = self.talk.line
         if line is not None and line.poll is not None:
             acts.vote(self, number - 1)
         elif number <= 5:
-            main_of(self).go(number - 1)
+            await main_of(self).go(number - 1)
 
     def action_attach(self) -> None:
         """Send files."""

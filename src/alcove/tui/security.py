@@ -15,7 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from alcove.client import ClientError
-from alcove.desk import profile, security, shown
+from alcove.desk import people, profile, security, shown
 from alcove.desk.news import Alert, News, PeopleChanged
 from alcove.tui import look, noted
 from alcove.tui.choosing import ShowText
@@ -23,7 +23,7 @@ from alcove.tui.comparing import Comparing
 from alcove.tui.lines import Lines, column, hanging, row, stacked
 from alcove.tui.look import spread, styled
 from alcove.tui.place import Place
-from alcove.tui.shell import Box, Field, Form, Rows, app_of
+from alcove.tui.shell import Box, Field, Form, Question, Rows, app_of, main_of
 
 EVENTS_SHOWN: Final = 200
 ALERTS_SHOWN: Final = 3
@@ -70,12 +70,20 @@ def _event(one: shown.Event, now: int) -> Lines:
     return Lines(draw)
 
 
+def _record(one: shown.Cleared, now: int) -> Lines:
+    """Return the line that stays when the view was cleared."""
+    when = column(styled((look.short(one.at, now), "$soft")), 7)
+    count = "1 event" if one.events == 1 else f"{one.events} events"
+    said = styled(" ", when, "  ", "Cleared by you on this machine", (f"  {count}", "$soft"))
+    return Lines(lambda width: said.truncate(width, ellipsis=True))
+
+
 class Security(Place):
     """What keeps the account one's own."""
 
     BINDINGS: ClassVar = [
         ("v", "compare", "Compare"),
-        ("d", "revoke", "Revoke"),
+        ("d", "end", "Revoke, clear"),
         ("i", "reach", "What it could read"),
         ("f", "filter", "Only suspicious"),
         ("s", "export", "Export"),
@@ -104,7 +112,7 @@ class Security(Place):
                 )
             with Box(
                 "What happened",
-                keys=(("f", "only suspicious"), ("s", "export")),
+                keys=(("f", "only suspicious"), ("s", "export"), ("d", "clear my view")),
                 classes="fill",
                 id="events_box",
             ):
@@ -113,13 +121,14 @@ class Security(Place):
     def on_mount(self) -> None:
         """Nothing is known yet."""
         self._devices: tuple[shown.Device, ...] = ()
-        self._people: list[shown.Person] = []
+        self._people: tuple[shown.Person, ...] = ()
+        self._cleared: shown.Cleared | None = None
         self._events: tuple[shown.Event, ...] = ()
         self._only_suspicious = False
 
     def entered(self) -> None:
         """Look again."""
-        self.query_one("#devices").focus()
+        self.take_focus("#devices")
         self._look()
 
     def told(self, news: News) -> None:
@@ -131,10 +140,8 @@ class Security(Place):
     async def _look(self) -> None:
         app = app_of(self)
         self._devices = await app.tried(security.GetDevices()) or ()
-        self._people = sorted(
-            (one.person for one in app.chats.values() if one.person is not None),
-            key=lambda one: (one.trust != "changed", one.trust == "checked", one.name),
-        )
+        self._people = await app.tried(people.GetPeople()) or ()
+        self._cleared = await app.tried(security.GetCleared())
         self._draw()
         if app.me is not None and app.me.connection.state == "online":
             found = await app.tried(security.GetEvents(suspicious=self._only_suspicious))
@@ -152,29 +159,25 @@ class Security(Place):
             return stacked(*rows, look.keyed("x", "I have looked"))
 
         alerts.update(Lines(draw))
-        devices = self.query_one("#devices", OptionList)
-        picked = devices.highlighted
-        devices.clear_options()
-        devices.add_options([Option(_device(one, app.now()), id=one.id) for one in self._devices])
+        self.query_one("#devices", Rows).refill(
+            [Option(_device(one, app.now()), id=one.id) for one in self._devices]
+        )
         self.query_one("#devices_box", Box).name_it(f"Your devices {len(self._devices)}")
-        if self._devices:
-            devices.highlighted = min(picked or 0, len(self._devices) - 1)
-        pinned = self.query_one("#pinned", OptionList)
-        picked = pinned.highlighted
-        pinned.clear_options()
+        pinned = []
         for person in self._people:
             sign, ink = look.trust(person)
             words = f"{sign} {'changed: look' if person.trust == 'changed' else person.trust}"
             who = styled(" ", look.dot(person), " ", look.named(person))
-            pinned.add_option(Option(row(who, styled((words, ink), " ")), id=person.account))
+            pinned.append(Option(row(who, styled((words, ink), " ")), id=person.account))
+        self.query_one("#pinned", Rows).refill(pinned)
         self.query_one("#people_of", Box).name_it(f"People {len(self._people)}")
-        if self._people:
-            pinned.highlighted = min(picked or 0, len(self._people) - 1)
 
     def _draw_events(self) -> None:
         events, now = self.query_one("#events", OptionList), app_of(self).now()
         events.clear_options()
         events.add_options([Option(_event(one, now)) for one in self._events[:EVENTS_SHOWN]])
+        if self._cleared is not None:
+            events.add_option(Option(_record(self._cleared, now)))
         suspicious = sum(1 for one in self._events if one.is_suspicious)
         self.query_one("#events_box", Box).name_it(
             f"What happened {len(self._events)}, {suspicious} suspicious"
@@ -188,7 +191,7 @@ class Security(Place):
         mine = {
             "devices": (("i", "what it could read"), ("d", "revoke")),
             "pinned": (("v", "compare safety numbers"),),
-            "events": (("f", "only suspicious"), ("s", "export")),
+            "events": (("f", "only suspicious"), ("s", "export"), ("d", "clear my view")),
         }.get(focus or "", ())
         return (*mine, ("^e", "recovery phrase"), ("x", "dismiss alerts"))
 
@@ -204,11 +207,6 @@ class Security(Place):
             await app_of(self).push_screen_wait(
                 Comparing(options.get_option_at_index(options.highlighted).id or "")
             )
-            from alcove.desk import chats  # noqa: PLC0415
-
-            app_of(self).chats |= {
-                one.room: one for one in await app_of(self).ask(chats.GetChats())
-            }
             self._look()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -238,8 +236,27 @@ class Security(Place):
                 )
             )
 
+    def action_end(self) -> None:
+        """Clear the events that are shown, or take a device off: whichever is picked."""
+        focus = self.screen.focused
+        if focus is not None and focus.id == "events":
+            self.clear()
+        else:
+            self._revoke()
+
     @work
-    async def action_revoke(self) -> None:
+    async def clear(self) -> None:
+        """Show only what comes after now."""
+        words = (
+            "Clear what is shown here? Only on this machine: the server keeps its log, and a line"
+            " stays that says when you did it."
+        )
+        if await app_of(self).push_screen_wait(Question(words, "Clear")):
+            await app_of(self).tried(security.ClearEvents())
+            self._look()
+
+    @work
+    async def _revoke(self) -> None:
         """Take a device off the account."""
         one, app = self._picked(), app_of(self)
         if one is None:
@@ -278,9 +295,10 @@ class Security(Place):
         self._look()
 
     def action_dismiss(self) -> None:
-        """Put the alerts away: one has looked."""
+        """Put the alerts away: one has looked.  Who has other keys stays until one compares."""
         app_of(self).alerts.clear()
         self._draw()
+        main_of(self).told_counts()
 
     @work
     async def action_export(self) -> None:

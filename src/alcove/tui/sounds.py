@@ -1,39 +1,74 @@
 """Plays a voice note with a player of this machine, when somebody asks for it.
 
-A file from outside is handed to a player only if it begins as a sound does: a list of addresses in
-a sound's clothes would make some players call them.
+A file from outside is handed to a player only if it begins as a sound does, and as that kind of
+sound: a list of addresses in a sound's clothes would make some players call them.
 """
 
 import asyncio
+import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Final
 
 from alcove.client import UsageError
 
 PLAYERS: Final = (
-    ("mpv", "--no-config", "--no-video", "--ytdl=no", "--really-quiet"),
-    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "quiet", "-protocol_whitelist", "file"),
-    ("play", "-q"),
+    ("mpv", "--no-config", "--no-video", "--ytdl=no", "--really-quiet", "--load-scripts=no",
+     "--demuxer=lavf", "--demuxer-lavf-format={kind}"),
+    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "quiet", "-protocol_whitelist", "file",
+     "-f", "{kind}"),
+    ("play", "-q", "-t", "{kind}"),
     ("afplay",),
     ("paplay",),
-)
-"""Programs that play a file and end; the first that is there is taken."""
+)  # fmt: skip
+"""Programs that play a file and end; the first that is there is taken.  They are told what it is:
+behind the name tag of an MP3 some look for a list of addresses."""
 HEAD_BYTES: Final = 12
-_STARTS: Final = (b"OggS", b"\x1aE\xdf\xa3", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf1")
-"""Ogg, WebM, FLAC, MP3, AAC."""
+_STARTS: Final = (
+    (b"OggS", "ogg"), (b"\x1aE\xdf\xa3", "matroska"), (b"fLaC", "flac"), (b"ID3", "mp3"),
+    (b"\xff\xfb", "mp3"), (b"\xff\xf1", "aac"),
+)  # fmt: skip
+VOICE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""A larger one is saved by its own key: it is not fetched into the machine's memory."""
+FOLDER: Final = "alcove-voice-"
+LEFT_S: Final = 3600.0
+"""A folder so old was left by a program that was killed."""
 
 
-def is_sound(head: bytes) -> bool:
-    """Whether a file that begins so is a sound, and no list of others."""
-    is_wave = head[:4] == b"RIFF" and head[8:12] == b"WAVE"
-    return head.startswith(_STARTS) or head[4:8] == b"ftyp" or is_wave
+def kind_of(head: bytes) -> str:
+    """Return the kind of the sound that begins so; empty for what is none, or a list of others."""
+    if head[4:8] == b"ftyp":
+        return "mov"
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return "wav"
+    return next((kind for start, kind in _STARTS if head.startswith(start)), "")
+
+
+@contextmanager
+def place() -> Iterator[Path]:
+    """Return a folder of this user's alone that is gone afterwards, in memory where there is one.
+
+    A program that is killed leaves its own: the next one takes it away.
+    """
+    memory = os.environ.get("XDG_RUNTIME_DIR", "")
+    around = Path(memory if memory and Path(memory).is_dir() else gettempdir())
+    for old in sorted(around.glob(f"{FOLDER}*")):
+        with suppress(OSError):
+            if time.time() - old.lstat().st_mtime > LEFT_S:
+                shutil.rmtree(old)
+    with TemporaryDirectory(prefix=FOLDER, dir=around) as folder:
+        yield Path(folder)
 
 
 async def play(path: Path) -> None:
     """Play a file until it is over; who stops waiting stops it."""
     head = await asyncio.to_thread(_head, path)
-    if not is_sound(head):
+    kind = kind_of(head)
+    if not kind:
         raise UsageError("This file is not the sound that it is called: it is not played.")
     found = next((one for one in PLAYERS if shutil.which(one[0])), None)
     if found is None:
@@ -41,8 +76,9 @@ async def play(path: Path) -> None:
         raise UsageError(f"There is no player here: install one of {names}, or save the file.")
     nothing = asyncio.subprocess.DEVNULL
     player = await asyncio.create_subprocess_exec(
-        *found, str(path), stdin=nothing, stdout=nothing, stderr=nothing
-    )
+        *(word.format(kind=kind) for word in found), str(path),
+        stdin=nothing, stdout=nothing, stderr=nothing,
+    )  # fmt: skip
     try:
         await player.wait()
     finally:
