@@ -93,8 +93,8 @@ async def _play(seconds: float, lines: int) -> dict[str, float]:
     async with app.run_test(size=SIZE) as pilot:
         app.enter()
         await pilot.pause()
-        await app.screen.query_one(Chats).open(room)
         await pilot.press("1")
+        await app.screen.query_one(Chats).open(room)
         app.screen.query_one(Composer).focus()
         await pilot.pause()
         text = app.screen.query_one(Composer)
