@@ -75,6 +75,8 @@ class Device:
         self._acts: deque[Callable[[], None]] = deque()
         """What the process will do when its disk is done, in the order in which it came."""
         self.line: Line | None = None
+        self._entered = self._entered_known = 0
+        """How often this process has signed in, and how often its engine has heard of that."""
         self.link = Link(world.dice.randbytes)
         self.engine = Engine(self.disk, world.dice.randbytes)
         self._tick_at: int | None = None
@@ -107,6 +109,7 @@ class Device:
         self.disk.after_commit = self._after_commit
         self.engine = Engine(self.disk, self.world.dice.randbytes)
         self.line = None
+        self._entered = self._entered_known = 0
         self._tick_at = None
         self._calls.clear()
         self._acts.clear()
@@ -228,11 +231,16 @@ class Device:
         return self.is_up and self.world.now >= self.busy_until and not self._acts
 
     def _speak(self, life: int) -> None:
-        """Send and tell what the last steps have brought."""
+        """Send and tell what the last steps have brought.
+
+        What was meant for a line that has ended since goes to no other one: in the shipped program
+        the engine hears of that before anything is handed out.
+        """
         if life != self.life or not self.is_up:
             return
         for request in self.engine.requests():
-            self.link.send(request)
+            if self._entered == self._entered_known:
+                self.link.send(request)
         for event in self.engine.events():
             self.hear(event)
         self.pump()
@@ -261,7 +269,8 @@ class Device:
                     self.line = None
                 self.world.later(0, self._closed, life, None)
             case heard.Entered():
-                self._enter(life, partial(self._receive, event.reply))
+                self._entered += 1
+                self._enter(life, partial(self._sign_in_heard, event.reply))
             case heard.Said():
                 self._enter(life, partial(self._receive, event.message))
             case heard.Heard():
@@ -303,6 +312,10 @@ class Device:
         if life == self.life and self.is_up:
             self.link.connect(self.now)
             self.pump()
+
+    def _sign_in_heard(self, message: Any) -> None:
+        self._entered_known += 1
+        self._receive(message)
 
     def _receive(self, message: Any) -> None:
         self.engine.receive(message, self.now)

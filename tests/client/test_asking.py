@@ -9,6 +9,7 @@ from alcove.client.keys.archive import archive_key, seal_answer
 from alcove.client.keys.rooms import room_key
 from alcove.client.keys.sealing import Address, seal_letter
 from alcove.client.rooms import acting
+from alcove.client.rooms.walk import MEND_CHAIN, MEND_MS
 from alcove.client.tx import Tx
 from alcove.wire.base import Done
 from alcove.wire.codec import encode
@@ -170,20 +171,38 @@ def test_an_answer_is_heard_as_far_as_it_was_asked_for_and_names_handshakes() ->
     forget(ada, room)
     bob.answers = lambda _: Done()  # It answers nothing by itself.
     ask_for(ada, room, [(bytes(32),)])
-    told = encode(asking.Keys(((bytes(32), bytes(32)), (older, bytes(32)))))
-
-    def answer(tx: Tx) -> bytes:
-        seed, device = ada.db.one("SELECT seed, ? FROM question", ada.me.device) or (b"", b"")
-        public = archive_key(seed).public
-        return encode(asking.Reply(seal_answer(public, room, device, tx.me.key, told)))
-
+    told = (bytes(32), bytes(32)), (older, bytes(32))
     bob.hang_up()
-    sealed = bob.do(answer)
     bob.answers = lambda _: None
     assert bob.connect() is None
-    send(bob, ada, room, sealed)
+    send(bob, ada, room, answer(bob, ada, room, *told))
     world.run()
     assert keys(ada, room) == [newest]
+
+
+def test_rows_are_looked_at_once_a_letter_has_brought_a_key_and_not_for_one_that_is_here() -> None:
+    world = World()
+    ada, bob = world.register("ada"), world.register("bob")
+    room = room_of(world, ada, bob)
+    told = ada.db.all("SELECT name, secret FROM room_key WHERE room = ?", room)
+    forget(bob, room)
+    bob.db.run(
+        """
+        INSERT INTO unopened (room, seq, key, at, header, body) VALUES (?, 500, ?, 0, x'', x'')
+        """,
+        room, bytes(32),
+    )  # fmt: skip
+    ada.answers = lambda request: Done() if isinstance(request, SendLetter) else None
+    ask_for(bob, room, [(name,) for name, _ in told])
+    world.run()
+    ada.answers = lambda _: None
+    for is_new in (True, False):
+        send(ada, bob, room, answer(ada, bob, room, *told))
+        world.run()
+        assert keys(bob, room) == keys(ada, room)
+        is_looked_at = bob.db.one("SELECT 1 FROM alarm WHERE kind = ?", MEND_CHAIN) is not None
+        assert is_looked_at is is_new
+        world.pass_time(2 * MEND_MS)
 
 
 def test_who_stands_alone_or_outside_asks_nobody() -> None:
@@ -227,6 +246,14 @@ def test_letters_of_strangers_and_under_unknown_keys_are_dropped() -> None:
     for letter in letters:
         ada.do(asking.take, letter)
     assert keys(ada, room) == before
+
+
+def answer(sender: Peer, asker: Peer, room: bytes, *told: Any) -> bytes:
+    """Return an answer to the question that somebody has asked."""
+    (seed,) = asker.db.one("SELECT seed FROM question") or (b"",)
+    public, keys = archive_key(seed).public, encode(asking.Keys(told))
+    sealed = seal_answer(public, room, asker.me.device, sender.me.key, keys)
+    return encode(asking.Reply(sealed))
 
 
 def send(sender: Peer, receiver: Peer, room: bytes, plain: bytes) -> None:

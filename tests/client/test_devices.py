@@ -10,14 +10,17 @@ from alcove.client.errors import UsageError
 from alcove.client.events import Answered, Warned
 from alcove.client.keys.certificates import NewDevice, Owner, list_hash, make_list, read_list
 from alcove.client.keys.suite import SUITE
-from alcove.wire.accounts import ChangedBox
+from alcove.wire.accounts import ChangedBox, GetArchive
+from alcove.wire.base import Request
 from alcove.wire.devices import GetDevices, GetLists, Lists, PutList, SignedCertificate, SignedList
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.greeting import SignedIn
+from tests.client.rooms.mischief import refuse
 from tests.client.rooms.talk import room_of, said, say
 from tests.client.world import Peer, World
 
 ROOM, OTHER_ROOM = b"r" * 16, b"s" * 16
+MINUTE_MS = 60_000
 
 
 def revoke(peer: Peer, device: bytes) -> int:
@@ -517,15 +520,54 @@ def test_lists_of_before_count_as_far_as_their_hashes_go(monkeypatch: pytest.Mon
     assert devices.has_own_history(tablet.db)
 
 
-def test_the_archive_is_read_even_when_nobody_tells_the_lists_of_before() -> None:
+def test_the_archive_is_read_at_last_when_nobody_tells_the_lists_of_before() -> None:
     _, tablet, _ = grown(1)
     request = GetLists(accounts=(tablet.me.account,), since=0)
     refusal = Refusal(0, Code.INTERNAL, "")
-    tablet.do(devices.earlier, request, refusal, b"")
+    tablet.do(devices.earlier, request, Lists(id=0, lists=()), b"")
     assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", account.ARCHIVE) is None
     tablet.db.run("INSERT INTO archive_seeds (one, seeds) VALUES (1, x'90')")
+    for _ in range(devices.EARLIER_TRIES):
+        tablet.do(devices.earlier, request, refusal, b"")
+        assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", account.ARCHIVE) is None
     tablet.do(devices.earlier, request, refusal, b"")
     assert tablet.db.one("SELECT 1 FROM alarm WHERE kind = ?", account.ARCHIVE) == (1,)
+
+
+@pytest.mark.parametrize("has_lost_its_line", [False, True])
+def test_the_archive_is_read_by_who_knows_all_devices_that_there_ever_were(
+    *, has_lost_its_line: bool
+) -> None:
+    world = World()
+    ada = world.register("ada")
+    revoke(ada, world.add_device(ada).me.device)
+    world.run()
+    tablet = world.add_peer("ada")
+    world.try_to_enter(tablet)
+    busy = refuse(GetLists, Code.TOO_MANY, 3, retry_after_ms=10 * MINUTE_MS)
+    knew_all: list[bool] = []
+
+    def watched(request: Request) -> Refusal | None:
+        if isinstance(request, GetArchive):
+            knew_all.append(devices.has_own_history(tablet.db))
+        refused: Refusal | None = busy(request)
+        return refused
+
+    tablet.answers = watched
+    assert tablet.connect() is None
+    world.run()
+    if has_lost_its_line:
+        tablet.hang_up()
+        world.pass_time(MINUTE_MS)
+        assert tablet.connect() is None
+        world.run()
+        for _ in range(2):
+            tablet.do(devices.ask_earlier)  # The second time it is being asked.
+    world.pass_time(5 * MINUTE_MS)
+    assert knew_all == [True]
+    assert entering.archive_seeds(tablet.db) == ()
+    tablet.do(devices.ask_earlier)  # There is nothing to ask.
+    assert tablet.engine.requests() == []
 
 
 @pytest.mark.parametrize(("history", "since"), [("open", None), ("closed", 2_000), ("none", 7_000)])

@@ -196,6 +196,7 @@ def test_what_was_done_by_a_clock_that_was_far_ahead_was_done_now_at_the_latest(
     world.pass_time(MINUTE_MS)
     assert max(*ada.db.all("SELECT healed_at, renewed_at, refused_at FROM room")[0]) <= world.now
     assert ada.db.all(last)[0][0] <= world.now
+    assert ada.db.one("SELECT restored_at <= ? FROM me", world.now) == (1,)
     assert len(ada.db.all("SELECT 1 FROM package")) > asked  # Those count from now on.
     before = ada.db.all("SELECT name FROM handshake")
     world.pass_time(3 * DAY_MS)
@@ -207,6 +208,7 @@ def test_what_was_done_by_a_clock_that_was_far_ahead_was_done_now_at_the_latest(
 def healed_now(tx: Tx) -> None:
     tx.run("UPDATE room SET healed_at = ?1, renewed_at = ?1, refused_at = ?1", tx.now)
     tx.run("UPDATE notice SET ready_at = ?", tx.now)
+    tx.run("UPDATE me SET restored_at = ?", tx.now)
 
 
 def test_whoever_runs_an_engine_is_told_that_the_clock_was_set_back() -> None:

@@ -15,11 +15,12 @@ from alcove.client.timeline import lines
 from alcove.client.tx import Tx
 from alcove.wire.codec import encode
 from alcove.wire.content import Text
-from alcove.wire.entries import Delivered, Passed
-from alcove.wire.errors import Code
+from alcove.wire.entries import Delivered, Passed, Read
+from alcove.wire.errors import Code, Refusal
 from alcove.wire.rooms import GetMembers, GetSlots, PutSlot, Slot, SlotsChanged
 from tests.client.refusing import answer, refuse, watch
 from tests.client.rooms.talk import PAUSE_MS, room_of, say
+from tests.client.test_restored import back_up, restore
 from tests.client.world import Peer, World
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -207,6 +208,30 @@ def test_the_server_is_told_of_many_rooms_at_once(monkeypatch: pytest.MonkeyPatc
     told = [one for one in asked if isinstance(one, Passed) and len(one.rooms) == 2]
     assert len(told) >= 2
     assert [states(ada, one) for one in rooms] == [["delivered"]] * 4
+
+
+def test_a_room_that_is_not_compared_after_a_restore_keeps_no_other_untold() -> None:
+    world, ada, bob, room = pair()
+    other = room_of(world, ada, bob)
+    world.pass_time(PAUSE_MS)
+    image = back_up(world)
+    say(world, ada, room, "hello")  # Bob has it, and has not told so yet.
+    restore(world, image)
+    bob.answers = lambda request: (
+        Refusal(request.id, Code.BUSY, "", retry_after_ms=DAY_MS)
+        if isinstance(request, Read) and request.room == room
+        else None
+    )
+    assert ada.connect() is None
+    say(world, ada, other, "hello")
+    assert bob.connect() is None
+    world.pass_time(MOMENT_MS)
+    assert (states(ada, room), states(ada, other)) == (["stored"], ["delivered"])
+    bob.answers = lambda _: None
+    bob.hang_up()
+    assert bob.connect() is None
+    world.pass_time(MOMENT_MS)
+    assert (states(ada, room), states(ada, other)) == (["delivered"], ["delivered"])
 
 
 # ---- On this device alone ----

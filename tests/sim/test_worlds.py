@@ -12,7 +12,7 @@ from sim.soaking import Progress, digest, go
 from sim.swarm import Result, live
 
 FIRST_SEED = 1_000
-WORLDS = int(os.environ.get("ALCOVE_TEST_WORLDS", "90"))
+WORLDS = int(os.environ.get("ALCOVE_TEST_WORLDS", "60"))
 
 
 def test_all_is_well_in_worlds_where_nearly_everything_goes_wrong() -> None:

@@ -21,6 +21,7 @@ from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.leaves import key_hash, whose
 from alcove.client.rooms.roles import settled
 from alcove.client.rooms.state import Room, find_room, public_of
+from alcove.client.rooms.walk import mend_rows
 from alcove.client.tx import Tx
 from alcove.wire.base import Done
 from alcove.wire.codec import MALFORMED, encode
@@ -229,8 +230,12 @@ def _learn(tx: Tx, here: Room, sender: Sender, reply: Reply) -> None:
     seed, names = line
     asked = {names[at : at + HASH_BYTES] for at in range(0, len(names), HASH_BYTES)}
     opened = open_answer(archive_key(seed), here.room, tx.me.device, sender.key, reply.sealed)
+    has_more = False
     for name, secret in _decode_keys(opened).keys:
         if name in asked:
+            has_more = has_more or messages.key_of(tx, here.room, name) is None
             handshakes.learn_key(tx, here.room, name, secret)
+    if has_more:
+        mend_rows(tx, here.room)  # No row led to that key: some may be missing.
     if not tx.one("SELECT 1 FROM unopened WHERE room = ?", here.room):
         tx.run("DELETE FROM question WHERE room = ?", here.room)

@@ -40,6 +40,13 @@ OFFERS_MAX = 7
 """So often who has just come offers its list: later each time, and for about a minute."""
 EARLIER_AT_ONCE = 16
 """How many lists of before are asked for together."""
+EARLIER = "devices.ask_earlier"
+"""The alarm that asks again for lists that a server was too busy to tell."""
+EARLIER_MS = 1_000
+EARLIER_PAUSE_MS_MAX = 60_000
+"""A server that asks for a longer pause is asked after this one all the same."""
+EARLIER_TRIES = 8
+"""After so many refusals, each twice as long after the one before, the archive is read without."""
 
 _decode_signed = msgspec.msgpack.Decoder(SignedList).decode
 
@@ -236,8 +243,8 @@ def signed_in(tx: Tx, answer: SignedIn) -> None:
         _put_back(tx, answer.list_version)
     elif pin.list is not None and answer.list_hash != list_hash(pin.list):
         trust.change(tx, me.account, "forked")
-    if not has_own_history(tx.db):
-        _ask_earlier(tx)
+    tx.memory.tries.pop((EARLIER, me.account), None)
+    ask_earlier(tx)
     if tx.one("SELECT 1 FROM alarm WHERE kind = ?", packages.RENEW) is None:
         packages.replace_all(tx)  # It has just come.
     else:
@@ -300,8 +307,12 @@ def was_mine(tx: Tx, key: bytes) -> bool:
     return False
 
 
-def _ask_earlier(tx: Tx) -> None:
-    """Ask for the lists of this account before those that are here."""
+def ask_earlier(tx: Tx, _about: bytes = b"") -> None:
+    """Ask for the lists of this account before those that are here, unless that is being done."""
+    if not tx.memory.is_signed_in or has_own_history(tx.db):
+        return  # The next sign-in asks.
+    if any(one.answered_by == "devices.earlier" for one in tx.memory.asked.values()):
+        return
     (oldest,) = tx.line("SELECT MIN(version) FROM own_list")
     since = max(0, oldest - 1 - EARLIER_AT_ONCE)
     tx.ask(GetLists(accounts=(tx.me.account,), since=since), "devices.earlier")
@@ -310,10 +321,14 @@ def _ask_earlier(tx: Tx) -> None:
 def earlier(tx: Tx, _request: GetLists, answer: Lists | Refusal, _note: bytes) -> None:
     """Take the lists before those that are here: each is named by the hash in the one after it.
 
-    When there are no more the archive is read: its rows are signed by devices of any time.
+    When there are no more the archive is read: its rows are signed by devices of any time, and
+    what is not believed then is forgotten.  So who is refused asks again first.
     """
     told: dict[int, SignedList] = {}
-    if isinstance(answer, Lists):
+    if isinstance(answer, Refusal):
+        if _asks_again(tx, answer):
+            return
+    else:
         for signed in answer.lists:
             try:
                 told[read_list(signed).version] = signed
@@ -329,6 +344,17 @@ def earlier(tx: Tx, _request: GetLists, answer: Lists | Refusal, _note: bytes) -
         oldest -= 1
         tx.run("INSERT INTO own_list (version, signed) VALUES (?, ?)", oldest, encode(before))
     if 1 < oldest < first:
-        _ask_earlier(tx)
+        ask_earlier(tx)
     elif tx.one("SELECT 1 FROM archive_seeds"):
         tx.wake(ARCHIVE, b"", tx.now)
+
+
+def _asks_again(tx: Tx, refusal: Refusal) -> bool:
+    """Ask for lists of before again, later; returns False once that was in vain too often."""
+    which = EARLIER, tx.me.account
+    tries = tx.memory.tries[which] = tx.memory.tries.get(which, 0) + 1
+    if tries > EARLIER_TRIES:
+        return False
+    pause_ms = min(refusal.retry_after_ms or 0, EARLIER_PAUSE_MS_MAX)
+    tx.wake(EARLIER, b"", tx.now + max(pause_ms, EARLIER_MS * 2 ** (tries - 1)))
+    return True

@@ -200,6 +200,7 @@ def _turn_back(tx: Tx, by_ms: int) -> None:
         """,
         tx.now,
     )
+    tx.run("UPDATE me SET restored_at = MIN(restored_at, ?)", tx.now)
     packages.clock_was_ahead(tx)
 
 

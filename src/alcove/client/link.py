@@ -271,7 +271,7 @@ class Link:
             assert isinstance(request, UNSIGNED) or type(request) not in KEPT
             number = self._next_number()
             request = msgspec.structs.replace(request, id=number)
-        if self.state is State.IN or isinstance(request, UNSIGNED):
+        if self.state is State.IN or (is_own and isinstance(request, UNSIGNED)):
             self._queue(request)
         elif is_own:
             self._later.append(request)

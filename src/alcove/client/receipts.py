@@ -183,7 +183,11 @@ def signed_in(tx: Tx) -> None:
 
 
 def passed(tx: Tx, _about: bytes) -> None:
-    """Tell the server how far this device has stored its logs, where that is news."""
+    """Tell the server how far this device has stored its logs, where that is news.
+
+    One place in a log that a restore has ended, and it would refuse to hear of any room: such a
+    room is told of once it is compared.
+    """
     if not tx.memory.is_signed_in:
         return  # The next sign-in does.
     if any(one.answered_by == "receipts.told" for one in tx.memory.asked.values()):
@@ -192,6 +196,7 @@ def passed(tx: Tx, _about: bytes) -> None:
     rooms = tx.all(
         """
         SELECT room.room, room.incarnation, room.seq FROM room
+        JOIN me ON me.incarnation = room.incarnation
         LEFT JOIN told_passed AS told ON told.room = room.room
             AND told.incarnation = room.incarnation
         WHERE room.state = 'active' AND room.seq > COALESCE(told.seq, 0)
@@ -263,7 +268,8 @@ def server_was_restored(tx: Tx) -> None:
 
 
 def room_is_known(tx: Tx, room: bytes) -> None:
-    """Store the slot of a room whose place in a restored log is known now."""
+    """Say what waited until a room's place in a restored log is known: how far this device is."""
+    tx.wake(PASSED, b"", tx.now + PASSED_MS)
     if _is_unsaid(tx, room):
         say(tx, room)
 

@@ -164,6 +164,7 @@ ALARMS: dict[str, Callable[[Tx, bytes], None]] = {
     rewinding.RELEASE: rewinding.release,
     account.ARCHIVE: archive.read,
     devices.SWEEP: devices.sweep,
+    devices.EARLIER: devices.ask_earlier,
     trust.OWN: devices.look_at_own,
     pairing.LOOK: pairing.look,
     packages.LAST_RESORT: packages.renew_last_resort,

@@ -106,6 +106,9 @@ class Memory:
         """How often the place that a Welcome leads to was looked for in vain, by room."""
         self.tries: dict[tuple[str, bytes], int] = {}
         """How often something was tried in vain, by what it is and the room."""
+        self.alone: dict[bytes, tuple[bytes, dict[int, str]]] = {}
+        """Rooms whose wishes are tried one by one after a handshake, with those that have failed:
+        see `rooms.changes`."""
         self.closed_slots: dict[bytes, None] = {}
         """Rooms with slots under keys that are not here yet."""
         self.has_letters = False
@@ -145,6 +148,7 @@ class Memory:
         self.due = UNKNOWN
         self.signals.clear()
         self.compared.clear()
+        self.alone.clear()
         self.search_edge = None
 
 

@@ -7,12 +7,14 @@ from alcove.client.errors import UsageError
 from alcove.client.events import Warned
 from alcove.client.rooms import acting, changes, healing, making
 from alcove.client.rooms.claims import Package
+from alcove.client.rooms.extension import state_of
 from alcove.client.rooms.leaves import leaf_hash
 from alcove.client.rooms.state import change, get_room, group_of
 from alcove.client.rooms.wish import add_wish
 from alcove.client.tx import Tx
 from alcove.wire.base import Request
 from alcove.wire.codec import decode_header, encode
+from alcove.wire.devices import Claim
 from alcove.wire.entries import Append, HandshakeHeader
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.signed import device_id
@@ -77,6 +79,37 @@ def test_a_wish_that_cannot_be_holds_nobody_up_who_leaves() -> None:
     world.pass_time(3 * PAUSE_MS)
     assert [one.code.split(":")[0] for one in ada.heard(Warned)] == ["not-possible"]
     assert names(world, ada, room) == ["ada", "bob"]
+
+
+def test_a_wish_that_cannot_be_takes_no_other_along() -> None:
+    world = World()
+    ada, bob, cyn, room = three(world)
+    dan = world.register("dan")
+    ada.answers = refuse(Claim, Code.BUSY, 9, retry_after_ms=MINUTE_MS)
+    ada.hang_up()
+    a, b, d = (peer.me.account for peer in (ada, bob, dan))
+
+    def wish(tx: Tx) -> None:
+        add_wish(tx, room, "add", d)  # It waits for a key package.
+        add_wish(tx, room, "role", a, b"member")  # Not before there is another owner.
+        add_wish(tx, room, "settings", b"", changes.settings({"kind": "direct"}))
+        add_wish(tx, room, "role", b, b"owner")
+
+    ada.do(wish)
+    cyn.do(acting.leave, room)
+    ada.heard()
+    assert ada.connect() is None
+    world.run()
+    world.pass_time(MINUTE_MS)
+    warned = [one.code for one in ada.heard(Warned)]
+    assert [one.split(":")[:2] for one in warned] == [["not-possible", " settings"]]
+    world.pass_time(10 * MINUTE_MS)
+    assert names(world, bob, room) == ["ada", "bob", "dan"]
+    group = ada.do(group_of, room)
+    assert group is not None
+    assert [one.rank for one in state_of(group.public).roles] == ["owner"]
+    assert ada.db.all("SELECT * FROM wish") == []
+    agree(world, room, ada, bob, dan)
 
 
 def test_a_wish_that_the_room_does_not_allow_any_more_ends_with_a_word() -> None:

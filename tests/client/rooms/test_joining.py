@@ -437,8 +437,11 @@ def test_a_server_that_names_rooms_without_end_fills_no_disk(
     room = room_of(world, bob, ada)
     say(world, bob, room, "hello")
     assert said(ada, room) == ["hello"]
-    page = Rooms(rooms=(), next=1, incarnation=1)
+    (known,) = world.ask(ada, GetRooms()).rooms
+    named = tuple(structs.replace(known, room=bytes([9, n]) * 8) for n in range(9))
+    page = Rooms(rooms=(*named, known), next=1, incarnation=1)
     ada.do(listing.listed, GetRooms(since=1), page, b"")
+    assert len(ada.do(lambda tx: tx.memory.listed)) == 4  # Of ten.
     assert not any(isinstance(one, GetRooms) for one in ada.engine.requests())
 
 

@@ -166,8 +166,7 @@ def test_a_room_that_the_list_leaves_out_and_that_is_there_is_not_made_again() -
     assert asked == []
     assert state(ada, room) == "active"
     ada.hears = lambda one: one
-    ada.hang_up()
-    come_back(world, ada)
+    world.pass_time(MINUTE_MS)  # It asks again.
     say(world, bob, room, "one")
     assert said(ada, room) == ["one"]
     agree(world, room, ada, bob)

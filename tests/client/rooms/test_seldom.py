@@ -74,7 +74,7 @@ def test_a_wish_that_has_ended_is_not_told_of() -> None:
     world = World()
     ada, _, room = two(world)
     ada.heard()
-    ada.do(lambda tx: changes.give_up(tx, get_room(tx, room), [99], "not-possible"))
+    ada.do(lambda tx: changes.give_up(tx, get_room(tx, room), {99: "not-possible"}))
     assert ada.heard(Warned) == []
 
 

@@ -4,7 +4,7 @@ Leave and lost notices that stand in the log are wishes of everybody: whoever co
 them out.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -37,28 +37,43 @@ class Plan:
     wishes: list[int] = field(default_factory=list)
 
 
-def impossible(tx: Tx, here: Room, wishes: Iterable[int], error: Exception) -> None:
-    """A commit could not be made: once more without who is lost, then the wishes end.
+def impossible(tx: Tx, here: Room, wishes: Sequence[int], error: Exception) -> None:
+    """A commit could not be made: once more without who is lost, and then one wish at a time.
 
-    Without them those may go at last who leave.
+    Those that could not come true alone end once no other is left: what comes true changes what
+    the others ask for.  Without them those may go at last who leave.
     """
     if tx.run("DELETE FROM notice WHERE room = ? AND kind = 'lost'", here.room):
         tx.stir(here.room)  # Perhaps it was for one of these.
         return
-    why = getattr(error, "cause", "") or getattr(error, "rule", "")
-    if give_up(tx, here, wishes, str(why or "not-possible")):
-        tx.stir(here.room)
+    if not wishes:
+        return
+    failed = _failed(tx, here)
+    if failed is None:
+        tx.memory.alone[here.room] = (here.handshake, {})
+    else:
+        why = getattr(error, "cause", "") or getattr(error, "rule", "")
+        failed |= dict.fromkeys(wishes, str(why or "not-possible"))
+    tx.stir(here.room)
 
 
-def give_up(tx: Tx, here: Room, wishes: Iterable[int], why: str) -> bool:
-    """End wishes that cannot come true, and say why; returns whether there were any."""
-    had_some = False
-    for number in wishes:
+def _failed(tx: Tx, here: Room) -> dict[int, str] | None:
+    """Return which wishes could not come true alone, and why; None while all are tried together.
+
+    After the next commit, whosever it is, they are tried together again.
+    """
+    place, failed = tx.memory.alone.get(here.room, (b"", None))
+    return failed if place == here.handshake else None
+
+
+def give_up(tx: Tx, here: Room, failed: dict[int, str]) -> None:
+    """End wishes that cannot come true, and say why."""
+    tx.memory.alone.pop(here.room, None)
+    for number, why in failed.items():
         line = tx.one("DELETE FROM wish WHERE number = ? RETURNING kind, about", number)
         if line is not None:
-            had_some = True
             tx.tell(Warned(f"not-possible: {line[0]}: {why}", here.room, tx.now))
-    return had_some
+            tx.stir(here.room)
 
 
 class Draft:
@@ -77,6 +92,12 @@ class Draft:
         self.wishes: list[int] = []
         self.heals = False
         """Whether to commit even if nothing else is to be done."""
+
+    @property
+    def size(self) -> int:
+        """How much is gathered: what adds nothing to it asks for nothing."""
+        parts = self.packages, self.removes, self.settles, self.lists
+        return sum(map(len, parts)) + self.heals
 
     def leaf_of(self, device: bytes) -> int | None:
         """Return where a device stands."""
@@ -141,15 +162,13 @@ def is_followed(group: Group) -> bool:
 
 def plan(tx: Tx, here: Room, group: Group) -> Plan | None:
     """Return the next commit that wishes and notices ask for; None when nothing does."""
-    draft = Draft(tx, here, group)
-    for number, kind, about, detail in tx.all(
-        "SELECT number, kind, about, detail FROM wish WHERE room = ? ORDER BY number", here.room
-    ):
-        if KINDS[kind](draft, about, detail):
-            tx.run("DELETE FROM wish WHERE number = ?", number)  # It is so already.
-        else:
-            draft.wishes.append(number)
-    _notices(draft)
+    draft, failed = Draft(tx, here, group), _failed(tx, here)
+    _wishes(draft, failed)
+    if failed and not draft.wishes:
+        give_up(tx, here, failed)
+        return None
+    if failed is None or not draft.wishes:
+        _notices(draft)
     if is_followed(group):
         draft.stand_aside()
     (not_before,) = tx.line("SELECT commit_at FROM room WHERE room = ?", here.room)
@@ -164,6 +183,25 @@ def plan(tx: Tx, here: Room, group: Group) -> Plan | None:
         tx.wake("room.look_after", here.room, not_before)
         return None
     return Plan(what, draft.wishes)
+
+
+def _wishes(draft: Draft, failed: dict[int, str] | None) -> None:
+    """Gather what is wished for: all of it, or of what has not failed alone the first.
+
+    What waits for a key package asks for nothing yet, and cannot fail.
+    """
+    tx = draft.tx
+    for number, kind, about, detail in tx.all(
+        "SELECT number, kind, about, detail FROM wish WHERE room = ? ORDER BY number",
+        draft.here.room,
+    ):
+        if failed is not None and (number in failed or draft.wishes):
+            continue
+        before = draft.size
+        if KINDS[kind](draft, about, detail):
+            tx.run("DELETE FROM wish WHERE number = ?", number)  # It is so already.
+        elif draft.size != before:
+            draft.wishes.append(number)
 
 
 # ---- Wishes: each returns whether it is fulfilled already ----

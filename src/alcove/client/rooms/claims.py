@@ -20,6 +20,10 @@ from alcove.wire.entries import Member
 from alcove.wire.errors import Code, Refusal
 from alcove.wire.signed import device_id
 
+PASSING = frozenset({
+    Code.TOO_MANY, Code.TOO_SOON, Code.BUSY, Code.STORAGE, Code.INTERNAL,
+})  # fmt: skip
+"""Refusals that say nothing about who is to be added: the claim is made again."""
 LIFETIME_MAX_S = 120 * 24 * 60 * 60
 """Key packages that live longer are not believed."""
 
@@ -102,7 +106,7 @@ def claimed(tx: Tx, request: Claim, answer: Claimed | Refusal, room: bytes) -> N
     """Key packages have come, or nobody is there."""
     about = request.devices[0] if request.devices else request.account
     if isinstance(answer, Refusal):
-        if answer.code in {Code.TOO_MANY, Code.TOO_SOON, Code.BUSY}:
+        if answer.code in PASSING:
             tx.wake("room.look_after", room, tx.now + (answer.retry_after_ms or 1_000))
             return
         give_up(tx, room, about, str(answer.code))

@@ -25,8 +25,9 @@ def listed(tx: Tx, request: GetRooms, answer: Rooms | Refusal, _: bytes) -> None
         tx.memory.listed.clear()
     for one in answer.rooms:
         if one.state == "active":  # Who believes to be in where it is asked first is out.
-            tx.memory.listed[one.room] = None
             _look_at(tx, one, answer.incarnation)
+            if find_room(tx, one.room) is not None:  # A list may name others without end.
+                tx.memory.listed[one.room] = None
     if answer.next is not None and answer.next > request.since:
         tx.ask(GetRooms(since=answer.next), "joining.rooms")
         return

@@ -42,7 +42,10 @@ def all_listed(tx: Tx, incarnation: int) -> None:
 def asked(tx: Tx, request: Read, answer: Entries | Refusal, _: bytes) -> None:
     """The server has said why a room is not on its list."""
     here = find_room(tx, request.room)
-    if not isinstance(answer, Refusal) or here is None or here.state != "active":
+    if here is None or here.state != "active":
+        return
+    if not isinstance(answer, Refusal):
+        rewinding.list_later(tx)  # It is there: the list was older, or leaves it out.
         return
     if answer.code not in {Code.NOT_A_MEMBER, Code.UNKNOWN}:
         rewinding.list_later(tx, answer)
