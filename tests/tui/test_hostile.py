@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from PIL import Image
+from textual.css.query import NoMatches
 from textual.events import Paste
 
 from alcove.desk import news, shown
 from alcove.tui import drawing, guard, pictures, wording
 from alcove.tui.chats import Chats
 from alcove.tui.choosing import ShowText
+from alcove.tui.door import Door
 from alcove.tui.drawing import ROWS_MAX, Pen
 from alcove.tui.log import Log
 from alcove.tui.main import Main
@@ -209,6 +211,34 @@ async def test_the_terminal_rings_once_for_many_who_call(
     stage.tell(news.Called(line=line(51, "again"), title="t"))
     await until(pilot, lambda: len(rung) == 2)
     assert rung == ["t: hey 0", "(49 more) t: again"]
+
+
+@staged()
+async def test_nothing_rings_where_the_account_is_locked(
+    stage: Stage, app: Staged, pilot: Any
+) -> None:
+    rung: list[str] = []
+    app.notice = rung.append  # type: ignore[method-assign, assignment]
+    app.app_focus = False
+    app.run_worker(app.lock(), group="screens")
+    await until(pilot, lambda: isinstance(app.screen, Door))
+    stage.tell(news.Called(line=line(1, "a secret"), title="t"), news.Announced(text="until six"))
+    await until(pilot, lambda: any("until six" in one.message for one in app._notifications))
+    assert rung == []
+
+
+def test_what_is_missed_is_logged_by_its_place_and_not_by_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    try:
+        raise NoMatches("#a-secret")
+    except NoMatches as error:
+        guard.note_miss(error)
+    (said,) = caplog.messages
+    assert said.startswith("NoMatches\n")
+    assert __file__ in said
+    assert "#a-secret" not in said.replace('raise NoMatches("#a-secret")', "")
+    caplog.clear()
 
 
 # ---- A server that lies ----

@@ -112,6 +112,19 @@ async def test_what_is_on_the_screen_stays_there_while_a_page_comes(
 
 
 @room
+async def test_who_scrolls_before_a_room_is_laid_out_is_not_pulled_to_its_end(
+    app: Room, pause: Callable[[], object]
+) -> None:
+    log = app.log_of
+    await pause()  # type: ignore[misc]
+    log.show([made_up(one) for one in range(LINES - PAGE, LINES)], 0, has_older=False)
+    log.scroll_to(y=10, animate=False, immediate=True)
+    for _ in range(3):
+        await pause()  # type: ignore[misc]
+    assert log.scroll_offset.y == 10
+
+
+@room
 async def test_who_reads_above_is_not_moved_by_what_comes(
     app: Room, pause: Callable[[], object]
 ) -> None:

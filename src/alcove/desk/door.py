@@ -247,10 +247,11 @@ async def log_out(desk: "Desk", _: LogOut) -> None:
     if client.is_online:
         # A server that does not answer, or a message that waits for something else than a line,
         # must not keep anybody from clearing this machine.
-        with suppress(ClientError):
-            await client.settled(LINE_S)
         with suppress(ClientError, TimeoutError):
+            await client.keys_kept(LINE_S)
+            with suppress(ClientError):
+                await client.settled(LINE_S)
             await asyncio.wait_for(client.owner.sign_out(), LINE_S)
-    await desk.let_go()
+    await desk.let_go(0)
     keyring: Any = sdk.find_keyring() if sdk.kept_by(profile.folder) == "keyring" else None
     await asyncio.to_thread(_profiles(desk).remove, profile.name, keyring)

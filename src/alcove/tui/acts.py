@@ -1,6 +1,7 @@
 """What can be done with a picked message, and in a room: each act by one key."""
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from textual.content import Content
 
 from alcove.client import ClientError
-from alcove.desk import chats, files, messages, shown
+from alcove.desk import chats, messages, shown, voice
 from alcove.tui import drawing, look, sounds
 from alcove.tui.about import about
 from alcove.tui.choosing import Choice, Chooser, ShowText
 from alcove.tui.emoji import EMOJI, QUICK
+from alcove.tui.saving import save
 from alcove.tui.shell import Field, Form, Question, app_of
 
 if TYPE_CHECKING:
@@ -133,26 +135,15 @@ def _copy(view: "RoomView", line: shown.Line) -> Todo:
 async def _save(view: "RoomView", line: shown.Line) -> None:
     if not line.files:
         return
-    place = 0
+    file = line.files[0]
     if len(line.files) > 1:
-        choices = [
-            Choice(str(one.place), f"{one.name}  {look.size(one.size)}") for one in line.files
-        ]
+        named = {str(one.place): one for one in line.files}
+        choices = [Choice(key, f"{one.name}  {look.size(one.size)}") for key, one in named.items()]
         chosen = await view.app.push_screen_wait(Chooser("Which file", choices))
         if chosen is None:
             return
-        place = int(chosen)
-    folder = Path.home() / "Downloads"
-    start = str(folder if folder.is_dir() else Path.home())
-    asked = await view.app.push_screen_wait(
-        Form("Save the file", [Field("Folder", value=start, id="folder")], "save")
-    )
-    if asked is not None:
-        path = await app_of(view).tried(
-            files.Save(line=line.number, place=place, folder=asked["folder"])
-        )
-        if path is not None:
-            app_of(view).tell(f"Saved as {path}; its hash was checked.", is_bad=False)
+        file = named[chosen]
+    await save(app_of(view), line, file)
 
 
 def _voice(line: shown.Line) -> shown.Attached | None:
@@ -162,27 +153,28 @@ def _voice(line: shown.Line) -> shown.Attached | None:
 
 def _play(view: "RoomView", line: shown.Line) -> Todo:
     """Play the voice note of a message; what is playing already stops."""
-    voice = _voice(line)
+    note = _voice(line)
     playing = [one for one in view.workers if one.group == SOUND and one.is_running]
     for one in playing:
         one.cancel()
-    if voice is not None and not playing:
-        view.run_worker(_heard(view, line, voice), group=SOUND)
+    if note is not None and not playing:
+        view.run_worker(_heard(view, line, note), group=SOUND)
     return None
 
 
-async def _heard(view: "RoomView", line: shown.Line, voice: shown.Attached) -> None:
-    if voice.size > sounds.VOICE_BYTES_MAX:
-        app_of(view).tell(f"It has {look.size(voice.size)}: save it, and play what you have saved.")
+async def _heard(view: "RoomView", line: shown.Line, note: shown.Attached) -> None:
+    if note.size > sounds.VOICE_BYTES_MAX:
+        app_of(view).tell(f"It has {look.size(note.size)}: save it, and play what you have saved.")
         return
-    with sounds.place() as folder:
-        call = files.Save(line=line.number, place=voice.place, folder=str(folder))
-        path = await app_of(view).tried(call)
-        if path is not None:
-            try:
-                await sounds.play(Path(path))
-            except ClientError as error:
-                app_of(view).tell(str(error))
+    app = app_of(view)
+    try:
+        path = await app.ask(voice.Hear(line=line.number, place=note.place))
+        await sounds.play(Path(path))
+    except ClientError as error:
+        app.tell(str(error))
+    finally:
+        with suppress(ClientError):  # The account was closed, and it went with it.
+            await app.ask(voice.Heard())
 
 
 def _pin(view: "RoomView", line: shown.Line) -> Todo:
@@ -190,7 +182,7 @@ def _pin(view: "RoomView", line: shown.Line) -> Todo:
 
 
 async def _forward(view: "RoomView", line: shown.Line) -> None:
-    rooms = sorted(app_of(view).chats.values(), key=lambda one: -(one.last_at or 0))
+    rooms = app_of(view).newest_chats()
     choices = [Choice(one.room, one.title) for one in rooms if one.state == "active"]
     room = await view.app.push_screen_wait(Chooser("Forward to", choices))
     if not room:

@@ -12,7 +12,6 @@ from textual import work
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.app import App
 from textual.binding import Binding
-from textual.css.query import NoMatches
 from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.worker import WorkerFailed
@@ -35,7 +34,7 @@ from alcove.desk.news import (
 )
 from alcove.desk.thread import Asked, DeskThread
 from alcove.tui import look, pictures
-from alcove.tui.guard import HARMLESS, Often, Steady, report
+from alcove.tui.guard import HARMLESS, MISSES, Often, Steady, note_miss, report
 
 R = TypeVar("R")
 
@@ -104,6 +103,8 @@ class Alcove(Steady, App[None]):
         self._heard: list[News] = []
         self._rings, self._toasts = Often(1, RING_MS), Often(TOASTS_MAX, round(CHIME_S * 1000))
         self._is_taking = False
+        self._is_locked = True
+        """Whether no account is open, or will be none in a moment."""
         self._rests_until_s = 0.0
         self._switching = asyncio.Lock()
         """Held from one screen to another: one that is half there cannot be left."""
@@ -145,7 +146,9 @@ class Alcove(Steady, App[None]):
 
         async with self._switching:
             self.me = await self._desk.ask(profile.GetMe())
-            self.chats = {one.room: one for one in await self._desk.ask(chats.GetChats())}
+            self._is_locked = False
+            self.chats.clear()
+            await self.look_at_chats()
             asking = await self._desk.ask(people.GetAsking())
             self.asking, self.used_at = len(asking), self.now()
             await self.switch_screen(Main())
@@ -184,6 +187,7 @@ class Alcove(Steady, App[None]):
         while len(self.screen_stack) > 2 and not isinstance(self.screen, Main):
             await self.screen.dismiss(None)  # What was begun in a window is left.
         self._part()
+        self._is_locked = True
         self.me, self.asking, self.changed = None, 0, frozenset()
         self.chats.clear()
         self.alerts.clear()
@@ -292,6 +296,14 @@ class Alcove(Steady, App[None]):
         """How much one has to look at: people with other keys, and what else was told."""
         return len(self.changed) + sum(one.about not in self.changed for one in self.alerts)
 
+    async def look_at_chats(self) -> None:
+        """Ask for all rows of the list: some are new, or may be."""
+        self.chats |= {one.room: one for one in await self._desk.ask(chats.GetChats())}
+
+    def newest_chats(self) -> list[shown.Chat]:
+        """Return all chats, those first in which something was said last."""
+        return sorted(self.chats.values(), key=lambda one: -(one.last_at or 0))
+
     @work(exclusive=True, group="people")
     async def look_at_people(self, *, is_noted: bool = False) -> None:
         """Look whose keys have changed: the bar and the profile say how many."""
@@ -329,6 +341,7 @@ class Alcove(Steady, App[None]):
         """Close the account; it stays on this machine."""
         async with self._switching:
             if self.me is not None:  # Else it was locked already, by the same key.
+                self._is_locked = True
                 await self._save()
                 await self.tried(door.Lock())
                 await self._go_to_door()
@@ -354,8 +367,8 @@ class Alcove(Steady, App[None]):
         cause = error.error if isinstance(error, WorkerFailed) else error
         if isinstance(cause, ClientError):
             self.tell(str(cause))
-        elif isinstance(cause, NoMatches) and cause is not error:
-            return  # What it was for is not on the screen any more.
+        elif isinstance(cause, MISSES) and cause is not error:
+            note_miss(cause)
         else:
             super()._handle_exception(error)
 
@@ -435,7 +448,7 @@ class Alcove(Steady, App[None]):
         from alcove.tui.asking import REASONS, Asking  # noqa: PLC0415 - It needs this module.
 
         found = await self.tried(people.GetAsking())
-        if not found:
+        if not found or self.me is None:  # It may be locked by now.
             return
         one = max(found, key=lambda asking: asking.at)
         into = "wants to chat" if one.kind == "direct" else f"invites you to a {one.kind}"
@@ -456,7 +469,8 @@ class Alcove(Steady, App[None]):
         """
         at, quiet = look.local(self.now()), self.preferences.quiet
         is_quiet = quiet is not None and quiet.holds(at.hour * 60 + at.minute)
-        if self.app_focus or is_quiet or self._rings.is_too(self.now()):
+        # Whoever sees the machine of an account that is locked sees nothing of what is said there.
+        if self.app_focus or is_quiet or self._is_locked or self._rings.is_too(self.now()):
             return
         missed = self._rings.forget()
         self.notice(f"({missed} more) {text}" if missed else text)

@@ -143,7 +143,7 @@ async def attach(app: "Alcove", room: str, path: str = "") -> shown.Line | None:
 
 async def choose_room(app: "Alcove") -> str | None:
     """Let somebody choose with whom to share: a group, somebody, or somebody for the first time."""
-    chats = sorted(app.chats.values(), key=lambda one: -(one.last_at or 0))
+    chats = app.newest_chats()
     choices = [
         Choice(one.room, one.title, "personal" if one.person is not None else "group")
         for one in chats if one.state == "active"

@@ -244,9 +244,7 @@ class Chats(Place):
         room = await app_of(self).tried(people.Direct(name=name))
         if room is not None:
             self.query_one("#find", Input).value = ""
-            app_of(self).chats |= {
-                one.room: one for one in await app_of(self).ask(chats.GetChats())
-            }
+            await app_of(self).look_at_chats()
             await self.open(room)
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -319,7 +317,7 @@ class Chats(Place):
     @work(exclusive=True, group="look")
     async def _look_again(self) -> None:
         """Ask for all rows: who is there is said in each."""
-        app_of(self).chats |= {one.room: one for one in await app_of(self).ask(chats.GetChats())}
+        await app_of(self).look_at_chats()
         self._draw()
         if self.room_id is not None:
             self._look_at_room()

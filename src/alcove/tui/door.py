@@ -262,12 +262,9 @@ class Door(Steady, Screen[None]):
             about.update(styled(("▲ ", "$bad bold"), (f"{said}: ask for a new one.", "$bad")))
         else:
             about.update(styled(("✓ ", "$good"), (asks, "$soft")))
-        for name in ("#server_password",):
-            self.query_one(name).display = (
-                self._mode == "register"
-                and found.registration == "password"
-                and found.invite != "open"
-            )
+        self.query_one("#server_password").display = (
+            self._mode == "register" and found.registration == "password" and found.invite != "open"
+        )
 
     # ---- A new password ----
 

@@ -1,7 +1,6 @@
 """The third place: files on their way, and all that were sent or received."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, Final
 
 from textual import work
@@ -18,7 +17,8 @@ from alcove.tui import look, pictures
 from alcove.tui.lines import Lines, column, facts, stacked
 from alcove.tui.look import bar, spread, styled
 from alcove.tui.place import Place
-from alcove.tui.shell import Box, Field, Form, Question, Rows, app_of, main_of
+from alcove.tui.saving import save
+from alcove.tui.shell import Box, Question, Rows, app_of, main_of
 
 KINDS: Final = ("all", "personal", "groups", "images", "mine")
 ORDERS: Final = ("newest", "largest", "name")
@@ -368,21 +368,9 @@ class Files(Place):
     @work
     async def action_save(self) -> None:
         """Fetch a file and keep it."""
-        picked, app = self._picked(), app_of(self)
-        if picked is None:
-            return
-        line, file = picked
-        downloads = Path.home() / "Downloads"
-        start = str(downloads if downloads.is_dir() else Path.home())
-        asked = await app.push_screen_wait(
-            Form(f"Save {file.name}", [Field("Folder", value=start, id="folder")], "save")
-        )
-        if asked is not None:
-            path = await app.tried(
-                files.Save(line=line.number, place=file.place, folder=asked["folder"])
-            )
-            if path is not None:
-                app.tell(f"Saved as {path}; its hash was checked.", is_bad=False)
+        picked = self._picked()
+        if picked is not None:
+            await save(app_of(self), *picked)
 
     @work
     async def action_delete(self) -> None:

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from alcove.desk import chats, people, rooms, shown
+from alcove.desk import people, rooms, shown
 from alcove.desk.news import ChatsChanged, News, PeopleChanged, RoomChanged
 from alcove.tui import look, ways
 from alcove.tui.choosing import Choice, Chooser
@@ -276,7 +276,7 @@ class Groups(Place):
     async def _talk(self, room: str | None) -> None:
         if room is None:
             return
-        app_of(self).chats |= {one.room: one for one in await app_of(self).ask(chats.GetChats())}
+        await app_of(self).look_at_chats()
         await (await main_of(self).chats()).open(room)
 
     @work

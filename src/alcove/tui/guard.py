@@ -1,5 +1,6 @@
 """What stands between the world and the terminal, and what is told when the app has a mistake."""
 
+import logging
 import re
 import traceback
 from typing import Final
@@ -14,6 +15,9 @@ from textual.worker import WorkerFailed
 
 from alcove.client import ClientError
 
+_log = logging.getLogger("alcove.tui")
+MISSES: Final = (NoMatches, ScreenStackError)
+"""What is raised where a part of the screen, or a screen, is looked for and is not there."""
 CAUSES_MAX: Final = 40
 """So much of where a mistake came from is told."""
 _STEERING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]")
@@ -53,6 +57,14 @@ def report(error: BaseException | None) -> Segments:
 HARMLESS: Final = Harmless()
 
 
+def note_miss(error: Exception) -> None:
+    """Log where something was looked for that was not on the screen yet, or not any more.
+
+    It may happen to who is faster than the screen, and ends nothing; stories of ours fail by it.
+    """
+    _log.warning("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+
+
 class Often:
     """Lets something through so many times in so long; what comes between is counted."""
 
@@ -88,5 +100,5 @@ class Steady:
             await super()._dispatch_message(message)  # type: ignore[misc]
         except ClientError as error:
             self.app.tell(str(error))  # type: ignore[attr-defined]
-        except (NoMatches, ScreenStackError):
-            return  # It was not there yet, or is not any more.
+        except MISSES as error:
+            note_miss(error)

@@ -106,7 +106,7 @@ class Log(ScrollView, can_focus=True):
         self._draw()
         if at is None:
             self.scroll_end(animate=False, immediate=True)
-            self.call_after_refresh(self._end)
+            self.call_after_refresh(self._settle)
         else:
             self.call_after_refresh(self._bring, at)
             self.post_message(self.Picked())
@@ -270,6 +270,11 @@ class Log(ScrollView, can_focus=True):
             self._end()
         else:
             self._hold(anchor)
+
+    def _settle(self) -> None:
+        """Show the end now that all is laid out, unless somebody has scrolled away by now."""
+        if self._follows:
+            self._end()
 
     def _end(self) -> None:
         """Show the end, which is seen then, also where nothing had to be moved for it."""

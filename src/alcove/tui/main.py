@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, TextArea
 
 from alcove.desk.news import ConnectionChanged, News
@@ -177,11 +176,3 @@ class Main(Steady, Screen[None]):
     def action_lock(self) -> None:
         """Close the account; its passphrase opens it again."""
         app_of(self).run_worker(app_of(self).lock(), group="screens")
-
-
-def focus_first(widget: Widget) -> None:
-    """Give the focus to the first part of a place that takes it."""
-    for one in widget.query("*"):
-        if one.focusable:
-            one.focus()
-            return

@@ -128,10 +128,9 @@ async def ask(app: "Alcove", main: "Main") -> None:
     choices += [
         Choice(f"do{number}", _begun(one.words), key=one.key) for number, one in enumerate(COMMANDS)
     ]
-    rooms = sorted(app.chats.values(), key=lambda one: -(one.last_at or 0))
     choices += [
         Choice(f"room{one.room}", f"{GO}{_titled(one)}", "chat")
-        for one in rooms
+        for one in app.newest_chats()
         if one.state != "gone"
     ]
     chosen = await app.push_screen_wait(Chooser("All commands, chats, people", choices))

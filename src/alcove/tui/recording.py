@@ -20,14 +20,15 @@ from alcove.tui.shell import Box, Dialog
 if TYPE_CHECKING:
     from alcove.tui.app import Alcove
 
-RECORDERS: Final = (
-    ("arecord", "-q", "-f", "S16_LE", "-r", "16000", "-c", "1", "-t", "wav"),
-    ("parecord", "--file-format=wav", "--format=s16le", "--rate=16000", "--channels=1"),
-    ("rec", "-q", "-b", "16", "-r", "16000", "-c", "1"),
-)
-"""Programs that write what they hear into a WAV file until they are interrupted."""
 LENGTH_S_MAX: Final = 300
 """A voice note ends by itself then."""
+RECORDERS: Final = (
+    ("arecord", "-q", "-f", "S16_LE", "-r", "16000", "-c", "1", "-t", "wav",
+     "-d", str(LENGTH_S_MAX)),
+    ("parecord", "--file-format=wav", "--format=s16le", "--rate=16000", "--channels=1"),
+    ("rec", "-q", "-b", "16", "-r", "16000", "-c", "1"),
+)  # fmt: skip
+"""Programs that write what they hear into a WAV file until they are interrupted."""
 END_S: Final = 3.0
 """So long a recorder may take to end its file."""
 
@@ -65,6 +66,10 @@ class Recording(Dialog[bool]):
         self.set_interval(1.0, self._tick)
         self._record()
 
+    def part(self) -> None:
+        """Listen no more: the app ends, or is locked."""
+        self.workers.cancel_node(self)
+
     def _tick(self) -> None:
         self._seconds += 1
         self._draw()
@@ -81,7 +86,6 @@ class Recording(Dialog[bool]):
         nothing = asyncio.subprocess.DEVNULL
         self._recorder = await asyncio.create_subprocess_exec(
             *self._command, str(self._path), stdin=nothing, stdout=nothing, stderr=nothing,
-            start_new_session=True,
         )  # fmt: skip
         try:
             await self._recorder.wait()

@@ -94,7 +94,8 @@ class RoomView(Writing):
             self.room = await app.ask(chats.OpenRoom(room=room))
         found = self.room
         assert found is not None, "it was just found"
-        assert app.me is not None, "somebody is here"
+        if app.me is None:
+            return  # It was locked meanwhile.
         self.talk.me = app.me.person.name
         self.talk.members = max(0, len(found.members) - 1)
         self._show_parts(is_open=True)

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from alcove.client import ClientError
 from alcove.desk import people, profile, security, shown
 from alcove.desk.news import Alert, News, PeopleChanged
+from alcove.desk.paths import path_of
 from alcove.tui import look, noted
 from alcove.tui.choosing import ShowText
 from alcove.tui.comparing import Comparing
@@ -32,7 +33,7 @@ WORDS_CELLS: Final = 60
 
 
 def _write(path: str, rows: list[dict[str, object]]) -> None:
-    new = os.open(Path(path).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    new = os.open(path_of(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(new, "w", encoding="utf-8") as file:
         json.dump(rows, file, indent=2)
 

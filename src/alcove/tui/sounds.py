@@ -5,13 +5,8 @@ sound: a list of addresses in a sound's clothes would make some players call the
 """
 
 import asyncio
-import os
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 from typing import Final
 
 from alcove.client import UsageError
@@ -34,9 +29,6 @@ _STARTS: Final = (
 )  # fmt: skip
 VOICE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A larger one is saved by its own key: it is not fetched into the machine's memory."""
-FOLDER: Final = "alcove-voice-"
-LEFT_S: Final = 3600.0
-"""A folder so old was left by a program that was killed."""
 
 
 def kind_of(head: bytes) -> str:
@@ -46,22 +38,6 @@ def kind_of(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         return "wav"
     return next((kind for start, kind in _STARTS if head.startswith(start)), "")
-
-
-@contextmanager
-def place() -> Iterator[Path]:
-    """Return a folder of this user's alone that is gone afterwards, in memory where there is one.
-
-    A program that is killed leaves its own: the next one takes it away.
-    """
-    memory = os.environ.get("XDG_RUNTIME_DIR", "")
-    around = Path(memory if memory and Path(memory).is_dir() else gettempdir())
-    for old in sorted(around.glob(f"{FOLDER}*")):
-        with suppress(OSError):
-            if time.time() - old.lstat().st_mtime > LEFT_S:
-                shutil.rmtree(old)
-    with TemporaryDirectory(prefix=FOLDER, dir=around) as folder:
-        yield Path(folder)
 
 
 async def play(path: Path) -> None:
