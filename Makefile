@@ -27,7 +27,7 @@ EDGES_COVERAGE ?= 93
 # The client's core is young: what it lacks to the whole is listed by the report of `make test`.
 CLIENT := */alcove/client/*
 CLIENT_COVERAGE ?= 98
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 
 .PHONY: help
@@ -52,7 +52,7 @@ demo: $(DEV) ## Watch three people use a server that cannot read them
 test: $(DEV) $(NODE) $(INTEROP) ## Run the tests and measure their coverage
 	@rm -f .coverage .coverage.*
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" \
-		$(PY) -m coverage run -m pytest -q -n $(WORKERS) -m 'not slow' $(ARGS)
+		$(PY) -m coverage run -m pytest -q -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report --include='$(EDGES)' --fail-under=$(EDGES_COVERAGE)
 	@$(PY) -m coverage report --include='$(CLIENT)' --omit='$(EDGES)' \

@@ -24,7 +24,7 @@ async def test_two_people_meet_and_talk(square: Square) -> None:
     (asking,) = await bob.ask(people.GetAsking())
     assert (asking.person.name, asking.kind) == ("ada", "direct")
     await bob.ask(people.Accept(room=asking.room))
-    (chat,) = await bob.until(chats.GetChats(), lambda found: bool(found and found[0].last))
+    (chat,) = await bob.until(chats.GetChats(), lambda found: bool(found and found[0].unread))
     assert (chat.title, chat.last, chat.unread) == ("ada", "are you there?", 1)
 
     opened = await bob.ask(chats.OpenRoom(room=chat.room))
